@@ -1,0 +1,39 @@
+import type { Display } from './generated/Display';
+import type { PairingForm } from './generated/PairingForm';
+import type { PairingPreview } from './generated/PairingPreview';
+import type { SettingsForm } from './generated/SettingsForm';
+import type { SettingsView } from './generated/SettingsView';
+
+/**
+ * The one door between this UI and whatever runs the till.
+ *
+ * Every request can be refused; it then rejects with a sentence for people (see `sentence` in `lib/sentence`).
+ */
+export interface Host {
+  /** Draws the present picture at once and every later one. */
+  subscribe(draw: (display: Display) => void): Promise<void>;
+  /** Says that this showing is on the glass. */
+  painted(showing: number): Promise<void>;
+  /** Says that this window still draws; `beat` grows by one. */
+  heartbeat(beat: number): Promise<void>;
+
+  /** What was understood of a pasted text; nothing is dialled. */
+  previewPairing(text: string): Promise<PairingPreview>;
+  /** Starts pairing and returns; how it goes arrives in the welcome scene. */
+  pair(form: PairingForm): Promise<void>;
+  cancelPairing(): Promise<void>;
+  openWelcome(): Promise<void>;
+  leaveWelcome(): Promise<void>;
+  tryDemo(): Promise<void>;
+
+  settings(): Promise<SettingsView>;
+  /** Changes what the form names and answers with all settings as they are then. */
+  changeSettings(form: SettingsForm): Promise<SettingsView>;
+  unpair(): Promise<void>;
+  testRing(): Promise<void>;
+
+  dismissNotice(id: number): Promise<void>;
+  /** Puts a payment or a catch-up away before its time. */
+  dismissShowing(showing: number): Promise<void>;
+  toggleFullScreen(): Promise<void>;
+}

@@ -1,0 +1,186 @@
+import type { Display } from './generated/Display';
+import type { LinkState } from './generated/LinkState';
+import type { NoticeWeight } from './generated/NoticeWeight';
+import type { Scene } from './generated/Scene';
+import type { SettingsView } from './generated/SettingsView';
+import type { SoundView } from './generated/SoundView';
+import type { Theme } from './generated/Theme';
+import { catchUp, display, failure, memos, progressAt, scenes, success } from './samples';
+import type { Host } from './types';
+
+/**
+ * A plain browser: it rehearses the picture that the address asks for, and answers requests with pretence.
+ *
+ * `?scene=welcome|idle|checking|paid|catch-up`, `theme=`, `link=`, `detail=`, `sound=`, `shop=`, `demo`,
+ * `untrusted`, `notice=` (repeatable; `!` in front for a warning); `paid`: `msat=`, `memo=` (a text or a sample's
+ * name), `comment=`, `reported`, `late`, `more=`; `idle`: `bare` (no pay code), `fresh` (no last payment),
+ * `pending=` (how many); `catch-up`: `count=`; `welcome`: `progress=0…4|failed|paired`, `can-leave`. `play=MS` rings a payment each so many
+ * milliseconds; the console says how long each took to the glass.
+ */
+const query = new URLSearchParams(location.search);
+const flag = (name: string) => query.has(name);
+const word = <T extends string>(name: string, otherwise: T) => (query.get(name) ?? otherwise) as T;
+const count = (name: string, otherwise: number) => Number(query.get(name) ?? otherwise);
+
+function scene(): Scene {
+  switch (query.get('scene')) {
+    case 'welcome': {
+      const at = query.get('progress');
+      const progress =
+        at === null
+          ? null
+          : at === 'failed'
+            ? failure()
+            : at === 'paired'
+              ? success()
+              : progressAt(Number(at));
+      return scenes.welcome(progress, flag('can-leave'));
+    }
+    case 'checking':
+      return scenes.checking();
+    case 'catch-up':
+      return catchUp(count('count', 3));
+    case 'paid': {
+      const memo = word('memo', 'short');
+      return scenes.paid({
+        amountMsat: count('msat', 1_000_000),
+        memo: memos[memo] ?? memo,
+        comment: query.get('comment'),
+        verdict: flag('reported') ? 'reported' : 'verified',
+        kind: flag('late') ? 'late' : 'live',
+        more: flag('more') ? { count: count('more', 3), totalMsat: 4_500_000 } : null,
+      });
+    }
+    default: {
+      const idle = scenes.idle();
+      if (idle.name !== 'idle') return idle;
+      if (flag('bare')) idle.payCode = null;
+      if (flag('fresh')) idle.last = null;
+      idle.pending = [
+        { amountMsat: 1_000_000, memo: 'Coffee' },
+        { amountMsat: 21_000_000_000, memo: memos.long ?? '' },
+        { amountMsat: 1_500, memo: '' },
+      ].slice(0, count('pending', 0));
+      return idle;
+    }
+  }
+}
+
+let picture: Display = display(scene(), {
+  theme: word<Theme>('theme', 'auto'),
+  link: {
+    state: word<LinkState>('link', flag('untrusted') ? 'down' : 'live'),
+    detail: query.get('detail'),
+    untrustedSince: flag('untrusted') ? new Date(Date.now() - 17 * 60_000).toISOString() : null,
+  },
+  sound: word<SoundView>('sound', 'on'),
+  demo: flag('demo'),
+  shop: word('shop', 'Beans & Brew'),
+  notices: query.getAll('notice').map((text, i) => ({
+    id: i + 1,
+    text: text.replace(/^!/, ''),
+    weight: (text.startsWith('!') ? 'warning' : 'note') satisfies NoticeWeight,
+  })),
+});
+
+let pretended: SettingsView = {
+  volume: 80,
+  chime: 'counter bell',
+  chimes: ['counter bell', 'two notes', 'glass', 'marimba'],
+  theme: picture.theme,
+  payCode: 'beans@tillbell.example',
+  server: 'https://pay.example.com',
+  keyPlace: 'in the desktop’s keyring',
+  file: '/home/shop/.config/tillbell/settings.toml',
+};
+
+let draw: (display: Display) => void = () => {};
+let drawnAt = 0;
+let attempt: ReturnType<typeof setTimeout> | undefined;
+
+function show(change: Partial<Display>) {
+  picture = { ...picture, ...change, revision: picture.revision + 1 };
+  drawnAt = performance.now();
+  draw(picture);
+}
+
+/** A payment, and the calm screen after it. */
+function play() {
+  if (picture.scene.name === 'paid') return show({ scene: scenes.idle() });
+  show({ scene: scenes.paid({ showing: picture.revision, amountMsat: picture.revision * 1_000_000 }) });
+}
+
+/** A pairing that goes well, a step each second. */
+function pretendToPair(step: number) {
+  show({ scene: scenes.welcome(step < 5 ? progressAt(step) : success()) });
+  attempt = setTimeout(() => (step < 5 ? pretendToPair(step + 1) : show({ scene: scenes.idle() })), 1_000);
+}
+
+export const host: Host = {
+  async subscribe(drawPicture) {
+    draw = drawPicture;
+    draw(picture);
+    if (flag('play')) setInterval(play, count('play', 3_000));
+  },
+  async painted(showing) {
+    console.info(`showing ${showing} was on the glass after ${(performance.now() - drawnAt).toFixed(1)} ms`);
+  },
+  async heartbeat() {},
+
+  async previewPairing(text) {
+    const server = /https?:\/\/[^/]+/.exec(text)?.[0];
+    if (server === undefined) throw 'This is no pairing yet: paste the address of your wallet’s page.';
+    const hub = text.startsWith('lndhub:');
+    return {
+      server,
+      kind: hub ? 'an LndHub address' : 'a wallet page’s address',
+      name: null,
+      needsKey: !hub,
+      insecure: server.startsWith('http:'),
+      remarks: text.includes('usr=') ? ['The password in this address was dropped.'] : [],
+    };
+  },
+  async pair() {
+    pretendToPair(0);
+  },
+  async cancelPairing() {
+    clearTimeout(attempt);
+    show({ scene: scenes.welcome() });
+  },
+  async openWelcome() {
+    show({ scene: scenes.welcome(null, true) });
+  },
+  async leaveWelcome() {
+    show({ scene: scenes.idle() });
+  },
+  async tryDemo() {
+    show({ scene: scenes.idle(), demo: true });
+  },
+
+  async settings() {
+    return pretended;
+  },
+  async changeSettings(form) {
+    pretended = { ...pretended, ...form };
+    show({ theme: pretended.theme });
+    return pretended;
+  },
+  async unpair() {
+    show({ scene: scenes.welcome(), shop: null });
+  },
+  async testRing() {
+    throw 'A browser that rehearses has no bell.';
+  },
+
+  async dismissNotice(id) {
+    show({ notices: picture.notices.filter((notice) => notice.id !== id) });
+  },
+  async dismissShowing() {
+    show({ scene: scenes.idle() });
+  },
+  async toggleFullScreen() {
+    await (document.fullscreenElement
+      ? document.exitFullscreen()
+      : document.documentElement.requestFullscreen());
+  },
+};

@@ -1,0 +1,28 @@
+const reachable = 'button, input, select, textarea, a[href], [tabindex]:not([tabindex="-1"])';
+
+/** Keeps Tab within a sheet; the focus goes back where it was when the sheet leaves. */
+export function trapFocus(sheet: HTMLElement): () => void {
+  const before = document.activeElement;
+
+  const onkeydown = (event: KeyboardEvent) => {
+    if (event.key !== 'Tab') return;
+    const stops = [...sheet.querySelectorAll<HTMLElement>(reachable)].filter(
+      (stop) => !stop.matches(':disabled'),
+    );
+    const first = stops[0];
+    const last = stops.at(-1);
+    if (first === undefined || last === undefined) return;
+    const here = document.activeElement;
+    if (event.shiftKey ? here === first || here === sheet : here === last) {
+      event.preventDefault();
+      (event.shiftKey ? last : first).focus();
+    }
+  };
+
+  sheet.addEventListener('keydown', onkeydown);
+  sheet.focus();
+  return () => {
+    sheet.removeEventListener('keydown', onkeydown);
+    if (before instanceof HTMLElement && before.isConnected) before.focus();
+  };
+}

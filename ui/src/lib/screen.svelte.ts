@@ -1,0 +1,50 @@
+import { flushSync } from 'svelte';
+import type { Display } from '../host/generated/Display';
+import type { Host } from '../host/types';
+import { afterPaint } from './painted';
+
+/** The picture on this screen, and the acknowledgement that it is there. */
+export class Screen {
+  /** `null` until the first picture came. Raw: a picture is replaced whole, never changed in place. */
+  display = $state.raw<Display | null>(null);
+
+  #showing: number | null = null;
+  #callOff = () => {};
+
+  constructor(private readonly host: Pick<Host, 'painted'>) {}
+
+  /** Puts a picture into the document before it returns, so that the next paint has it. */
+  draw = (display: Display): void => {
+    if (this.display !== null && display.revision < this.display.revision) return;
+    flushSync(() => {
+      this.display = display;
+      label(document.documentElement, display);
+    });
+    this.#acknowledge(showingOf(display));
+  };
+
+  #acknowledge(showing: number | null): void {
+    if (showing === this.#showing) return;
+    this.#callOff();
+    this.#showing = showing;
+    if (showing === null) return;
+    this.#callOff = afterPaint(() => {
+      // Refused when the showing is over already: then there is nothing left to acknowledge.
+      this.host.painted(showing).catch(() => {});
+    });
+  }
+}
+
+/** The showing that wants an acknowledgement. */
+export function showingOf({ scene }: Display): number | null {
+  return scene.name === 'paid' || scene.name === 'catch-up' ? scene.showing : null;
+}
+
+/** The doors that other programs read, and that the stylesheet hangs its colours on. */
+function label(root: HTMLElement, { scene, link, theme }: Display): void {
+  root.dataset.scene = scene.name;
+  root.dataset.link = link.state;
+  root.dataset.theme = theme;
+  if (scene.name === 'paid') root.dataset.verdict = scene.verdict;
+  else delete root.dataset.verdict;
+}

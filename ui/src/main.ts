@@ -1,0 +1,19 @@
+import { mount } from 'svelte';
+import App from './App.svelte';
+import './app.css';
+import { keepBeating } from './lib/heartbeat';
+import { keepTime } from './lib/now.svelte';
+import { Screen } from './lib/screen.svelte';
+import { sentence } from './lib/sentence';
+
+const inShell = '__TAURI_INTERNALS__' in window;
+const { host } = await (inShell ? import('./host/tauri') : import('./host/web'));
+
+const target = document.querySelector('#display');
+if (target === null) throw new Error('index.html has no #display');
+
+const screen = new Screen(host);
+keepTime();
+keepBeating(host);
+const app = mount(App, { target, props: { host, screen } });
+host.subscribe(screen.draw).catch((reason: unknown) => app.complain(sentence(reason)));

@@ -1,0 +1,445 @@
+import { flushSync } from 'svelte';
+import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import type { LinkState } from '../host/generated/LinkState';
+import { display, failure, live, memos, paid, progressAt, scenes, success } from '../host/samples';
+import { click, part, press, rehearse, role, settle, text, type } from '../testing/rehearsal';
+
+beforeEach(() => {
+  vi.useFakeTimers({ now: new Date(2026, 10, 24, 14, 30) });
+  onTestFinished(() => {
+    vi.useRealTimers();
+  });
+});
+
+const minutesAgo = (minutes: number) => new Date(Date.now() - minutes * 60_000).toISOString();
+const untrusted = (state: LinkState = 'down') => ({
+  state,
+  detail: 'The server is silent.',
+  untrustedSince: minutesAgo(27),
+});
+
+describe('idle', () => {
+  it('shows shop, pay code, clock, last payment and link', () => {
+    rehearse(display(scenes.idle()));
+    expect(text('shop')).toBe('Beans & Brew');
+    expect(part('pay-code').querySelector('path')?.getAttribute('d')).toMatch(/^M0 0h7/);
+    expect(part('pay-code').querySelector('svg')?.getAttribute('viewBox')).toBe('-4 -4 33 33');
+    expect(text('clock')).toBe('14:30');
+    expect(text('last-payment')).toContain('4,200 sats');
+    expect(text('age')).toBe('12 min ago');
+    expect(text('link-state')).toBe('listening');
+  });
+
+  it.each([
+    ['connecting', 'connecting…'],
+    ['live', 'listening'],
+    ['polling', 'asking every few seconds'],
+    ['down', 'not connected'],
+  ] as const)('says of a %s link: %s', (state, words) => {
+    rehearse(display(scenes.idle(), { link: { ...live, state } }));
+    expect(text('link-state')).toBe(words);
+  });
+
+  it('tells the time and the age anew each full minute', async () => {
+    rehearse(display(scenes.idle()));
+    await vi.advanceTimersByTimeAsync(59_999);
+    expect(text('clock')).toBe('14:30');
+    await vi.advanceTimersByTimeAsync(1);
+    flushSync();
+    expect(text('clock')).toBe('14:31');
+    expect(text('age')).toBe('13 min ago');
+    expect(vi.getTimerCount()).toBe(1);
+  });
+
+  it('names invoices that wait', () => {
+    const waiting = { ...scenes.idle(), pending: [{ amountMsat: 1_000_000, memo: 'Coffee' }] };
+    rehearse(display(waiting as ReturnType<typeof scenes.idle>));
+    expect(text('pending')).toBe('waiting for 1,000 sats · Coffee');
+  });
+
+  it('says when there is no sound, and nothing while there is', () => {
+    const { draw } = rehearse(display(scenes.idle()));
+    expect(role('sound')).toBeNull();
+    draw(display(scenes.idle(), { sound: 'missing' }));
+    expect(text('sound')).toBe('no sound');
+    draw(display(scenes.idle(), { sound: 'muted' }));
+    expect(text('sound')).toBe('muted');
+  });
+
+  it('hands back a notice that is put away', () => {
+    const { host } = rehearse(
+      display(scenes.idle(), { notices: [{ id: 7, text: 'Act.', weight: 'warning' }] }),
+    );
+    expect(text('notice')).toBe('Act.');
+    click('put-away');
+    expect(host.dismissNotice).toHaveBeenCalledExactlyOnceWith(7);
+  });
+
+  it('shows a warning instead of the pay code once it cannot be trusted', () => {
+    rehearse(display(scenes.idle(), { link: untrusted() }));
+    expect(role('pay-code')).toBeNull();
+    expect(text('untrusted')).toContain('Not connected since 14:03');
+    expect(text('untrusted')).toContain('Do not rely on this display');
+    expect(text('detail')).toBe('The server is silent.');
+  });
+
+  it('does not say "not connected" when it is connected and still cannot be trusted', () => {
+    rehearse(display(scenes.idle(), { link: untrusted('live') }));
+    expect(text('untrusted')).toContain('Not reliable since');
+  });
+});
+
+describe('checking', () => {
+  it('asks for patience and shows no amount', () => {
+    rehearse(display(scenes.checking()));
+    expect(document.body.textContent).toContain('checking…');
+    expect(role('amount')).toBeNull();
+  });
+});
+
+describe('paid', () => {
+  it('shows amount, memo and that the wallet confirmed it', () => {
+    rehearse(display(scenes.paid()));
+    expect(text('amount')).toBe('1,000 sats');
+    expect(part('amount').dataset.msat).toBe('1000000');
+    expect(text('memo')).toBe('Coffee');
+    expect(text('verdict')).toBe('confirmed by the wallet');
+    expect(role('late')).toBeNull();
+    expect(role('more')).toBeNull();
+  });
+
+  it('looks and reads differently when the wallet did not confirm it', () => {
+    rehearse(display(scenes.paid({ verdict: 'reported' })));
+    expect(text('verdict')).toBe('not confirmed by the wallet');
+    expect(part('verdict').dataset.verdict).toBe('reported');
+    expect(document.documentElement.dataset.verdict).toBe('reported');
+    expect(document.querySelector('h1')?.textContent).not.toContain('Paid');
+  });
+
+  it('says when a late one arrived', () => {
+    rehearse(display(scenes.paid({ kind: 'late', at: minutesAgo(27) })));
+    expect(text('late')).toBe('arrived at 14:03');
+  });
+
+  it('counts what waits behind it', () => {
+    rehearse(display(scenes.paid({ more: { count: 3, totalMsat: 4_500_000 } })));
+    expect(text('more')).toBe('+3 more · 4,500 sats');
+  });
+
+  it('shows a memo as text, never as markup', () => {
+    rehearse(display(scenes.paid({ memo: memos.markup ?? '', comment: '<img src=x onerror=alert(1)>' })));
+    expect(part('memo').textContent).toBe(memos.markup);
+    expect(part('memo').children).toHaveLength(0);
+    expect(part('comment').children).toHaveLength(0);
+    expect(document.querySelector('script, img, b')).toBeNull();
+  });
+
+  it('lets a memo find its own direction', () => {
+    rehearse(display(scenes.paid({ memo: memos.arabic ?? '' })));
+    expect(part('memo').getAttribute('dir')).toBe('auto');
+  });
+
+  it('is spoken', () => {
+    rehearse(display(scenes.paid()));
+    expect(part('spoken').getAttribute('aria-live')).toBe('assertive');
+    expect(text('spoken')).toBe('Paid: 1,000 sats, Coffee, confirmed by the wallet');
+  });
+
+  it('keeps a small warning while the screen cannot be trusted', () => {
+    rehearse(display(scenes.paid(), { link: untrusted() }));
+    expect(text('untrusted')).toContain('Not connected since');
+    expect(text('amount')).toBe('1,000 sats');
+  });
+
+  it('keeps notices out of the flash', () => {
+    rehearse(display(scenes.paid(), { notices: [{ id: 1, text: 'Act.', weight: 'note' }] }));
+    expect(role('notice')).toBeNull();
+  });
+
+  it('is put away by a tap or a key', () => {
+    const { host } = rehearse(display(scenes.paid({ showing: 9 })));
+    vi.advanceTimersByTime(400);
+    click('dismiss');
+    press('Enter');
+    expect(host.dismissShowing.mock.calls).toEqual([[9], [9]]);
+  });
+
+  it('is not put away by a key meant for what was there before', () => {
+    const { host } = rehearse(display(scenes.paid()));
+    vi.advanceTimersByTime(399);
+    press('a');
+    expect(host.dismissShowing).not.toHaveBeenCalled();
+  });
+
+  it('is not put away by keys that say nothing', () => {
+    const { host } = rehearse(display(scenes.paid()));
+    vi.advanceTimersByTime(1_000);
+    for (const key of ['Shift', 'Tab', 'F5', 'CapsLock']) press(key);
+    press('c', { ctrlKey: true });
+    press('a', { repeat: true });
+    expect(host.dismissShowing).not.toHaveBeenCalled();
+  });
+});
+
+describe('catch-up', () => {
+  it('shows count, total and list', () => {
+    rehearse(display(scenes.catchUp(3)));
+    expect(text('count')).toBe('3');
+    expect(document.querySelector('h1')?.textContent).toContain('payments while this display was away');
+    expect(part('total').dataset.msat).toBe('22850000');
+    expect(text('total')).toBe('22,850 sats');
+    expect(document.querySelectorAll('[data-role=item]')).toHaveLength(3);
+  });
+
+  it('says how many it does not list', () => {
+    rehearse(display(scenes.catchUp(40)));
+    expect(text('count')).toBe('40');
+    expect(text('unlisted')).toBe('and 34 more');
+  });
+
+  it('is put away by a tap', () => {
+    const { host } = rehearse(display(scenes.catchUp(1)));
+    vi.advanceTimersByTime(400);
+    click('dismiss');
+    expect(host.dismissShowing).toHaveBeenCalledExactlyOnceWith(1);
+  });
+});
+
+describe('the demo ribbon', () => {
+  it.each([
+    ['idle', scenes.idle()],
+    ['checking', scenes.checking()],
+    ['paid', scenes.paid()],
+    ['catch-up', scenes.catchUp()],
+    ['welcome', scenes.welcome()],
+  ])('is there in %s', (_, scene) => {
+    rehearse(display(scene, { demo: true }));
+    expect(text('ribbon')).toContain('DEMO — no real money');
+  });
+
+  it('leads to pairing, without putting a payment away', () => {
+    const { host } = rehearse(display(scenes.paid(), { demo: true }));
+    vi.advanceTimersByTime(1_000);
+    press('Enter', {}, part('pair-your-wallet'));
+    click('pair-your-wallet');
+    expect(host.openWelcome).toHaveBeenCalledTimes(1);
+    expect(host.dismissShowing).not.toHaveBeenCalled();
+  });
+
+  it('is not there when money is real', () => {
+    rehearse(display(scenes.paid()));
+    expect(role('ribbon')).toBeNull();
+  });
+});
+
+describe('welcome', () => {
+  const paste = async (value: string) => {
+    type('pairing', value);
+    await vi.advanceTimersByTimeAsync(200);
+    flushSync();
+  };
+  const preview = {
+    server: 'https://a.example',
+    kind: 'an address',
+    name: null,
+    needsKey: false,
+    insecure: false,
+  };
+
+  it('asks once what was understood, after the typing pauses', async () => {
+    const { host } = rehearse(display(scenes.welcome()));
+    type('pairing', 'h');
+    await vi.advanceTimersByTimeAsync(100);
+    await paste('https://a.example');
+    expect(host.previewPairing).toHaveBeenCalledExactlyOnceWith('https://a.example');
+    expect(text('server')).toBe('https://pay.example.com');
+  });
+
+  it('asks for the key and for consent only where they are needed', async () => {
+    const { host } = rehearse(display(scenes.welcome()));
+    await paste('https://a.example');
+    expect(role('invoice-key')).toBeNull();
+    host.previewPairing.mockResolvedValue({
+      ...preview,
+      needsKey: true,
+      insecure: true,
+      remarks: ['Dropped.'],
+    });
+    await paste('http://a.example');
+    expect(text('remark')).toBe('Dropped.');
+    expect(part('invoice-key').getAttribute('type')).toBe('password');
+    expect(part('pair').hasAttribute('disabled')).toBe(true);
+    type('invoice-key', ' k ');
+    click('consent');
+    click('pair');
+    expect(host.pair).toHaveBeenCalledExactlyOnceWith({
+      pairing: 'http://a.example',
+      invoiceKey: 'k',
+      name: null,
+      allowInsecure: true,
+    });
+  });
+
+  it('shows the key only when asked', async () => {
+    const { host } = rehearse(display(scenes.welcome()));
+    host.previewPairing.mockResolvedValue({ ...preview, needsKey: true, remarks: [] });
+    await paste('https://a.example');
+    click('show-key');
+    expect(part('invoice-key').getAttribute('type')).toBe('text');
+  });
+
+  it('says what it did not understand', async () => {
+    const { host } = rehearse(display(scenes.welcome()));
+    host.previewPairing.mockRejectedValue('This is no address.');
+    await paste('nonsense');
+    expect(text('unclear')).toBe('This is no address.');
+    expect(role('preview')).toBeNull();
+  });
+
+  it('drops an answer to an older text', async () => {
+    const { host } = rehearse(display(scenes.welcome()));
+    let answerOld = (_: Awaited<ReturnType<typeof host.previewPairing>>) => {};
+    host.previewPairing.mockReturnValueOnce(new Promise((resolve) => (answerOld = resolve)));
+    await paste('https://old.example');
+    await paste('https://new.example');
+    answerOld({ ...preview, server: 'https://old.example', remarks: [] });
+    await settle();
+    expect(text('server')).toBe('https://pay.example.com');
+  });
+
+  it('shows each step as it goes, and can be called off', () => {
+    const { host } = rehearse(display(scenes.welcome(progressAt(2))));
+    const states = [...document.querySelectorAll<HTMLElement>('[data-role=step]')].map(
+      (step) => step.dataset.state,
+    );
+    expect(states).toEqual(['done', 'done', 'running', 'waiting', 'waiting']);
+    click('cancel');
+    expect(host.cancelPairing).toHaveBeenCalledTimes(1);
+  });
+
+  it('keeps what was pasted when an attempt fails', async () => {
+    const { draw } = rehearse(display(scenes.welcome()));
+    await paste('https://a.example');
+    draw(display(scenes.welcome(progressAt(1))));
+    draw(display(scenes.welcome(failure())));
+    expect((part('pairing') as HTMLTextAreaElement).value).toBe('https://a.example');
+    expect(part('outcome').dataset.outcome).toBe('failed');
+    expect(text('outcome')).toContain('The server does not know this key.');
+    expect(text('pair')).toBe('Try again');
+  });
+
+  it('forgets what was pasted once it is paired', async () => {
+    const { draw } = rehearse(display(scenes.welcome()));
+    await paste('lndhub://invoice:secret@https://a.example');
+    draw(display(scenes.welcome(success())));
+    flushSync();
+    expect((part('pairing') as HTMLTextAreaElement).value).toBe('');
+    expect(text('outcome')).toContain('“Beans & Brew” is paired.');
+  });
+
+  it('offers the demo, and the way back only where there is one', () => {
+    const { host, draw } = rehearse(display(scenes.welcome()));
+    click('try-demo');
+    expect(host.tryDemo).toHaveBeenCalledTimes(1);
+    expect(role('back')).toBeNull();
+    press('Escape');
+    expect(host.leaveWelcome).not.toHaveBeenCalled();
+    draw(display(scenes.welcome(null, true)));
+    press('Escape');
+    expect(host.leaveWelcome).toHaveBeenCalledTimes(1);
+  });
+});
+
+describe('settings', () => {
+  const open = async () => {
+    const stage = rehearse(display(scenes.idle()));
+    press('s');
+    await settle();
+    return stage;
+  };
+
+  it('open by key or gear, take the focus, and close by Escape', async () => {
+    await open();
+    expect(document.activeElement).toBe(part('settings'));
+    press('Escape', {}, part('settings'));
+    expect(role('settings')).toBeNull();
+    click('settings-button');
+    expect(role('settings')).not.toBeNull();
+  });
+
+  it('keep the focus within', async () => {
+    await open();
+    const stops = part('settings').querySelectorAll<HTMLElement>('button:not(:disabled), input, select');
+    stops[stops.length - 1]?.focus();
+    press('Tab', {}, document.activeElement ?? document.body);
+    expect(document.activeElement).toBe(stops[0]);
+  });
+
+  it('send only what was changed', async () => {
+    const { host } = await open();
+    const volume = part('volume') as HTMLInputElement;
+    volume.value = '35';
+    volume.dispatchEvent(new Event('change', { bubbles: true }));
+    await settle();
+    expect(host.changeSettings).toHaveBeenCalledExactlyOnceWith({ volume: 35 });
+  });
+
+  it('show why a change was refused', async () => {
+    const { host } = await open();
+    host.changeSettings.mockRejectedValue('The settings file cannot be written.');
+    type('pay-code-text', 'beans@example.com');
+    click('save-pay-code');
+    await settle();
+    expect(text('refused')).toBe('The settings file cannot be written.');
+  });
+
+  it('step aside for a payment and come back with what was typed', async () => {
+    const { draw } = await open();
+    type('pay-code-text', 'beans@exa');
+    draw(display(scenes.paid()));
+    expect(role('settings')).toBeNull();
+    expect(text('amount')).toBe('1,000 sats');
+    draw(display(scenes.idle()));
+    expect((part('pay-code-text') as HTMLInputElement).value).toBe('beans@exa');
+  });
+
+  it('ask before they unpair', async () => {
+    const { host } = await open();
+    click('unpair');
+    expect(host.unpair).not.toHaveBeenCalled();
+    expect(text('unpair-question')).toContain('payments stays here');
+    press('Escape', {}, part('unpair-question'));
+    expect(role('unpair-question')).toBeNull();
+    click('unpair');
+    click('unpair-really');
+    expect(host.unpair).toHaveBeenCalledTimes(1);
+  });
+});
+
+describe('everywhere', () => {
+  it('F11 toggles full screen and puts nothing away', () => {
+    const { host } = rehearse(display(scenes.paid()));
+    vi.advanceTimersByTime(1_000);
+    press('F11');
+    expect(host.toggleFullScreen).toHaveBeenCalledTimes(1);
+    expect(host.dismissShowing).not.toHaveBeenCalled();
+  });
+
+  it('a refused request shows its sentence', async () => {
+    const { host } = rehearse(display(scenes.welcome()));
+    host.tryDemo.mockRejectedValue('The demo is not in this build.');
+    click('try-demo');
+    await settle();
+    expect(text('complaint')).toContain('The demo is not in this build.');
+    await vi.advanceTimersByTimeAsync(10_000);
+    flushSync();
+    expect(role('complaint')).toBeNull();
+  });
+
+  it('a second payment takes the place of the first', () => {
+    const { draw } = rehearse(display(scenes.paid({ showing: 1 })));
+    draw(display({ name: 'paid', ...paid({ showing: 2, amountMsat: 5_000, memo: 'Tea' }) }));
+    expect(text('amount')).toBe('5 sats');
+    expect(document.querySelectorAll('[data-role=amount]')).toHaveLength(1);
+  });
+});

@@ -1,0 +1,107 @@
+import { flushSync, mount, unmount } from 'svelte';
+import { onTestFinished, vi } from 'vitest';
+import App from '../App.svelte';
+import type { Display } from '../host/generated/Display';
+import type { SettingsView } from '../host/generated/SettingsView';
+import type { Host } from '../host/types';
+import { keepTime } from '../lib/now.svelte';
+import { Screen } from '../lib/screen.svelte';
+
+export const settingsView: SettingsView = {
+  volume: 80,
+  chime: 'counter bell',
+  chimes: ['counter bell', 'glass'],
+  theme: 'auto',
+  payCode: '',
+  server: 'https://pay.example.com',
+  keyPlace: 'in the keyring',
+  file: '/home/shop/settings.toml',
+};
+
+/** A host that takes every request and does nothing; tests look at what it was asked. */
+export function silentHost() {
+  return {
+    subscribe: vi.fn<Host['subscribe']>(async () => {}),
+    painted: vi.fn<Host['painted']>(async () => {}),
+    heartbeat: vi.fn<Host['heartbeat']>(async () => {}),
+    previewPairing: vi.fn<Host['previewPairing']>(async () => ({
+      server: 'https://pay.example.com',
+      kind: 'an address',
+      name: null,
+      needsKey: false,
+      insecure: false,
+      remarks: [],
+    })),
+    pair: vi.fn<Host['pair']>(async () => {}),
+    cancelPairing: vi.fn<Host['cancelPairing']>(async () => {}),
+    openWelcome: vi.fn<Host['openWelcome']>(async () => {}),
+    leaveWelcome: vi.fn<Host['leaveWelcome']>(async () => {}),
+    tryDemo: vi.fn<Host['tryDemo']>(async () => {}),
+    settings: vi.fn<Host['settings']>(async () => settingsView),
+    changeSettings: vi.fn<Host['changeSettings']>(async (form) => ({ ...settingsView, ...form })),
+    unpair: vi.fn<Host['unpair']>(async () => {}),
+    testRing: vi.fn<Host['testRing']>(async () => {}),
+    dismissNotice: vi.fn<Host['dismissNotice']>(async () => {}),
+    dismissShowing: vi.fn<Host['dismissShowing']>(async () => {}),
+    toggleFullScreen: vi.fn<Host['toggleFullScreen']>(async () => {}),
+  } satisfies Host;
+}
+
+/** The whole display in a test's document, until the test ends. */
+export function rehearse(first?: Display) {
+  const host = silentHost();
+  const screen = new Screen(host);
+  const stopTime = keepTime();
+  const app = mount(App, { target: document.body, props: { host, screen } });
+  onTestFinished(async () => {
+    stopTime();
+    await unmount(app);
+    document.body.replaceChildren();
+  });
+  let revision = 0;
+  const draw = (display: Display) => {
+    revision += 1;
+    screen.draw({ ...display, revision });
+  };
+  if (first) draw(first);
+  return { host, screen, draw };
+}
+
+export function role(name: string): HTMLElement | null {
+  return document.querySelector<HTMLElement>(`[data-role="${name}"]`);
+}
+
+/** The part with this role, which must be there. */
+export function part(name: string): HTMLElement {
+  const found = role(name);
+  if (found === null) throw new Error(`nothing has the role "${name}"`);
+  return found;
+}
+
+/** What is written, with every kind of space made plain. */
+export function text(name: string): string {
+  return (part(name).textContent ?? '').replace(/\s+/g, ' ').trim();
+}
+
+export function press(key: string, options: KeyboardEventInit = {}, target: EventTarget = document.body) {
+  target.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true, cancelable: true, ...options }));
+  flushSync();
+}
+
+export function click(name: string) {
+  part(name).click();
+  flushSync();
+}
+
+export function type(name: string, value: string) {
+  const field = part(name) as HTMLInputElement | HTMLTextAreaElement;
+  field.value = value;
+  field.dispatchEvent(new Event('input', { bubbles: true }));
+  flushSync();
+}
+
+/** Lets answers that are ready arrive. */
+export async function settle() {
+  await vi.advanceTimersByTimeAsync(0);
+  flushSync();
+}

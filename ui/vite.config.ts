@@ -1,0 +1,29 @@
+import { svelte } from '@sveltejs/vite-plugin-svelte';
+import { defineConfig } from 'vitest/config';
+
+// What the desktop shell sends; the preview sends it too, so that a break shows before the shell meets it.
+const contentSecurityPolicy =
+  "default-src 'self'; style-src 'self'; img-src 'self' data:; connect-src ipc: http://ipc.localhost";
+
+// Tests read amounts and times as one place writes them. Set here because only a new process takes it up.
+if (process.env.VITEST) Object.assign(process.env, { LC_ALL: 'en_GB.UTF-8', TZ: 'Europe/Berlin' });
+
+export default defineConfig(({ mode }) => ({
+  plugins: [svelte()],
+  build: {
+    target: ['es2022', 'safari16'],
+    // The polyfill and preload links only cost time: everything is on the local disk.
+    modulePreload: false,
+    reportCompressedSize: false,
+  },
+  // Under Vitest Svelte would otherwise resolve to its server side.
+  resolve: mode === 'test' ? { conditions: ['browser'] } : {},
+  server: { port: 1420, strictPort: true, fs: { allow: ['..'] } },
+  preview: { port: 4173, headers: { 'Content-Security-Policy': contentSecurityPolicy } },
+  test: {
+    environment: 'happy-dom',
+    include: ['src/**/*.test.ts'],
+    restoreMocks: true,
+    unstubGlobals: true,
+  },
+}));
