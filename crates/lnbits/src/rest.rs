@@ -1,0 +1,790 @@
+//! Asking the server.
+
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::{Body, Bytes};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use jiff::Timestamp;
+use jiff::fmt::rfc2822;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use url::Url;
+
+use crate::dial::{DialError, Dialer, cause};
+use crate::link::{Channel, elsewhere};
+use crate::payment::{Object, Row};
+use crate::{CheckingId, InvoiceKey, Msat, PaymentHash, PaymentRow, Sat, Server, Text, WalletId};
+
+/// How long a whole answer may take, connecting included.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The largest answer read, unless more is said.
+const SMALL: usize = 256 * 1024;
+/// The largest list read: a page of 1,000 rows has 2 to 3 MB.
+const LIST: usize = 8 * 1024 * 1024;
+/// The largest `/openapi.json` read: with many extensions it has 1 MB and more.
+const OPENAPI: usize = 4 * 1024 * 1024;
+/// LNbits' own server (uvicorn) hangs up after 5 s without a question; a connection is not used so late that
+/// the question meets the hang-up.
+const IDLE: Duration = Duration::from_secs(4);
+/// Below this, in satoshis per unit, a rate is LNbits' way of saying that it has none (0.0, or 0.01 plus dust).
+const LEAST_RATE: f64 = 0.02;
+/// The longest `Retry-After` believed.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(3_600);
+/// The longest Lightning invoice taken.
+const MAX_BOLT11: usize = 8 * 1024;
+
+/// What we call ourselves.
+pub(crate) const USER_AGENT_TEXT: &str = concat!("tillbell/", env!("CARGO_PKG_VERSION"));
+
+/// A REST client for one wallet. Cheap to clone; keeps its connections alive; follows no redirect.
+///
+/// Every question may be dropped at any time, and then is not asked any further.
+#[derive(Debug, Clone)]
+pub struct Rest {
+    client: Client<Dialer, Full<Bytes>>,
+    server: Server,
+    key: Option<HeaderValue>,
+}
+
+/// An answer, with the server's clock as its `Date` header gave it (1 s resolution).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer<T> {
+    /// What was asked for.
+    pub value: T,
+    /// The server's time when it answered.
+    pub server_time: Option<Timestamp>,
+}
+
+impl<T> Answer<T> {
+    fn map<U>(self, change: impl FnOnce(T) -> U) -> Answer<U> {
+        Answer {
+            value: change(self.value),
+            server_time: self.server_time,
+        }
+    }
+}
+
+/// `GET /api/v1/wallet`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WalletInfo {
+    /// The wallet's name.
+    pub name: Text,
+    /// The balance in millisatoshis; a negative one is shown as none. Never used to derive an amount.
+    pub balance: Msat,
+    /// Only an admin key is told the wallet's id: that is how a key that can spend gives itself away.
+    pub id: Option<WalletId>,
+}
+
+/// `GET /api/v1/payments/{hash}`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Looked {
+    /// Our wallet has it: its own row. (Of a payment within the wallet, only the outgoing side.)
+    Ours(Box<PaymentRow>),
+    /// The server knows the hash or not, but our wallet has no such payment. Or the key is wrong: this
+    /// question alone cannot tell.
+    NotOurs,
+}
+
+/// Which rows to list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageQuery {
+    /// Which rows.
+    pub filter: Filter,
+    /// At most 1,000.
+    pub limit: u32,
+    /// Rows to skip. They shift while payments arrive.
+    pub offset: u32,
+}
+
+/// Which rows to list, newest first by `time`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Filter {
+    /// All.
+    All,
+    /// `status=pending` (ignored by 0.12).
+    Pending,
+    /// `payment_hash=` (0.12 drops the connection: do not ask there).
+    Hash(PaymentHash),
+}
+
+/// A page of rows. Rows that cannot be read are counted, not fatal.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Page {
+    /// The rows that could be read.
+    pub rows: Vec<PaymentRow>,
+    /// How many the server sent, readable or not.
+    pub sent: u32,
+    /// How many rows match in all, where the server says.
+    pub total: Option<u64>,
+}
+
+/// An invoice to be made: `POST /api/v1/payments`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewInvoice {
+    /// How much.
+    pub amount: Sat,
+    /// What for.
+    pub memo: Text,
+    /// Until when it may be paid; the server's own choice if none.
+    pub expiry: Option<Duration>,
+}
+
+/// An invoice that was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invoice {
+    /// The Lightning invoice, to be shown as a code. ASCII letters and digits only.
+    pub bolt11: String,
+    /// Its payment hash.
+    pub payment_hash: PaymentHash,
+    /// The server's name for it.
+    pub checking_id: CheckingId,
+}
+
+/// What a server says it is. An untrusted courtesy: good for choosing how to ask, not for security.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    /// As it says it: `1.6.2`.
+    pub text: Text,
+    /// What follows from it.
+    pub dialect: Dialect,
+}
+
+/// The server's version as far as it matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Dialect {
+    /// 0.12: list filters do not work.
+    V0_12,
+    /// 1.0 and later.
+    V1,
+}
+
+impl Dialect {
+    /// The dialect of a version as `/openapi.json` gives it. What cannot be read is taken for a later one.
+    #[must_use]
+    pub fn of(version: &str) -> Self {
+        let major = version.trim().trim_start_matches('v').split('.').next();
+        if major.and_then(|major| major.parse::<u32>().ok()) == Some(0) {
+            Self::V0_12
+        } else {
+            Self::V1
+        }
+    }
+}
+
+/// Why a question has no answer; each says what to do about it. Names hosts, never a path.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RestError {
+    /// No connection.
+    #[error(transparent)]
+    Dial(#[from] DialError),
+    /// The server does not know the key (401, 403, or 404 "Wallet not found", each in LNbits' own words):
+    /// wrong, rotated or revoked.
+    #[error("The wallet does not know this key: pair again with its invoice key.")]
+    KeyRefused,
+    /// 429.
+    #[error("The server asks us to slow down.")]
+    Busy {
+        /// `Retry-After`, where it came, up to an hour.
+        retry_after: Option<Duration>,
+    },
+    /// 3xx: we do not follow, as the key would go along.
+    #[error("The server sends us elsewhere{}: pair again with the address it uses now.", elsewhere(.to))]
+    Redirected {
+        /// Where to, as `scheme://host[:port]`, if it said another place than itself.
+        to: Option<String>,
+    },
+    /// A page came where data was expected: another site, a proxy's own page, or the sign-in page of a
+    /// public network.
+    #[error(
+        "What answers there is not LNbits: check the address, or sign in to this network if it asks you to."
+    )]
+    NotLnbits,
+    /// Any other 4xx.
+    #[error("The server refuses the question ({status}){}.", because(.detail))]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// What the server says, cleaned; empty when nothing.
+        detail: Text,
+    },
+    /// 5xx.
+    #[error("The server has a problem of its own ({status}){}.", because(.detail))]
+    ServerError {
+        /// The HTTP status.
+        status: u16,
+        /// What the server says, cleaned; empty when nothing.
+        detail: Text,
+    },
+    /// No whole answer within 10 s.
+    #[error("The server takes too long to answer.")]
+    TimedOut,
+    /// The connection ended before the answer did.
+    #[error("The server hung up in the middle of its answer.")]
+    Cut,
+    /// The answer is larger than any that makes sense.
+    #[error("The server's answer is too large to be read.")]
+    TooLarge,
+    /// The answer is not what LNbits says to this question.
+    #[error("The server's answer makes no sense: is it LNbits, 0.12 or later?")]
+    Unreadable,
+}
+
+fn because(detail: &Text) -> String {
+    if detail.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", detail.as_str().trim_end_matches('.'))
+    }
+}
+
+impl Rest {
+    /// A client for `server`; `key` may be absent for what needs none.
+    #[must_use]
+    pub fn new(dialer: Dialer, server: Server, key: Option<InvoiceKey>) -> Self {
+        let client = Client::builder(TokioExecutor::new())
+            .pool_idle_timeout(IDLE)
+            .pool_timer(TokioTimer::new())
+            .pool_max_idle_per_host(4)
+            .build(dialer);
+        // A key has nothing but hexadecimal digits, so that it is always a good header.
+        let key = key
+            .and_then(|key| HeaderValue::from_str(key.reveal()).ok())
+            .map(|mut key| {
+                key.set_sensitive(true);
+                key
+            });
+        Self { client, server, key }
+    }
+
+    /// The wallet of the key.
+    ///
+    /// # Errors
+    ///
+    /// [`RestError::KeyRefused`] for a key that no wallet has, and whatever keeps an answer away.
+    pub async fn wallet(&self) -> Result<Answer<WalletInfo>, RestError> {
+        let reply = self.ask(Question::get("api/v1/wallet").with_key()).await?;
+        let answer: Answer<WireWallet> = reply.read()?;
+        Ok(answer.map(|wallet| WalletInfo {
+            name: Text::clean_to(&wallet.name, Text::MAX_NAME),
+            balance: Msat(u64::try_from(wallet.balance).unwrap_or(0)),
+            id: wallet.id.as_deref().and_then(WalletId::new),
+        }))
+    }
+
+    /// One payment, by its hash. Whether it proves anything is for the caller to judge.
+    ///
+    /// On LNbits 1.6.2 this question *changes* an expired pending invoice to failed: only for hints.
+    ///
+    /// # Errors
+    ///
+    /// [`RestError::Unreadable`] if our wallet has the payment but its row makes no sense; and whatever keeps
+    /// an answer away.
+    pub async fn payment(&self, hash: PaymentHash) -> Result<Answer<Looked>, RestError> {
+        let path = format!("api/v1/payments/{hash}");
+        let reply = self.ask(Question::get(&path).with_key()).await?;
+        if reply.status == StatusCode::NOT_FOUND && reply.detail().is_some_and(|detail| no_payment(&detail)) {
+            return Ok(reply.answer(Looked::NotOurs));
+        }
+        let body = reply.good()?;
+        let Ok(Object(Some(WirePayment { details }))) = serde_json::from_slice(body) else {
+            return Err(reply.nonsense());
+        };
+        match details {
+            None => Ok(reply.answer(Looked::NotOurs)),
+            Some(Row(Some(row))) => Ok(reply.answer(Looked::Ours(Box::new(row)))),
+            Some(Row(None)) => Err(RestError::Unreadable),
+        }
+    }
+
+    /// A page of the wallet's payments, newest first.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps an answer away.
+    pub async fn page(&self, query: PageQuery) -> Result<Answer<Page>, RestError> {
+        let (limit, offset) = (query.limit.min(1_000).to_string(), query.offset.to_string());
+        let mut pairs = vec![
+            ("limit", &*limit),
+            ("offset", &*offset),
+            ("sortby", "time"),
+            ("direction", "desc"),
+        ];
+        let hash;
+        match query.filter {
+            Filter::All => {}
+            Filter::Pending => pairs.push(("status", "pending")),
+            Filter::Hash(wanted) => {
+                hash = wanted.to_string();
+                pairs.push(("payment_hash", &hash));
+            }
+        }
+        let question = Question::get("api/v1/payments/paginated")
+            .query(&pairs)
+            .at_most(LIST)
+            .with_key();
+        let reply = self.ask(question).await?;
+        let body = reply.good()?;
+        let Ok(Object(Some(WirePage { data, total }))) = serde_json::from_slice(body) else {
+            return Err(reply.nonsense());
+        };
+        let sent = u32::try_from(data.len()).unwrap_or(u32::MAX);
+        let rows = data.into_iter().filter_map(|Row(row)| row).collect();
+        Ok(reply.answer(Page { rows, sent, total }))
+    }
+
+    /// Makes an invoice.
+    ///
+    /// # Errors
+    ///
+    /// [`RestError::Refused`] with the server's own words when it will not, and whatever keeps an answer away:
+    /// the invoice may exist then nevertheless.
+    pub async fn create_invoice(&self, invoice: &NewInvoice) -> Result<Answer<Invoice>, RestError> {
+        let mut body = serde_json::json!({
+            "out": false, "amount": invoice.amount.0, "unit": "sat", "memo": invoice.memo.as_str(),
+        });
+        if let Some(expiry) = invoice.expiry {
+            body["expiry"] = expiry.as_secs().max(1).into();
+        }
+        let reply = self
+            .ask(Question::post("api/v1/payments").json(&body).with_key())
+            .await?;
+        let answer: Answer<WireInvoice> = reply.read()?;
+        let bolt11 = answer
+            .value
+            .bolt11
+            .or(answer.value.payment_request)
+            .ok_or(RestError::Unreadable)?;
+        let sound = (1..=MAX_BOLT11).contains(&bolt11.len())
+            && bolt11.bytes().all(|b| b.is_ascii_alphanumeric())
+            && bolt11
+                .get(..2)
+                .is_some_and(|start| start.eq_ignore_ascii_case("ln"));
+        if !sound {
+            return Err(RestError::Unreadable);
+        }
+        Ok(Answer {
+            value: Invoice {
+                bolt11,
+                payment_hash: answer.value.payment_hash,
+                checking_id: answer.value.checking_id,
+            },
+            server_time: answer.server_time,
+        })
+    }
+
+    /// Satoshis per unit of a currency, such as `EUR`; `None` when the server has no rate for it. Needs no key.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps an answer away.
+    pub async fn rate(&self, currency: &str) -> Result<Answer<Option<f64>>, RestError> {
+        if !(1..=8).contains(&currency.len()) || !currency.bytes().all(|b| b.is_ascii_alphanumeric()) {
+            return Ok(Answer {
+                value: None,
+                server_time: None,
+            });
+        }
+        let reply = self
+            .ask(Question::get(&format!("api/v1/rate/{currency}")))
+            .await?;
+        // 400 "Could not fetch any Bitcoin price" (1.0), 404 for a currency it does not know.
+        let no_rate = matches!(reply.status, StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND);
+        if no_rate && reply.detail().is_some() {
+            return Ok(reply.answer(None));
+        }
+        let answer: Answer<WireRate> = reply.read()?;
+        Ok(answer.map(|wire| wire.rate.filter(|rate| rate.is_finite() && *rate >= LEAST_RATE)))
+    }
+
+    /// The version that the server says it has; `None` where it says none. Needs no key.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps an answer away.
+    pub async fn version(&self) -> Result<Answer<Option<Version>>, RestError> {
+        let reply = self.ask(Question::get("openapi.json").at_most(OPENAPI)).await?;
+        if reply.status == StatusCode::NOT_FOUND {
+            return Ok(reply.answer(None));
+        }
+        let answer: Answer<WireOpenApi> = reply.read()?;
+        Ok(answer.map(|wire| {
+            let text = Text::clean_to(&wire.info.version, Text::MAX_NAME);
+            (!text.is_empty()).then(|| Version {
+                dialect: Dialect::of(text.as_str()),
+                text,
+            })
+        }))
+    }
+
+    /// Whether the server says that it is well; false where it has no such page. Needs no key.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps an answer away.
+    pub async fn health(&self) -> Result<Answer<bool>, RestError> {
+        let reply = self.ask(Question::get("api/v1/health")).await?;
+        if reply.status == StatusCode::NOT_FOUND {
+            return Ok(reply.answer(false));
+        }
+        let _: Answer<serde::de::IgnoredAny> = reply.read()?;
+        Ok(reply.answer(true))
+    }
+
+    /// Whether this server has nothing to ask: wallet, health and version *all* answer 404. (A real LNbits
+    /// answers a wrong key with 404 too, but not the other two.) Sends no key.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps an answer away, 429 and 5xx included: then nobody can tell.
+    pub async fn offers_nothing_to_ask(&self) -> Result<bool, RestError> {
+        for path in ["api/v1/wallet", "api/v1/health", "openapi.json"] {
+            let reply = self.ask(Question::get(path).at_most(OPENAPI)).await?;
+            if reply.status == StatusCode::TOO_MANY_REQUESTS || reply.status.is_server_error() {
+                return Err(reply.refusal());
+            }
+            if reply.status != StatusCode::NOT_FOUND {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Says `text` on a channel: whoever listens there hears it. Needs no key, which is why a frame is no
+    /// proof, and makes a good self-test.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps an answer away.
+    pub async fn say(&self, channel: &Channel, text: &str) -> Result<Answer<()>, RestError> {
+        let path = format!("api/v1/ws/{}", channel.id());
+        let reply = self.ask(Question::post(&path).query(&[("data", text)])).await?;
+        reply.good()?;
+        Ok(reply.answer(()))
+    }
+
+    async fn ask(&self, question: Question) -> Result<Reply, RestError> {
+        let url = self.server.rest_url(
+            &question.path,
+            &question
+                .query
+                .iter()
+                .map(|(name, value)| (*name, &**value))
+                .collect::<Vec<_>>(),
+        );
+        let mut request = Request::builder()
+            .method(question.method)
+            .uri(url.as_str())
+            .header(header::USER_AGENT, USER_AGENT_TEXT)
+            .header(header::ACCEPT, "application/json");
+        if !question.body.is_empty() {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        if let Some(key) = self.key.as_ref().filter(|_| question.needs_key) {
+            request = request.header(HeaderName::from_static("x-api-key"), key);
+        }
+        let request = request
+            .body(Full::from(question.body))
+            .map_err(|_| RestError::Unreadable)?;
+        let asking = async {
+            let response = self
+                .client
+                .request(request)
+                .await
+                .map_err(|error| unanswered(&error))?;
+            let (head, body) = response.into_parts();
+            if body.size_hint().lower() > question.at_most as u64 {
+                return Err(RestError::TooLarge);
+            }
+            let body = Limited::new(body, question.at_most)
+                .collect()
+                .await
+                .map_err(|error| {
+                    if error.is::<LengthLimitError>() {
+                        RestError::TooLarge
+                    } else {
+                        RestError::Cut
+                    }
+                })?;
+            Ok(Reply {
+                status: head.status,
+                headers: head.headers,
+                body: body.to_bytes(),
+                asked_with_key: question.needs_key,
+            })
+        };
+        tokio::time::timeout(PATIENCE, asking)
+            .await
+            .unwrap_or(Err(RestError::TimedOut))
+    }
+}
+
+fn unanswered(error: &(dyn Error + 'static)) -> RestError {
+    match cause::<DialError>(error) {
+        Some(dial) => RestError::Dial(dial.clone()),
+        None if cause::<hyper::Error>(error).is_some_and(hyper::Error::is_parse) => RestError::NotLnbits,
+        None => RestError::Cut,
+    }
+}
+
+/// What to ask, below the server's address.
+struct Question {
+    method: Method,
+    path: String,
+    query: Vec<(&'static str, String)>,
+    body: Vec<u8>,
+    at_most: usize,
+    needs_key: bool,
+}
+
+impl Question {
+    fn new(method: Method, path: &str) -> Self {
+        Self {
+            method,
+            path: path.to_owned(),
+            query: Vec::new(),
+            body: Vec::new(),
+            at_most: SMALL,
+            needs_key: false,
+        }
+    }
+
+    fn get(path: &str) -> Self {
+        Self::new(Method::GET, path)
+    }
+
+    fn post(path: &str) -> Self {
+        Self::new(Method::POST, path)
+    }
+
+    fn query(mut self, pairs: &[(&'static str, &str)]) -> Self {
+        self.query = pairs
+            .iter()
+            .map(|(name, value)| (*name, (*value).to_owned()))
+            .collect();
+        self
+    }
+
+    fn json(mut self, body: &serde_json::Value) -> Self {
+        self.body = body.to_string().into_bytes();
+        self
+    }
+
+    fn at_most(mut self, bytes: usize) -> Self {
+        self.at_most = bytes;
+        self
+    }
+
+    fn with_key(mut self) -> Self {
+        self.needs_key = true;
+        self
+    }
+}
+
+/// A whole answer, whatever its status.
+struct Reply {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+    asked_with_key: bool,
+}
+
+impl Reply {
+    fn answer<T>(&self, value: T) -> Answer<T> {
+        Answer {
+            value,
+            server_time: date(&self.headers),
+        }
+    }
+
+    /// The body of a 2xx.
+    fn good(&self) -> Result<&[u8], RestError> {
+        if self.status.is_success() {
+            Ok(&self.body)
+        } else {
+            Err(self.refusal())
+        }
+    }
+
+    /// A 2xx, decoded.
+    fn read<T: DeserializeOwned>(&self) -> Result<Answer<T>, RestError> {
+        let value = serde_json::from_slice(self.good()?).map_err(|_| self.nonsense())?;
+        Ok(self.answer(value))
+    }
+
+    /// What a 2xx that cannot be read is.
+    fn nonsense(&self) -> RestError {
+        if self.is_page() {
+            RestError::NotLnbits
+        } else {
+            RestError::Unreadable
+        }
+    }
+
+    /// What an answer other than 2xx is.
+    fn refusal(&self) -> RestError {
+        let (status, detail) = (self.status, self.detail());
+        match status {
+            StatusCode::TOO_MANY_REQUESTS => RestError::Busy {
+                retry_after: retry_after(&self.headers),
+            },
+            // A public network's own way of saying that one has to sign in (RFC 6585).
+            StatusCode::NETWORK_AUTHENTICATION_REQUIRED => RestError::NotLnbits,
+            // Only in LNbits' own form: a proxy's or firewall's page says nothing about our key.
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if self.asked_with_key && detail.is_some() => {
+                RestError::KeyRefused
+            }
+            StatusCode::NOT_FOUND if self.asked_with_key && detail.as_deref().is_some_and(no_wallet) => {
+                RestError::KeyRefused
+            }
+            _ if status.is_redirection() => RestError::Redirected {
+                to: redirect_target(&self.headers),
+            },
+            _ if status.is_client_error() && self.is_page() => RestError::NotLnbits,
+            _ => {
+                let detail = Text::clean_to(&detail.unwrap_or_default(), Text::MAX_ERROR);
+                let status = status.as_u16();
+                if (400..500).contains(&status) {
+                    RestError::Refused { status, detail }
+                } else {
+                    RestError::ServerError { status, detail }
+                }
+            }
+        }
+    }
+
+    /// LNbits' (FastAPI's) form of an error: `{"detail": "…"}`.
+    fn detail(&self) -> Option<String> {
+        #[derive(Deserialize)]
+        struct Refusal {
+            detail: serde_json::Value,
+        }
+        let refusal: Refusal = serde_json::from_slice(&self.body).ok()?;
+        Some(match refusal.detail {
+            serde_json::Value::String(detail) => detail,
+            // Validation errors come as a list.
+            serde_json::Value::Null
+            | serde_json::Value::Bool(_)
+            | serde_json::Value::Number(_)
+            | serde_json::Value::Array(_)
+            | serde_json::Value::Object(_) => String::new(),
+        })
+    }
+
+    /// True for a page made for people.
+    fn is_page(&self) -> bool {
+        let declared = self.headers.get(header::CONTENT_TYPE).is_some_and(|kind| {
+            kind.to_str()
+                .is_ok_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("text/html"))
+        });
+        declared || self.body.trim_ascii_start().first() == Some(&b'<')
+    }
+}
+
+impl fmt::Debug for Reply {
+    /// Not the body: it may hold anything.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reply")
+            .field("status", &self.status)
+            .finish_non_exhaustive()
+    }
+}
+
+/// LNbits on a wrong key: "Wallet not found."
+fn no_wallet(detail: &str) -> bool {
+    let detail = detail.to_ascii_lowercase();
+    detail.contains("wallet") && (detail.contains("not found") || detail.contains("does not exist"))
+}
+
+/// LNbits on a hash it does not know: "Payment does not exist."
+fn no_payment(detail: &str) -> bool {
+    let detail = detail.to_ascii_lowercase();
+    detail.contains("payment") && (detail.contains("not found") || detail.contains("does not exist"))
+}
+
+fn text_of(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name)?.to_str().ok().map(str::trim)
+}
+
+fn http_date(text: &str) -> Option<Timestamp> {
+    rfc2822::DateTimeParser::new().parse_timestamp(text).ok()
+}
+
+fn date(headers: &HeaderMap) -> Option<Timestamp> {
+    http_date(text_of(headers, header::DATE)?)
+}
+
+/// `Retry-After` in seconds, or as a date measured by the answer's own `Date`: our clock may be wrong.
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = text_of(headers, header::RETRY_AFTER)?;
+    let wait = match text.parse::<u64>() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            let until = http_date(text)?.duration_since(date(headers)?);
+            Duration::try_from(until).unwrap_or(Duration::ZERO)
+        }
+    };
+    Some(wait.min(MAX_RETRY_AFTER))
+}
+
+/// The origin of `Location`; never its path, which may hold a key.
+pub(crate) fn redirect_target(headers: &HeaderMap) -> Option<String> {
+    let url = Url::parse(text_of(headers, header::LOCATION)?).ok()?;
+    let origin = url.origin();
+    (origin.is_tuple() && matches!(url.scheme(), "http" | "https" | "ws" | "wss"))
+        .then(|| origin.ascii_serialization())
+        .filter(|origin| origin.len() <= 255)
+}
+
+#[derive(Deserialize)]
+struct WireWallet {
+    #[serde(default)]
+    name: String,
+    balance: i64,
+    #[serde(default)]
+    id: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct WirePayment {
+    #[serde(default)]
+    details: Option<Row>,
+}
+
+#[derive(Deserialize)]
+struct WirePage {
+    data: Vec<Row>,
+    #[serde(default)]
+    total: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct WireInvoice {
+    #[serde(default)]
+    bolt11: Option<String>,
+    #[serde(default)]
+    payment_request: Option<String>,
+    payment_hash: PaymentHash,
+    checking_id: CheckingId,
+}
+
+#[derive(Deserialize)]
+struct WireRate {
+    rate: Option<f64>,
+}
+
+#[derive(Deserialize)]
+struct WireOpenApi {
+    info: WireInfo,
+}
+
+#[derive(Deserialize)]
+struct WireInfo {
+    #[serde(default)]
+    version: String,
+}
