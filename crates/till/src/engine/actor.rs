@@ -1,0 +1,1005 @@
+//! The actor: waits for whatever comes next, lets the pure machines decide, carries out, publishes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use tillbell_lnbits::dial::Dialer;
+use tokio::sync::{mpsc, watch};
+use tokio::task::AbortHandle;
+
+use super::outlets::{BellOrder, Line, LinkLine, PaymentLine, PendingLine, RejectedLine};
+use super::shop::{Answer, Answered, Heard, Shop};
+use super::{DemoWallet, Options, Output, Request, StartError};
+use crate::baseline::Baseline;
+use crate::clock::{Clock, Moment, Now};
+use crate::enrol::{EnrolError, Enrolled, enrol, read_form};
+use crate::hints::Doubt;
+use crate::ledger::{Ledger, LedgerError, Syncer, set_aside};
+use crate::paired::{Found, Listen, Paired};
+use crate::pay_code;
+use crate::profile::{Lock, Profile};
+use crate::secrets::{Place, Secrets, SecretsError};
+use crate::session::{Effect, Event};
+use crate::settings::SettingsFile;
+use crate::stage::{Cue, Stage};
+use crate::view::{
+    Display, LinkState, LinkView, Notice, NoticeWeight, PairingForm, PairingOutcome, PairingProgress,
+    PayCode, Scene, SettingsForm, SettingsView, SoundView,
+};
+
+/// The actor looks around at least this often, so that it notices that the machine slept.
+const LOOK_AROUND: Duration = Duration::from_secs(5);
+/// Clocks that drift apart by more than this: the machine slept.
+const SLEPT: Duration = Duration::from_secs(3);
+/// After a successful pairing its success stays on the screen this long.
+const PAIRED_SHOWN: Duration = Duration::from_secs(3);
+/// Between two tries to write to a ledger that refuses.
+const WRITE_RETRY: Duration = Duration::from_secs(1);
+/// At most one `rejected` line in this time.
+const BETWEEN_REJECTIONS: Duration = Duration::from_secs(1);
+
+pub(super) struct Actor {
+    profile: Profile,
+    lock: Option<Lock>,
+    secrets: Secrets,
+    settings: SettingsFile,
+    chimes: Vec<String>,
+    pay_code: Option<PayCode>,
+    output: Output,
+    dialer: Dialer,
+    clock: Arc<dyn Clock>,
+
+    shop: Option<Shop>,
+    generations: u64,
+    key_place: Option<Place>,
+    stage: Stage,
+    welcome: Option<Welcome>,
+    attempt: Option<Attempt>,
+    notices: Vec<Notice>,
+    notice_count: u64,
+    device: SoundView,
+    rejections: Rejections,
+    retry_writes: Option<Moment>,
+    told_link: Option<(LinkState, Option<String>)>,
+
+    inbox: mpsc::Receiver<Request>,
+    answers: (mpsc::Sender<Answer>, mpsc::Receiver<Answer>),
+    attempts: (mpsc::Sender<Tried>, mpsc::Receiver<Tried>),
+    bell: mpsc::Sender<BellOrder>,
+    lines: mpsc::Sender<Line>,
+    display: watch::Sender<Arc<Display>>,
+}
+
+/// The pairing screen is open.
+#[derive(Debug, Default)]
+struct Welcome {
+    progress: Option<PairingProgress>,
+    /// A success was shown from here on.
+    paired_at: Option<Moment>,
+}
+
+/// A pairing under way.
+struct Attempt {
+    number: u64,
+    task: AbortHandle,
+}
+
+/// What a pairing under way has to say.
+struct Tried {
+    number: u64,
+    what: TriedWhat,
+}
+
+enum TriedWhat {
+    Progress(PairingProgress),
+    Ended(Box<Result<Enrolled, EnrolError>>),
+}
+
+/// Hints that were not believed since the last line.
+#[derive(Debug, Default)]
+struct Rejections {
+    latest: Option<(Doubt, Option<tillbell_lnbits::PaymentHash>)>,
+    count: u64,
+    told: Option<Moment>,
+}
+
+/// What woke the actor.
+enum Woken {
+    Request(Option<Request>),
+    Link(Heard),
+    Answer(Answer),
+    Tried(Tried),
+    Time,
+}
+
+impl Actor {
+    pub(super) fn new(
+        options: Options,
+        inbox: mpsc::Receiver<Request>,
+        bell: mpsc::Sender<BellOrder>,
+        lines: mpsc::Sender<Line>,
+    ) -> Result<(Self, watch::Receiver<Arc<Display>>), StartError> {
+        let now = options.clock.now();
+        let lock = match options.demo {
+            // A demo touches nothing of the profile until a wallet is paired from it.
+            Some(_) => None,
+            None => Some(options.profile.lock()?),
+        };
+        options.profile.prepare()?;
+        let opened = SettingsFile::open(&options.profile.settings_file(), now.wall)?;
+        let (display, pictures) = watch::channel(Arc::new(first_picture()));
+        let mut actor = Self {
+            secrets: Secrets::of(&options.profile),
+            profile: options.profile,
+            lock,
+            settings: opened.file,
+            chimes: options.chimes,
+            pay_code: None,
+            output: options.output,
+            dialer: options.dialer,
+            clock: options.clock,
+            shop: None,
+            generations: 0,
+            key_place: None,
+            stage: Stage::default(),
+            welcome: None,
+            attempt: None,
+            notices: Vec::new(),
+            notice_count: 0,
+            device: SoundView::Starting,
+            rejections: Rejections::default(),
+            retry_writes: None,
+            told_link: None,
+            inbox,
+            answers: mpsc::channel(256),
+            attempts: mpsc::channel(64),
+            bell,
+            lines,
+            display,
+        };
+        if let Some(aside) = opened.aside {
+            actor.notice(
+                NoticeWeight::Warning,
+                format!(
+                    "The settings could not be read and were set aside as {}. The defaults are in use.",
+                    aside.display()
+                ),
+            );
+        }
+        actor.settings_changed();
+        match options.demo {
+            Some(wallet) => actor.open_demo(wallet, now)?,
+            None => match Paired::find(&actor.profile.pairing_file(), now.wall)? {
+                Found::Paired(paired) => actor.open_shop(*paired, now)?,
+                Found::Nothing => actor.welcome = Some(Welcome::default()),
+                Found::SetAside(path) => {
+                    actor.notice(
+                        NoticeWeight::Warning,
+                        format!(
+                            "The pairing could not be read and was set aside as {}. Pair again.",
+                            path.display()
+                        ),
+                    );
+                    actor.welcome = Some(Welcome::default());
+                }
+            },
+        }
+        actor.settle(now);
+        Ok((actor, pictures))
+    }
+
+    pub(super) async fn run(mut self) {
+        let mut last = (self.clock.now(), tokio::time::Instant::now());
+        loop {
+            let now = self.clock.now();
+            let wait = self
+                .next_wake(now)
+                .map_or(LOOK_AROUND, |at| at.since(now.at).min(LOOK_AROUND));
+            let woken = tokio::select! {
+                request = self.inbox.recv() => Woken::Request(request),
+                heard = hear(&mut self.shop) => Woken::Link(heard),
+                Some(answer) = self.answers.1.recv() => Woken::Answer(answer),
+                Some(tried) = self.attempts.1.recv() => Woken::Tried(tried),
+                () = tokio::time::sleep(wait) => Woken::Time,
+            };
+            let now = self.clock.now();
+            let slept = now.at.since(last.0.at).saturating_sub(last.1.elapsed());
+            last = (now, tokio::time::Instant::now());
+            if slept > SLEPT {
+                tracing::info!(seconds = slept.as_secs(), "the machine slept");
+                self.session_event(Event::Woke, now);
+            }
+            match woken {
+                Woken::Request(None) => break,
+                Woken::Request(Some(Request::Stop(done))) => {
+                    self.close();
+                    let _ = done.send(());
+                    return;
+                }
+                Woken::Request(Some(request)) => self.on_request(request, now),
+                Woken::Link(heard) => self.on_heard(heard, now),
+                Woken::Answer(answer) => self.on_answer(answer, now),
+                Woken::Tried(tried) => self.on_tried(tried, now),
+                Woken::Time => self.session_event(Event::Tick, now),
+            }
+            self.settle(now);
+        }
+        self.close();
+    }
+
+    /// Lets go of everything, in order: what is owed to the ledger first.
+    fn close(&mut self) {
+        let now = self.clock.now();
+        self.write(now);
+        self.cancel_attempt();
+        self.shop = None;
+        self.lock = None;
+    }
+
+    // ── What others ask ────────────────────────────────────────────────────────────────────────────
+
+    fn on_request(&mut self, request: Request, now: Now) {
+        match request {
+            Request::Confirmed(showing) => {
+                let cue = self.stage.confirmed(showing);
+                self.follow(cue);
+            }
+            Request::Device(state) => self.device = state,
+            Request::Dismiss(showing) => self.stage.dismiss(showing),
+            Request::DismissNotice(id) => self.notices.retain(|notice| notice.id != id),
+            Request::OpenWelcome => {
+                self.welcome.get_or_insert_default();
+            }
+            Request::LeaveWelcome => {
+                if self.shop.is_some() {
+                    self.cancel_attempt();
+                    self.welcome = None;
+                }
+            }
+            Request::Pair(form) => self.begin_attempt(form),
+            Request::CancelPairing => {
+                self.cancel_attempt();
+                if let Some(welcome) = &mut self.welcome {
+                    welcome.progress = None;
+                }
+            }
+            Request::StartDemo(wallet) => {
+                self.cancel_attempt();
+                if let Err(error) = self.open_demo(wallet, now) {
+                    self.notice(NoticeWeight::Warning, error.to_string());
+                }
+            }
+            Request::Settings(reply) => {
+                let _ = reply.send(self.settings_view());
+            }
+            Request::ChangeSettings(form, reply) => {
+                let _ = reply.send(self.change_settings(&form));
+            }
+            Request::Unpair(reply) => {
+                let _ = reply.send(self.unpair());
+            }
+            Request::TestRing => self.order(BellOrder::Test {
+                chime: self.settings.settings().chime.clone(),
+            }),
+            Request::LineWritten(seq) => {
+                if let Some(shop) = &mut self.shop
+                    && shop.telling == Some(seq)
+                {
+                    shop.telling = None;
+                    shop.to_tell.pop_front();
+                    shop.announced(vec![seq]);
+                }
+            }
+            Request::AwaitInvoice(awaited) => {
+                if let Some(shop) = &mut self.shop {
+                    shop.watch_closely(awaited, now);
+                }
+            }
+            // Taken by the loop, which ends there.
+            Request::Stop(_) => {}
+        }
+    }
+
+    fn settings_view(&self) -> SettingsView {
+        let settings = self.settings.settings();
+        let real = self.shop.as_ref().filter(|shop| !shop.demo);
+        SettingsView {
+            volume: settings.volume,
+            chime: settings.chime.clone(),
+            chimes: self.chimes.clone(),
+            theme: settings.theme,
+            pay_code: settings.pay_code.clone(),
+            server: real.map(|shop| shop.paired.server.as_str().to_owned()),
+            key_place: real.and(self.key_place).map(|place| place.describe().to_owned()),
+            file: self.settings.path().display().to_string(),
+        }
+    }
+
+    fn change_settings(&mut self, form: &SettingsForm) -> Result<SettingsView, String> {
+        if let Some(code) = &form.pay_code {
+            pay_code::draw(code).map_err(|error| error.to_string())?;
+        }
+        if let Some(chime) = &form.chime
+            && !self.chimes.contains(chime)
+        {
+            return Err(format!(
+                "There is no chime called “{chime}”. Choose one of: {}.",
+                self.chimes.join(", ")
+            ));
+        }
+        self.settings.change(form).map_err(|error| {
+            format!("The settings could not be saved: {error}. Check that the disk is not full.")
+        })?;
+        self.settings_changed();
+        Ok(self.settings_view())
+    }
+
+    fn settings_changed(&mut self) {
+        let settings = self.settings.settings().clone();
+        self.stage.set_dwell(settings.dwell());
+        self.pay_code = match pay_code::draw(&settings.pay_code) {
+            Ok(code) => code,
+            Err(error) => {
+                self.notice(NoticeWeight::Warning, error.to_string());
+                None
+            }
+        };
+        self.order(BellOrder::Volume(settings.volume));
+    }
+
+    fn unpair(&mut self) -> Result<(), String> {
+        let Some(shop) = self.shop.take_if(|shop| !shop.demo) else {
+            return Err("Nothing is paired.".to_owned());
+        };
+        let removed = std::fs::remove_file(self.profile.pairing_file());
+        if let Err(error) = removed {
+            self.shop = Some(shop);
+            return Err(format!("The pairing could not be removed: {error}."));
+        }
+        if let Err(error) = self.secrets.forget(&shop.paired.reference) {
+            self.notice(
+                NoticeWeight::Warning,
+                format!("The wallet's key could not be removed: {error}."),
+            );
+        }
+        drop(shop);
+        self.stage.clear();
+        self.welcome = Some(Welcome::default());
+        Ok(())
+    }
+
+    // ── Pairing ────────────────────────────────────────────────────────────────────────────────────
+
+    fn begin_attempt(&mut self, form: PairingForm) {
+        self.cancel_attempt();
+        let welcome = self.welcome.get_or_insert_default();
+        *welcome = Welcome::default();
+        self.generations += 1;
+        let number = self.generations;
+        let (dialer, tell) = (self.dialer.clone(), self.attempts.0.clone());
+        let task = tokio::spawn(async move {
+            // Progress is for looking at: a picture that nobody takes may be skipped.
+            let mut step = |progress: &PairingProgress| {
+                let _ = tell.try_send(Tried {
+                    number,
+                    what: TriedWhat::Progress(progress.clone()),
+                });
+            };
+            let result = match read_form(&form) {
+                Ok(pairing) => enrol(pairing, &dialer, &mut step).await,
+                Err(error) => Err(error),
+            };
+            let _ = tell
+                .send(Tried {
+                    number,
+                    what: TriedWhat::Ended(Box::new(result)),
+                })
+                .await;
+        });
+        self.attempt = Some(Attempt {
+            number,
+            task: task.abort_handle(),
+        });
+    }
+
+    fn cancel_attempt(&mut self) {
+        if let Some(attempt) = self.attempt.take() {
+            attempt.task.abort();
+        }
+    }
+
+    fn on_tried(&mut self, tried: Tried, now: Now) {
+        if self
+            .attempt
+            .as_ref()
+            .is_none_or(|attempt| attempt.number != tried.number)
+        {
+            return;
+        }
+        match tried.what {
+            TriedWhat::Progress(progress) => {
+                self.welcome.get_or_insert_default().progress = Some(progress);
+            }
+            TriedWhat::Ended(result) => {
+                self.attempt = None;
+                let outcome = match result
+                    .map_err(|error| error.to_string())
+                    .and_then(|enrolled| self.adopt(enrolled, now))
+                {
+                    Ok(shop) => PairingOutcome::Paired { shop },
+                    Err(sentence) => PairingOutcome::Failed { sentence },
+                };
+                let welcome = self.welcome.get_or_insert_default();
+                if matches!(outcome, PairingOutcome::Paired { .. }) {
+                    welcome.paired_at = Some(now.at);
+                    self.order(BellOrder::Test {
+                        chime: self.settings.settings().chime.clone(),
+                    });
+                }
+                if let Some(welcome) = &mut self.welcome {
+                    let steps = welcome
+                        .progress
+                        .take()
+                        .map_or_else(Vec::new, |progress| progress.steps);
+                    welcome.progress = Some(PairingProgress {
+                        steps,
+                        outcome: Some(outcome),
+                    });
+                }
+            }
+        }
+    }
+
+    /// Stores a pairing that works and begins to listen to it. Returns the shop's name.
+    fn adopt(&mut self, enrolled: Enrolled, now: Now) -> Result<String, String> {
+        if self.lock.is_none() {
+            self.lock = Some(self.profile.lock().map_err(|error| error.to_string())?);
+        }
+        let Some(lock) = &self.lock else {
+            return Err(String::new());
+        };
+        let paired = super::adopt(enrolled, &self.profile, lock, now.wall)
+            .map_err(|error: SecretsError| format!("The pairing could not be stored: {error}."))?;
+        let name = paired.name.clone();
+        // The former shop's ledger is closed before it is opened again.
+        self.shop = None;
+        self.open_shop(paired, now).map_err(|error| error.to_string())?;
+        Ok(name)
+    }
+
+    // ── Opening shops ──────────────────────────────────────────────────────────────────────────────
+
+    fn open_shop(&mut self, mut paired: Paired, now: Now) -> Result<(), LedgerError> {
+        let path = self.profile.ledger_file();
+        let (ledger, aside) = Ledger::open_or_set_aside(&path, now.wall)?;
+        if aside.is_some() {
+            self.begin_anew(&mut paired, now);
+        }
+        let key = match paired.listen {
+            Listen::WalletId(_) => None,
+            Listen::Key => match self.secrets.find(&paired.reference) {
+                Ok((key, place)) => {
+                    self.key_place = Some(place);
+                    Some(key)
+                }
+                Err(error) => {
+                    self.notice(NoticeWeight::Warning, capitalised(&error.to_string()));
+                    None
+                }
+            },
+        };
+        let syncer = Syncer::start(&path)?;
+        self.generations += 1;
+        let shop = Shop::open(
+            paired,
+            key,
+            ledger,
+            Some(syncer),
+            self.dialer.clone(),
+            self.answers.0.clone(),
+            false,
+            self.generations,
+            now,
+        )?;
+        self.take_over(shop)
+    }
+
+    /// The ledger was set aside: says so, and notes that nothing old may ring.
+    fn begin_anew(&mut self, paired: &mut Paired, now: Now) {
+        let time = now
+            .wall
+            .to_zoned_datetime(TimeZone::system())
+            .strftime("%H:%M")
+            .to_string();
+        self.notice(
+            NoticeWeight::Warning,
+            format!("The record before {time} was set aside: check your wallet."),
+        );
+        paired.begin_anew = paired.listen == Listen::Key;
+        if let Err(error) = paired.store(&self.profile.pairing_file()) {
+            tracing::warn!(%error, "the pairing could not be stored");
+        }
+    }
+
+    fn open_demo(&mut self, wallet: DemoWallet, now: Now) -> Result<(), LedgerError> {
+        let paired = Paired {
+            version: 1,
+            server: wallet.server,
+            reference: "demo".to_owned(),
+            name: wallet.name,
+            listen: Listen::Key,
+            wallet: None,
+            paired_at: now.wall,
+            baseline: Some(Baseline {
+                taken: Timestamp::UNIX_EPOCH,
+                settled_lately: std::collections::BTreeSet::new(),
+                pending: Some(std::collections::BTreeMap::new()),
+            }),
+            begin_anew: false,
+        };
+        self.generations += 1;
+        let shop = Shop::open(
+            paired,
+            Some(wallet.key),
+            Ledger::in_memory()?,
+            None,
+            self.dialer.clone(),
+            self.answers.0.clone(),
+            true,
+            self.generations,
+            now,
+        )?;
+        self.welcome = None;
+        self.take_over(shop)
+    }
+
+    /// Puts a shop on the stage.
+    fn take_over(&mut self, mut shop: Shop) -> Result<(), LedgerError> {
+        let at = self.clock.now().at;
+        self.stage.clear();
+        if let Some(last) = shop.last()? {
+            self.stage.remember_last(&last);
+        }
+        let unannounced = shop.unannounced()?;
+        match self.output {
+            Output::Lines => shop.to_tell.extend(unannounced),
+            Output::Screen => {
+                for entry in unannounced {
+                    self.stage.push(entry, at);
+                }
+            }
+        }
+        self.told_link = None;
+        self.shop = Some(shop);
+        Ok(())
+    }
+
+    // ── What the wallet says ───────────────────────────────────────────────────────────────────────
+
+    fn on_heard(&mut self, heard: Heard, now: Now) {
+        match heard {
+            Heard::Socket(state) => self.session_event(Event::Socket(state), now),
+            Heard::Dropped => self.session_event(Event::HintsDropped, now),
+            Heard::BadHashes(count) => {
+                for _ in 0..count.min(1_000) {
+                    self.session_event(Event::BadHash, now);
+                }
+            }
+            Heard::Hints(hints) => {
+                for hint in hints {
+                    self.session_event(Event::Hint(hint), now);
+                }
+            }
+        }
+    }
+
+    fn on_answer(&mut self, answer: Answer, now: Now) {
+        if self
+            .shop
+            .as_ref()
+            .is_none_or(|shop| shop.generation != answer.generation)
+        {
+            return;
+        }
+        match answer.what {
+            Answered::LookedUp { hash, result } => self.session_event(Event::LookedUp { hash, result }, now),
+            Answered::Page { run, result } => self.session_event(Event::Page { run, result }, now),
+            Answered::Dialect(dialect) => self.session_event(Event::Dialect(dialect), now),
+            Answered::Baseline(Ok((baseline, _))) => {
+                let found = self
+                    .shop
+                    .as_ref()
+                    .map(|shop| self.secrets.find(&shop.paired.reference));
+                if let (Some(shop), Some(Ok((key, _)))) = (&mut self.shop, found) {
+                    if let Err(error) = shop.begin_anew(baseline, key, now) {
+                        tracing::warn!(%error, "listening could not begin anew");
+                    }
+                    self.store_pairing();
+                }
+            }
+            Answered::Baseline(Err(error)) => {
+                if let Some(shop) = &mut self.shop {
+                    shop.retry_baseline(&error, now);
+                }
+            }
+        }
+    }
+
+    fn session_event(&mut self, event: Event, now: Now) {
+        let Some(session) = self.shop.as_mut().and_then(Shop::session) else {
+            return;
+        };
+        for effect in session.on(event, now) {
+            self.carry_out(effect, now);
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect, now: Now) {
+        let Some(shop) = &mut self.shop else { return };
+        match effect {
+            Effect::LookUp(hash) => shop.look_up(hash),
+            Effect::List { run, query } => shop.list(run, query),
+            Effect::Record(arrived) => {
+                shop.record(arrived);
+                self.write(now);
+            }
+            Effect::Save(changes) => {
+                if let Some(baseline) = changes.baseline.clone() {
+                    shop.paired.baseline = Some(baseline);
+                    shop.save(changes);
+                    self.store_pairing();
+                } else {
+                    shop.save(changes);
+                }
+                self.write(now);
+            }
+            Effect::Learned(wallet) => {
+                shop.paired.wallet = Some(wallet);
+                self.store_pairing();
+            }
+            Effect::Reject { doubt, hash } => {
+                self.rejections.latest = Some((doubt, hash));
+                self.rejections.count += 1;
+            }
+            Effect::Pending { hash, amount, memo } => {
+                self.stage.await_payment(hash, amount, memo.clone(), now.at);
+                let line = PendingLine {
+                    at: now.wall,
+                    wallet: shop.paired.name.clone(),
+                    amount_msat: amount,
+                    memo: memo.as_str().to_owned(),
+                    payment_hash: hash,
+                };
+                self.tell(Line::Pending(line));
+            }
+            Effect::NotPending(hash) => self.stage.remove_strip(hash),
+            Effect::CaughtUp { gap } => {
+                let since_start = shop
+                    .away_since
+                    .take()
+                    .and_then(|since| now.wall.duration_since(since).try_into().ok());
+                self.stage.caught_up(gap.or(since_start));
+            }
+            Effect::Redial => shop.redial(),
+        }
+    }
+
+    fn store_pairing(&mut self) {
+        let Some(shop) = self.shop.as_ref().filter(|shop| !shop.demo) else {
+            return;
+        };
+        if let Err(error) = shop.paired.store(&self.profile.pairing_file()) {
+            tracing::warn!(%error, "the pairing could not be stored");
+        }
+    }
+
+    // ── The ledger ─────────────────────────────────────────────────────────────────────────────────
+
+    /// Writes what is owed and puts what is new on its way to the displays.
+    fn write(&mut self, now: Now) {
+        let Some(shop) = &mut self.shop else { return };
+        if shop.stuck.is_some() && self.retry_writes.is_some_and(|at| now.at < at) {
+            return;
+        }
+        match shop.write(now) {
+            Ok(taken) => {
+                self.retry_writes = None;
+                for entry in taken.entries {
+                    match self.output {
+                        Output::Lines => shop.to_tell.push_back(entry),
+                        Output::Screen => self.stage.push(entry, now.at),
+                    }
+                }
+            }
+            Err(error) if error.is_ruined() => self.replace_ledger(&error, now),
+            Err(error) => {
+                if shop.stuck.is_none() {
+                    tracing::warn!(%error, "the ledger refuses");
+                }
+                let why = "Payments cannot be recorded: is the disk full? Free some space; this display goes on by itself.";
+                shop.stuck.get_or_insert((now.wall, why.to_owned()));
+                self.retry_writes = Some(now.at + WRITE_RETRY);
+                if shop.owes_too_much() {
+                    self.reopen(now);
+                }
+            }
+        }
+    }
+
+    /// The ledger turned out ruined while in use: sets it aside and begins anew.
+    fn replace_ledger(&mut self, error: &LedgerError, now: Now) {
+        let Some(shop) = self.shop.take() else { return };
+        tracing::warn!(%error, "the payment record is damaged");
+        let mut paired = shop.paired.clone();
+        drop(shop);
+        if let Err(error) = set_aside(&self.profile.ledger_file(), now.wall) {
+            self.notice(
+                NoticeWeight::Warning,
+                format!("The damaged payment record cannot be set aside: {error}."),
+            );
+        }
+        self.begin_anew(&mut paired, now);
+        if let Err(error) = self.open_shop(paired, now) {
+            self.notice(NoticeWeight::Warning, capitalised(&error.to_string()));
+        }
+    }
+
+    /// Begins again from what the disk holds: what was owed is found again by asking the list.
+    fn reopen(&mut self, now: Now) {
+        let Some(shop) = self.shop.take() else { return };
+        let (paired, stuck) = (shop.paired.clone(), shop.stuck.clone());
+        drop(shop);
+        match self.open_shop(paired, now) {
+            Ok(()) => {
+                if let Some(shop) = &mut self.shop {
+                    shop.stuck = stuck;
+                }
+            }
+            Err(error) => self.notice(NoticeWeight::Warning, capitalised(&error.to_string())),
+        }
+    }
+
+    // ── Outlets ────────────────────────────────────────────────────────────────────────────────────
+
+    /// After every event: writes what is owed, moves the stage on, tells lines, publishes the picture.
+    fn settle(&mut self, now: Now) {
+        if self.shop.as_ref().is_some_and(Shop::owes_writes) {
+            self.write(now);
+        }
+        if self
+            .welcome
+            .as_ref()
+            .and_then(|welcome| welcome.paired_at)
+            .is_some_and(|at| now.at.since(at) >= PAIRED_SHOWN)
+        {
+            self.welcome = None;
+        }
+        let demo_waits = self.welcome.is_some() && self.shop.as_ref().is_some_and(|shop| shop.demo);
+        if self.output == Output::Screen && !demo_waits {
+            let cue = self.stage.advance(now.at);
+            self.follow(cue);
+        }
+        let awaits = self.stage.awaits_payment();
+        if let Some(session) = self.shop.as_mut().and_then(Shop::session) {
+            session.watch_closely(awaits, now.at);
+        }
+        self.tell_payment(now);
+        self.tell_rejections(now);
+        self.tell_link(now);
+        self.publish(now);
+        if self.shop.as_ref().is_some_and(Shop::owes_writes) {
+            self.write(now);
+        }
+    }
+
+    fn follow(&mut self, cue: Option<Cue>) {
+        match cue {
+            Some(Cue::Ring { showing, kind }) => {
+                let chime = self.settings.settings().chime.clone();
+                self.order(BellOrder::Ring { showing, kind, chime });
+            }
+            Some(Cue::Announced(entries)) => {
+                if let Some(shop) = &mut self.shop {
+                    shop.announced(entries);
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// A bell that does not take orders is a bell that is missing: the screen says so, nothing waits for it.
+    fn order(&self, order: BellOrder) {
+        let _ = self.bell.try_send(order);
+    }
+
+    fn tell(&self, line: Line) {
+        if self.output == Output::Lines {
+            let _ = self.lines.try_send(line);
+        }
+    }
+
+    /// Sends the next payment's line, one at a time.
+    fn tell_payment(&mut self, now: Now) {
+        let Some(shop) = self.shop.as_mut().filter(|shop| shop.telling.is_none()) else {
+            return;
+        };
+        let Some(entry) = shop.to_tell.front() else { return };
+        let line = Line::Payment(PaymentLine::of(entry, &shop.paired.name, now.wall));
+        let seq = entry.seq;
+        if self.lines.try_send(line).is_ok() {
+            shop.telling = Some(seq);
+        }
+    }
+
+    fn tell_rejections(&mut self, now: Now) {
+        let due = self
+            .rejections
+            .told
+            .is_none_or(|told| now.at.since(told) >= BETWEEN_REJECTIONS);
+        let Some((doubt, payment_hash)) = self.rejections.latest.filter(|_| due) else {
+            return;
+        };
+        let wallet = self
+            .shop
+            .as_ref()
+            .map_or_else(String::new, |shop| shop.paired.name.clone());
+        let count = std::mem::take(&mut self.rejections.count);
+        self.rejections = Rejections {
+            latest: None,
+            count: 0,
+            told: Some(now.at),
+        };
+        tracing::debug!(
+            reason = doubt.as_str(),
+            count,
+            "payment messages were not believed"
+        );
+        self.tell(Line::Rejected(RejectedLine {
+            at: now.wall,
+            wallet,
+            reason: doubt.as_str(),
+            payment_hash,
+            count,
+        }));
+    }
+
+    fn tell_link(&mut self, now: Now) {
+        let Some(shop) = &self.shop else { return };
+        let LinkView { state, detail, .. } = shop.link_view(now);
+        let changed = self
+            .told_link
+            .as_ref()
+            .is_none_or(|(told, why)| *told != state || *why != detail);
+        if changed {
+            tracing::info!(state = ?state, detail = detail.as_deref(), "link");
+            let line = LinkLine {
+                at: now.wall,
+                wallet: shop.paired.name.clone(),
+                state,
+                detail: detail.clone(),
+            };
+            self.tell(Line::Link(line));
+            self.told_link = Some((state, detail));
+        }
+    }
+
+    fn publish(&self, now: Now) {
+        let fresh = self.picture(now);
+        self.display.send_if_modified(|shown| {
+            let fresh = Display {
+                revision: shown.revision,
+                ..fresh
+            };
+            if **shown == fresh {
+                return false;
+            }
+            *shown = Arc::new(Display {
+                revision: shown.revision + 1,
+                ..fresh
+            });
+            true
+        });
+    }
+
+    fn picture(&self, now: Now) -> Display {
+        let checking = self.shop.as_ref().is_some_and(|shop| shop.checking(now));
+        let real_showing = self.stage.is_showing() && self.shop.as_ref().is_some_and(|shop| !shop.demo);
+        let scene = match &self.welcome {
+            // A real payment is shown over everything.
+            Some(welcome) if !real_showing => Scene::Welcome {
+                progress: welcome.progress.clone(),
+                can_leave: self.shop.is_some(),
+            },
+            Some(_) | None => self.stage.scene(checking, self.pay_code.clone()),
+        };
+        let nothing = LinkView {
+            state: LinkState::Down,
+            detail: None,
+            untrusted_since: None,
+        };
+        Display {
+            revision: 0,
+            scene,
+            link: self.shop.as_ref().map_or(nothing, |shop| shop.link_view(now)),
+            sound: match self.settings.settings().volume {
+                0 => SoundView::Muted,
+                _ => self.device,
+            },
+            demo: self.shop.as_ref().is_some_and(|shop| shop.demo),
+            notices: self.notices.clone(),
+            theme: self.settings.settings().theme,
+            shop: self.shop.as_ref().map(|shop| shop.paired.name.clone()),
+        }
+    }
+
+    fn notice(&mut self, weight: NoticeWeight, text: String) {
+        tracing::warn!("{text}");
+        self.notice_count += 1;
+        self.notices.retain(|notice| notice.text != text);
+        self.notices.push(Notice {
+            id: self.notice_count,
+            text,
+            weight,
+        });
+    }
+
+    fn next_wake(&self, now: Now) -> Option<Moment> {
+        let session = self.shop.as_ref().and_then(|shop| shop.next_wake(now));
+        let writes = self.retry_writes;
+        let rejections = self
+            .rejections
+            .latest
+            .and_then(|_| self.rejections.told)
+            .map(|told| told + BETWEEN_REJECTIONS);
+        let welcome = self
+            .welcome
+            .as_ref()
+            .and_then(|welcome| welcome.paired_at)
+            .map(|at| at + PAIRED_SHOWN);
+        let stage = (self.output == Output::Screen)
+            .then(|| self.stage.next_wake())
+            .flatten();
+        [session, writes, rejections, welcome, stage]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+}
+
+/// Waits for the shop's link, if there is a shop.
+async fn hear(shop: &mut Option<Shop>) -> Heard {
+    match shop {
+        Some(shop) => shop.hear().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn first_picture() -> Display {
+    Display {
+        revision: 0,
+        scene: Scene::Welcome {
+            progress: None,
+            can_leave: false,
+        },
+        link: LinkView {
+            state: LinkState::Connecting,
+            detail: None,
+            untrusted_since: None,
+        },
+        sound: SoundView::Starting,
+        demo: false,
+        notices: Vec::new(),
+        theme: crate::view::Theme::Auto,
+        shop: None,
+    }
+}
+
+/// Errors begin in lower case, sentences on a screen do not.
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters
+        .next()
+        .map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}

@@ -1,0 +1,135 @@
+//! What leaves the engine: rings for the bell, lines for a terminal.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use tillbell_lnbits::{Msat, PaymentHash};
+
+use crate::ledger::{Entry, Seq};
+use crate::view::{Kind, LinkState, Verdict};
+
+/// An order for the bell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BellOrder {
+    /// Ring for a showing; answer with [`crate::Engine::rang`] once the sound has begun.
+    Ring {
+        /// The showing.
+        showing: u64,
+        /// Which sound: the chime, or the short one for what is late.
+        kind: Kind,
+        /// The chime's name.
+        chime: String,
+    },
+    /// Ring once, to be heard.
+    Test {
+        /// The chime's name.
+        chime: String,
+    },
+    /// How loud from now on, 0 to 100.
+    Volume(u8),
+}
+
+/// A line of `watch`. The JSON form is fixed: fields are added, never changed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Line {
+    /// The link changed.
+    Link(LinkLine),
+    /// A payment is announced.
+    Payment(PaymentLine),
+    /// An invoice waits.
+    Pending(PendingLine),
+    /// Frames were not believed.
+    Rejected(RejectedLine),
+}
+
+/// The link changed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LinkLine {
+    /// When, by our clock.
+    pub at: Timestamp,
+    /// The shop's name.
+    pub wallet: String,
+    /// The state.
+    pub state: LinkState,
+    /// A sentence for people.
+    pub detail: Option<String>,
+}
+
+/// A payment is announced.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PaymentLine {
+    /// When, by our clock.
+    pub at: Timestamp,
+    /// The shop's name.
+    pub wallet: String,
+    /// Live or late.
+    pub kind: Kind,
+    /// How sure we are.
+    pub verdict: Verdict,
+    /// Millisatoshis.
+    pub amount_msat: Msat,
+    /// What it was for.
+    pub memo: String,
+    /// What the payer wrote.
+    pub comment: Option<String>,
+    /// The payment hash.
+    pub payment_hash: PaymentHash,
+    /// The server's name for it; null for a reported payment.
+    pub checking_id: Option<String>,
+    /// The server's time, null where it does not say.
+    pub settled_at: Option<Timestamp>,
+    /// Our time.
+    pub heard_at: Timestamp,
+    /// To hand back in [`crate::Engine::line_written`].
+    #[serde(skip)]
+    pub seq: Seq,
+}
+
+/// An invoice waits.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PendingLine {
+    /// When, by our clock.
+    pub at: Timestamp,
+    /// The shop's name.
+    pub wallet: String,
+    /// Millisatoshis.
+    pub amount_msat: Msat,
+    /// What for.
+    pub memo: String,
+    /// The payment hash.
+    pub payment_hash: PaymentHash,
+}
+
+/// Frames were not believed: at most one line a second.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RejectedLine {
+    /// When, by our clock.
+    pub at: Timestamp,
+    /// The shop's name.
+    pub wallet: String,
+    /// Why the latest of them was not.
+    pub reason: &'static str,
+    /// Its hash, where it had one.
+    pub payment_hash: Option<PaymentHash>,
+    /// How many since the line before.
+    pub count: u64,
+}
+
+impl PaymentLine {
+    pub(super) fn of(entry: &Entry, wallet: &str, at: Timestamp) -> Self {
+        Self {
+            at,
+            wallet: wallet.to_owned(),
+            kind: entry.kind,
+            verdict: entry.verdict,
+            amount_msat: entry.amount,
+            memo: entry.memo.clone(),
+            comment: entry.comment.clone(),
+            payment_hash: entry.payment_hash,
+            checking_id: entry.checking_id.clone(),
+            settled_at: entry.settled_at,
+            heard_at: entry.heard_at,
+            seq: entry.seq,
+        }
+    }
+}

@@ -1,0 +1,415 @@
+//! The wallet that the engine listens to: its session, its link, its questions, its ledger.
+
+use std::collections::VecDeque;
+
+use jiff::Timestamp;
+use tillbell_lnbits::dial::Dialer;
+use tillbell_lnbits::link::{Channel, Link, SocketState};
+use tillbell_lnbits::rest::{Dialect, Looked, Page, PageQuery, RestError};
+use tillbell_lnbits::{Hint, InvoiceKey, PaymentHash, Rest, WalletId};
+use tokio::sync::mpsc;
+
+use crate::baseline::Baseline;
+use crate::clock::Now;
+use crate::enrol::take_baseline;
+use crate::ledger::{Entry, Ledger, LedgerError, Seq, Syncer, WalletRow};
+use crate::paired::{Listen, Paired};
+use crate::reconcile::{Changes, Reconciler};
+use crate::session::Session;
+use crate::trust::Trust;
+use crate::verify::{Arrived, NothingToAsk};
+use crate::view::{Kind, LinkView};
+
+/// Payments remembered at a start, so that replays of them cost nothing.
+const REMEMBERED: u32 = 1_000;
+/// Writes that may wait for a full disk; more, and the shop is opened anew from what is on it.
+const WAITING_WRITES: usize = 1_000;
+/// Hints taken at a time.
+const HINTS: usize = 256;
+/// Between two tries to take a baseline anew.
+const BASELINE_RETRY: std::time::Duration = std::time::Duration::from_secs(3);
+
+/// A shop being listened to.
+pub(super) struct Shop {
+    pub(super) paired: Paired,
+    pub(super) demo: bool,
+    /// Tells this shop's answers from a former one's.
+    pub(super) generation: u64,
+    life: Life,
+    rest: Option<Rest>,
+    dialer: Dialer,
+    ledger: Ledger,
+    row: WalletRow,
+    syncer: Option<Syncer>,
+    writes: VecDeque<Write>,
+    /// The ledger refuses: since when and why.
+    pub(super) stuck: Option<(Timestamp, String)>,
+    /// When the wallet was last heard before this start.
+    pub(super) away_since: Option<Timestamp>,
+    /// Payments whose lines are to be written; the front one may be on its way.
+    pub(super) to_tell: VecDeque<Entry>,
+    pub(super) telling: Option<Seq>,
+    answers: mpsc::Sender<Answer>,
+}
+
+/// What a shop is doing.
+enum Life {
+    /// The ledger was set aside: first the line between history and news is taken anew.
+    BeginningAnew(Trust),
+    /// Listening.
+    Listening {
+        session: Box<Session>,
+        link: Link,
+        dropped: u64,
+        bad_hashes: u64,
+    },
+}
+
+/// A write that the ledger owes.
+enum Write {
+    Record(Vec<(Arrived, Kind)>),
+    Save(Changes),
+    Announced(Vec<Seq>),
+}
+
+/// What a question of a shop led to.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) generation: u64,
+    pub(super) what: Answered,
+}
+
+#[derive(Debug)]
+pub(super) enum Answered {
+    LookedUp {
+        hash: PaymentHash,
+        result: Result<Looked, RestError>,
+    },
+    Page {
+        run: u64,
+        result: Result<Page, RestError>,
+    },
+    Dialect(Dialect),
+    Baseline(Result<(Baseline, Option<WalletId>), RestError>),
+}
+
+/// What the link had to say.
+pub(super) enum Heard {
+    Socket(SocketState),
+    Hints(Vec<Hint>),
+    Dropped,
+    BadHashes(u64),
+}
+
+/// What the ledger took.
+pub(super) struct Taken {
+    pub(super) entries: Vec<Entry>,
+}
+
+impl Shop {
+    /// Opens a shop on an open ledger and begins to listen.
+    #[expect(clippy::too_many_arguments, reason = "a constructor that is called once")]
+    pub(super) fn open(
+        paired: Paired,
+        key: Option<InvoiceKey>,
+        mut ledger: Ledger,
+        syncer: Option<Syncer>,
+        dialer: Dialer,
+        answers: mpsc::Sender<Answer>,
+        demo: bool,
+        generation: u64,
+        now: Now,
+    ) -> Result<Self, LedgerError> {
+        let row = ledger.wallet(&paired.server, &paired.reference)?;
+        let away_since = ledger.last_alive(row)?;
+        let rest = key
+            .as_ref()
+            .map(|key| Rest::new(dialer.clone(), paired.server.clone(), Some(key.clone())));
+        let channel = match (&paired.listen, key) {
+            (Listen::WalletId(id), _) => Some(Channel::WalletId(id.clone())),
+            (Listen::Key, key) => key.map(Channel::Key),
+        };
+        let mut shop = Self {
+            paired,
+            demo,
+            generation,
+            life: Life::BeginningAnew(Trust::new(true, now)),
+            rest,
+            dialer,
+            ledger,
+            row,
+            syncer,
+            writes: VecDeque::new(),
+            stuck: None,
+            away_since,
+            to_tell: VecDeque::new(),
+            telling: None,
+            answers,
+        };
+        match channel {
+            Some(channel) if shop.paired.begin_anew => {
+                shop.take_baseline(std::time::Duration::ZERO);
+                drop(channel);
+            }
+            Some(channel) => shop.listen(&channel, now)?,
+            None => {}
+        }
+        Ok(shop)
+    }
+
+    /// Starts listening: a session that knows what the ledger knows, and the link.
+    fn listen(&mut self, channel: &Channel, now: Now) -> Result<(), LedgerError> {
+        let session = match (&self.paired.listen, &self.paired.baseline) {
+            (Listen::WalletId(_), _) => Session::believing(NothingToAsk(()), now),
+            (Listen::Key, baseline) => {
+                let (horizon, watched) = self.ledger.watched(self.row)?;
+                let known = self
+                    .ledger
+                    .newest(self.row, REMEMBERED)?
+                    .into_iter()
+                    .map(|entry| entry.payment_hash);
+                let nothing_before = || Baseline {
+                    taken: self.paired.paired_at,
+                    settled_lately: std::collections::BTreeSet::new(),
+                    pending: Some(std::collections::BTreeMap::new()),
+                };
+                let baseline = baseline.clone().unwrap_or_else(nothing_before);
+                let wallet = self.paired.wallet.clone();
+                let reconciler = Reconciler::new(Dialect::V1, wallet, baseline, horizon, watched);
+                self.ask_dialect();
+                Session::asking(reconciler, known, now)
+            }
+        };
+        let link = Link::start(self.dialer.clone(), &self.paired.server, channel);
+        self.life = Life::Listening {
+            session: Box::new(session),
+            link,
+            dropped: 0,
+            bad_hashes: 0,
+        };
+        Ok(())
+    }
+
+    /// The line was taken anew: listen from here.
+    pub(super) fn begin_anew(
+        &mut self,
+        baseline: Baseline,
+        key: InvoiceKey,
+        now: Now,
+    ) -> Result<(), LedgerError> {
+        self.paired.baseline = Some(baseline);
+        self.paired.begin_anew = false;
+        self.listen(&Channel::Key(key), now)
+    }
+
+    /// The line could not be taken: try again.
+    pub(super) fn retry_baseline(&mut self, error: &RestError, now: Now) {
+        if let Life::BeginningAnew(trust) = &mut self.life {
+            trust.on_list_failed(error.to_string(), matches!(error, RestError::KeyRefused), now);
+            self.take_baseline(BASELINE_RETRY);
+        }
+    }
+
+    pub(super) fn session(&mut self) -> Option<&mut Session> {
+        match &mut self.life {
+            Life::Listening { session, .. } => Some(session),
+            Life::BeginningAnew(_) => None,
+        }
+    }
+
+    pub(super) fn trust(&self) -> &Trust {
+        match &self.life {
+            Life::Listening { session, .. } => session.trust(),
+            Life::BeginningAnew(trust) => trust,
+        }
+    }
+
+    pub(super) fn next_wake(&self, now: Now) -> Option<crate::clock::Moment> {
+        match &self.life {
+            Life::Listening { session, .. } => session.next_wake(now.at),
+            Life::BeginningAnew(trust) => trust.next_wake(now.at),
+        }
+    }
+
+    pub(super) fn checking(&self, now: Now) -> bool {
+        match &self.life {
+            Life::Listening { session, .. } => session.checking(now.at),
+            Life::BeginningAnew(_) => false,
+        }
+    }
+
+    /// The link as the merchant should see it: a ledger that refuses counts as not to be relied on.
+    pub(super) fn link_view(&self, now: Now) -> LinkView {
+        let view = self.trust().view(now.at);
+        match (&self.stuck, &self.rest, &self.paired.listen) {
+            (Some((since, why)), _, _) => LinkView {
+                detail: Some(why.clone()),
+                untrusted_since: Some(since.to_string()),
+                ..view
+            },
+            (None, None, Listen::Key) => LinkView {
+                state: crate::view::LinkState::Down,
+                detail: Some(crate::secrets::SecretsError::Missing.to_string()),
+                untrusted_since: Some(now.wall.to_string()),
+            },
+            (None, Some(_) | None, Listen::Key | Listen::WalletId(_)) => view,
+        }
+    }
+
+    pub(super) fn redial(&self) {
+        if let Life::Listening { link, .. } = &self.life {
+            link.redial();
+        }
+    }
+
+    pub(super) fn watch_closely(&mut self, closely: bool, now: Now) {
+        if let Life::Listening { link, session, .. } = &mut self.life {
+            link.watch_closely(closely);
+            session.watch_closely(closely, now.at);
+        }
+    }
+
+    /// Waits for the link to say something. Cancel safe.
+    pub(super) async fn hear(&mut self) -> Heard {
+        let Life::Listening {
+            link,
+            dropped,
+            bad_hashes,
+            ..
+        } = &mut self.life
+        else {
+            return std::future::pending().await;
+        };
+        let now_dropped = link.meter.dropped();
+        if now_dropped != *dropped {
+            *dropped = now_dropped;
+            return Heard::Dropped;
+        }
+        let now_bad = link.meter.bad_hashes();
+        if now_bad != *bad_hashes {
+            let new = now_bad - *bad_hashes;
+            *bad_hashes = now_bad;
+            return Heard::BadHashes(new);
+        }
+        let mut hints = Vec::new();
+        tokio::select! {
+            changed = link.state.changed() => match changed {
+                Ok(()) => Heard::Socket(link.state.borrow_and_update().clone()),
+                Err(_) => std::future::pending().await,
+            },
+            count = link.hints.recv_many(&mut hints, HINTS) => match count {
+                0 => std::future::pending().await,
+                _ => Heard::Hints(hints),
+            },
+            () = link.dirty.notified() => Heard::Hints(Vec::new()),
+        }
+    }
+
+    pub(super) fn look_up(&self, hash: PaymentHash) {
+        self.ask(async move |rest| Answered::LookedUp {
+            hash,
+            result: rest.payment(hash).await.map(|a| a.value),
+        });
+    }
+
+    pub(super) fn list(&self, run: u64, query: PageQuery) {
+        self.ask(async move |rest| Answered::Page {
+            run,
+            result: rest.page(query).await.map(|a| a.value),
+        });
+    }
+
+    fn ask_dialect(&self) {
+        self.ask(async |rest| {
+            let version = rest.version().await.ok().and_then(|answer| answer.value);
+            Answered::Dialect(version.map_or(Dialect::V1, |version| version.dialect))
+        });
+    }
+
+    fn take_baseline(&self, after: std::time::Duration) {
+        self.ask(async move |rest| {
+            tokio::time::sleep(after).await;
+            let dialect = match rest.version().await {
+                Ok(answer) => answer.value.map_or(Dialect::V1, |version| version.dialect),
+                Err(error) => return Answered::Baseline(Err(error)),
+            };
+            Answered::Baseline(take_baseline(&rest, dialect).await)
+        });
+    }
+
+    fn ask<F>(&self, question: impl FnOnce(Rest) -> F + Send + 'static)
+    where
+        F: Future<Output = Answered> + Send,
+    {
+        let Some(rest) = self.rest.clone() else { return };
+        let (answers, generation) = (self.answers.clone(), self.generation);
+        tokio::spawn(async move {
+            let what = question(rest).await;
+            // The engine may have ended meanwhile.
+            let _ = answers.send(Answer { generation, what }).await;
+        });
+    }
+
+    pub(super) fn record(&mut self, arrived: Vec<(Arrived, Kind)>) {
+        self.writes.push_back(Write::Record(arrived));
+    }
+
+    pub(super) fn save(&mut self, changes: Changes) {
+        self.writes.push_back(Write::Save(changes));
+    }
+
+    pub(super) fn announced(&mut self, entries: Vec<Seq>) {
+        self.writes.push_back(Write::Announced(entries));
+    }
+
+    pub(super) fn owes_writes(&self) -> bool {
+        !self.writes.is_empty()
+    }
+
+    pub(super) fn owes_too_much(&self) -> bool {
+        self.writes.len() > WAITING_WRITES
+    }
+
+    /// Writes what is owed, in order. What fails stays owed; nothing behind it is tried.
+    pub(super) fn write(&mut self, now: Now) -> Result<Taken, LedgerError> {
+        let mut entries = Vec::new();
+        let mut wrote = false;
+        while let Some(write) = self.writes.front() {
+            match write {
+                Write::Record(arrived) => {
+                    let new = self.ledger.record(self.row, arrived, now.wall)?;
+                    let hashes: Vec<_> = arrived
+                        .iter()
+                        .map(|(payment, _)| payment.payment_hash())
+                        .collect();
+                    if let Some(session) = self.session() {
+                        session.recorded(hashes);
+                    }
+                    entries.extend(new);
+                }
+                Write::Save(changes) => self.ledger.save_changes(self.row, changes, now.wall)?,
+                Write::Announced(seqs) => self.ledger.announced(seqs, now.wall)?,
+            }
+            self.writes.pop_front();
+            wrote = true;
+        }
+        if wrote && let Some(syncer) = &self.syncer {
+            syncer.committed();
+        }
+        self.stuck = None;
+        Ok(Taken { entries })
+    }
+
+    /// Payments of an earlier life that were never announced: they are late now.
+    pub(super) fn unannounced(&self) -> Result<Vec<Entry>, LedgerError> {
+        let mut entries = self.ledger.unannounced(self.row)?;
+        for entry in &mut entries {
+            entry.kind = Kind::Late;
+        }
+        Ok(entries)
+    }
+
+    pub(super) fn last(&self) -> Result<Option<Entry>, LedgerError> {
+        self.ledger.last(self.row)
+    }
+}

@@ -1,0 +1,449 @@
+//! What to do with a hint: look it up at once while look-ups are cheap, let the list answer when they are not.
+//!
+//! Anybody can put a frame on the wallet's channel, so the work that frames can cause is bounded: five
+//! look-ups a second, a bounded number of open questions, and beyond that one list query a second answers
+//! everything. A hint that is not proven is never final: it marks the list *dirty*, and what the list then
+//! does not show was not ours.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use tillbell_lnbits::PaymentHash;
+
+use crate::clock::Moment;
+
+/// Look-ups a second, and how many may come at once.
+const LOOK_UPS: u32 = 5;
+/// Questions open at a time; more mark the list dirty.
+const OPEN: usize = 64;
+/// Hashes remembered as settled, so that a replay costs nothing.
+const REMEMBERED: usize = 4_096;
+/// A hint is looked up again after this long, doubling up to `LONGEST_WAIT`.
+const FIRST_WAIT: Duration = Duration::from_millis(200);
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// After this long the list alone decides.
+const GIVE_UP: Duration = Duration::from_secs(60);
+/// The display says "checking" from here …
+const CHECKING_FROM: Duration = Duration::from_millis(250);
+/// … to here, for a hint whose first look-up is unanswered.
+const CHECKING_UNTIL: Duration = Duration::from_secs(5);
+/// With more open questions than this, somebody is making noise, and "checking" would only flicker.
+const CALM: usize = 5;
+/// At most one list query a second on account of hints.
+const BETWEEN_LISTS: Duration = Duration::from_secs(1);
+
+/// The pure machine behind verification. See the module's own words.
+#[derive(Debug, Clone, Default)]
+pub struct Hints {
+    open: BTreeMap<PaymentHash, Open>,
+    /// Hashes whose payments are in the ledger, the oldest first, with the same as a set.
+    settled: VecDeque<PaymentHash>,
+    settled_set: BTreeSet<PaymentHash>,
+    /// Spent look-ups, each forgotten after a second.
+    spent: VecDeque<Moment>,
+    dirty: bool,
+    listed: Option<Moment>,
+    /// Nothing is looked up before this: the server asked us to slow down.
+    paused_until: Option<Moment>,
+}
+
+#[derive(Debug, Clone)]
+struct Open {
+    heard: Moment,
+    tries: u32,
+    answered_once: bool,
+    doubt: Option<Doubt>,
+    next: Next,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    LookUpAt(Moment),
+    Asked,
+    /// The list decides.
+    List,
+}
+
+/// Why a hint was not believed (`rejected`'s reason).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Doubt {
+    /// Our wallet has no such payment.
+    NotOurs,
+    /// The payment is ours but not paid.
+    NotSettled,
+    /// It had settled before this display was paired.
+    Old,
+    /// The money went out.
+    Outgoing,
+    /// The hash was none.
+    BadHash,
+}
+
+impl Doubt {
+    /// As `watch --json` spells it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotOurs => "not-ours",
+            Self::NotSettled => "not-settled",
+            Self::Old => "settled-before-pairing",
+            Self::Outgoing => "outgoing",
+            Self::BadHash => "bad-hash",
+        }
+    }
+}
+
+/// What a look-up's answer was worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// It is proven; the payment is on its way to the ledger.
+    Proven,
+    /// It is final for a hint: it can never become news.
+    Final(Doubt),
+    /// No proof yet; it may become one.
+    NoProof(Doubt),
+    /// There was no answer.
+    NoAnswer {
+        /// Ask nothing for this long.
+        pause: Option<Duration>,
+    },
+}
+
+/// What hearing a hint led to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heard {
+    /// It will be looked up.
+    New,
+    /// It is being looked up already, or its payment is in the ledger.
+    Known,
+    /// Too much is open: the list will tell.
+    LeftToList,
+}
+
+impl Hints {
+    /// Takes a hint that claims money.
+    pub fn hear(&mut self, hash: PaymentHash, now: Moment) -> Heard {
+        if self.settled_set.contains(&hash) || self.open.contains_key(&hash) {
+            return Heard::Known;
+        }
+        if self.open.len() >= OPEN {
+            self.dirty = true;
+            return Heard::LeftToList;
+        }
+        self.open.insert(
+            hash,
+            Open {
+                heard: now,
+                tries: 0,
+                answered_once: false,
+                doubt: None,
+                next: Next::LookUpAt(now),
+            },
+        );
+        Heard::New
+    }
+
+    /// Something was heard that cannot be looked up (a full channel dropped it): the list must be asked.
+    pub const fn mark_dirty(&mut self) {
+        self.dirty = true;
+    }
+
+    /// What is to be looked up now. Each hash returned must be answered with [`Self::answered`].
+    pub fn due(&mut self, now: Moment) -> Vec<PaymentHash> {
+        if self.paused_until.is_some_and(|until| now < until) {
+            return Vec::new();
+        }
+        while self
+            .spent
+            .front()
+            .is_some_and(|spent| now.since(*spent) >= Duration::from_secs(1))
+        {
+            self.spent.pop_front();
+        }
+        let mut due: Vec<_> = self
+            .open
+            .iter()
+            .filter_map(|(hash, open)| match open.next {
+                Next::LookUpAt(at) if at <= now => Some((at, *hash)),
+                Next::LookUpAt(_) | Next::Asked | Next::List => None,
+            })
+            .collect();
+        due.sort_unstable();
+        let mut asked = Vec::new();
+        for (_, hash) in due {
+            let Some(open) = self.open.get_mut(&hash) else {
+                continue;
+            };
+            if self.spent.len() >= LOOK_UPS as usize {
+                open.next = Next::List;
+                self.dirty = true;
+            } else {
+                open.next = Next::Asked;
+                self.spent.push_back(now);
+                asked.push(hash);
+            }
+        }
+        asked
+    }
+
+    /// Takes a look-up's answer. Returns the doubt that is final, if it is one.
+    pub fn answered(&mut self, hash: PaymentHash, look: Look, now: Moment) -> Option<Doubt> {
+        let open = self.open.get_mut(&hash)?;
+        match look {
+            Look::Proven => {
+                self.remember(hash);
+                None
+            }
+            Look::Final(doubt) => {
+                self.remember(hash);
+                Some(doubt)
+            }
+            Look::NoProof(doubt) => {
+                open.doubt = Some(doubt);
+                self.dirty = true;
+                self.wait_or_leave(hash, true, now);
+                None
+            }
+            Look::NoAnswer { pause } => {
+                if let Some(pause) = pause {
+                    self.paused_until = Some(now + pause);
+                }
+                self.wait_or_leave(hash, false, now);
+                None
+            }
+        }
+    }
+
+    fn wait_or_leave(&mut self, hash: PaymentHash, answered: bool, now: Moment) {
+        let Some(open) = self.open.get_mut(&hash) else {
+            return;
+        };
+        open.answered_once |= answered;
+        let wait = FIRST_WAIT
+            .saturating_mul(1 << open.tries.min(10))
+            .min(LONGEST_WAIT);
+        open.tries += 1;
+        // A stranger's hash is asked for twice: a frame can be faster than the server's own database.
+        let asked_enough = open.doubt == Some(Doubt::NotOurs) && open.tries >= 2;
+        let too_old = now.since(open.heard) + wait >= GIVE_UP;
+        open.next = if asked_enough || too_old {
+            Next::List
+        } else {
+            Next::LookUpAt(now + wait)
+        };
+        self.dirty |= asked_enough || too_old;
+    }
+
+    /// The payment behind this hash is in the ledger, or can never be news: a replay needs no look-up.
+    pub fn remember(&mut self, hash: PaymentHash) {
+        self.open.remove(&hash);
+        if self.settled_set.insert(hash) {
+            self.settled.push_back(hash);
+        }
+        if self.settled.len() > REMEMBERED
+            && let Some(oldest) = self.settled.pop_front()
+        {
+            self.settled_set.remove(&oldest);
+        }
+    }
+
+    /// The hint claimed nothing that needs proof.
+    pub fn forget(&mut self, hash: PaymentHash) {
+        self.open.remove(&hash);
+    }
+
+    /// True while this hash's hint is undecided: a frame named it.
+    #[must_use]
+    pub fn is_open(&self, hash: PaymentHash) -> bool {
+        self.open.contains_key(&hash)
+    }
+
+    /// True when the list should be asked on account of hints, at most once a second.
+    #[must_use]
+    pub fn wants_list(&self, now: Moment) -> bool {
+        self.dirty
+            && self
+                .listed
+                .is_none_or(|listed| now.since(listed) >= BETWEEN_LISTS)
+            && self.paused_until.is_none_or(|until| now >= until)
+    }
+
+    /// A run over the list begins.
+    pub const fn list_began(&mut self, now: Moment) {
+        self.dirty = false;
+        self.listed = Some(now);
+    }
+
+    /// A run that began at `began` is over: what was left to the list before that and is still open was
+    /// not there. Returns those, with what is known against them.
+    pub fn list_finished(&mut self, began: Moment) -> Vec<(PaymentHash, Doubt)> {
+        let (gone, open): (BTreeMap<_, _>, BTreeMap<_, _>) = std::mem::take(&mut self.open)
+            .into_iter()
+            .partition(|(_, open)| open.next == Next::List && open.heard <= began);
+        self.open = open;
+        gone.into_iter()
+            .map(|(hash, open)| (hash, open.doubt.unwrap_or(Doubt::NotOurs)))
+            .collect()
+    }
+
+    /// A run could not be finished: ask again.
+    pub const fn list_failed(&mut self) {
+        self.dirty = true;
+    }
+
+    /// True while the display should say "checking".
+    #[must_use]
+    pub fn checking(&self, now: Moment) -> bool {
+        self.open.len() <= CALM
+            && self.unanswered().any(|heard| {
+                let age = now.since(heard);
+                age >= CHECKING_FROM && age < CHECKING_UNTIL
+            })
+    }
+
+    fn unanswered(&self) -> impl Iterator<Item = Moment> {
+        self.open
+            .values()
+            .filter(|open| !open.answered_once && open.next != Next::List)
+            .map(|open| open.heard)
+    }
+
+    /// When a look-up is due, or "checking" comes or goes.
+    #[must_use]
+    pub fn next_look_up(&self, now: Moment) -> Option<Moment> {
+        let look_ups = self.open.values().filter_map(|open| match open.next {
+            Next::LookUpAt(at) => Some(self.paused_until.map_or(at, |until| at.max(until))),
+            Next::Asked | Next::List => None,
+        });
+        let checking = self
+            .unanswered()
+            .flat_map(|heard| [heard + CHECKING_FROM, heard + CHECKING_UNTIL])
+            .filter(|at| *at > now);
+        look_ups.chain(checking).min()
+    }
+
+    /// When anything is due, the list included.
+    #[must_use]
+    pub fn next_wake(&self, now: Moment) -> Option<Moment> {
+        let list = self.dirty.then(|| {
+            let calm = self.listed.map_or(now, |listed| listed + BETWEEN_LISTS);
+            self.paused_until.map_or(calm, |until| calm.max(until))
+        });
+        self.next_look_up(now).into_iter().chain(list).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Moment = Moment::after_start(Duration::from_secs(100));
+
+    fn hash(n: u32) -> PaymentHash {
+        let mut bytes = [0; 32];
+        bytes[..4].copy_from_slice(&n.to_be_bytes());
+        PaymentHash(bytes)
+    }
+
+    fn after(ms: u64) -> Moment {
+        START + Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn a_hint_is_looked_up_at_once() {
+        let mut hints = Hints::default();
+        assert_eq!(hints.hear(hash(1), START), Heard::New);
+        assert_eq!(hints.due(START), [hash(1)]);
+        assert_eq!(hints.hear(hash(1), START), Heard::Known);
+    }
+
+    #[test]
+    fn a_replay_of_a_known_payment_costs_nothing() {
+        let mut hints = Hints::default();
+        hints.remember(hash(1));
+        assert_eq!(hints.hear(hash(1), START), Heard::Known);
+        assert!(hints.due(START).is_empty() && !hints.wants_list(START));
+    }
+
+    #[test]
+    fn a_flood_costs_five_look_ups_a_second_and_one_list() {
+        let mut hints = Hints::default();
+        let (mut looked_up, mut lists) = (0, 0);
+        for ms in 0..10_000 {
+            for k in 0..10 {
+                hints.hear(hash(u32::try_from(ms).unwrap() * 10 + k), after(ms));
+            }
+            for hash in hints.due(after(ms)) {
+                looked_up += 1;
+                hints.answered(hash, Look::NoProof(Doubt::NotOurs), after(ms));
+            }
+            if hints.wants_list(after(ms)) {
+                lists += 1;
+                hints.list_began(after(ms));
+                hints.list_finished(after(ms));
+            }
+            assert!(!hints.checking(after(ms)));
+        }
+        assert!(
+            looked_up <= 55 && lists <= 10,
+            "{looked_up} look-ups, {lists} lists"
+        );
+        assert!(hints.open.len() <= OPEN);
+    }
+
+    #[test]
+    fn a_hint_without_an_answer_is_asked_again_and_falls_to_the_list_after_a_minute() {
+        let mut hints = Hints::default();
+        hints.hear(hash(1), START);
+        let (mut asked_at, mut ms) = (Vec::new(), 0);
+        while !hints.wants_list(after(ms)) {
+            for hash in hints.due(after(ms)) {
+                asked_at.push(ms);
+                hints.answered(hash, Look::NoAnswer { pause: None }, after(ms));
+            }
+            ms += 100;
+        }
+        assert_eq!(asked_at[..4], [0, 200, 600, 1_400]);
+        assert!((50_000..=60_000).contains(&ms), "{ms}");
+    }
+
+    #[test]
+    fn a_strangers_hash_is_rejected_once_the_list_does_not_show_it() {
+        let mut hints = Hints::default();
+        hints.hear(hash(1), START);
+        for ms in [0, 200] {
+            assert_eq!(hints.due(after(ms)), [hash(1)]);
+            hints.answered(hash(1), Look::NoProof(Doubt::NotOurs), after(ms));
+        }
+        assert!(hints.wants_list(after(200)));
+        hints.list_began(after(200));
+        assert_eq!(hints.list_finished(after(200)), [(hash(1), Doubt::NotOurs)]);
+    }
+
+    #[test]
+    fn checking_is_shown_only_while_the_first_look_up_is_slow() {
+        let mut hints = Hints::default();
+        hints.hear(hash(1), START);
+        hints.due(START);
+        assert!(!hints.checking(after(249)) && hints.checking(after(250)));
+        assert!(hints.checking(after(4_999)) && !hints.checking(after(5_000)));
+        hints.answered(hash(1), Look::NoProof(Doubt::NotSettled), after(300));
+        assert!(!hints.checking(after(400)));
+    }
+
+    #[test]
+    fn a_server_that_asks_for_a_pause_gets_it() {
+        let mut hints = Hints::default();
+        hints.hear(hash(1), START);
+        hints.due(START);
+        hints.answered(
+            hash(1),
+            Look::NoAnswer {
+                pause: Some(Duration::from_secs(3)),
+            },
+            START,
+        );
+        assert!(hints.due(after(2_900)).is_empty());
+        assert_eq!(hints.due(after(3_000)), [hash(1)]);
+    }
+}

@@ -1,0 +1,200 @@
+//! Where a display keeps what it knows: settings, the pairing, the ledger, and a lock so that one engine
+//! at a time works on them.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use directories::ProjectDirs;
+
+/// A profile's folders. Settings and pairing may lie elsewhere than the ledger, as the platform has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Profile {
+    config: PathBuf,
+    data: PathBuf,
+    portable: bool,
+}
+
+/// Why a profile cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ProfileError {
+    /// Another engine holds it.
+    #[error(
+        "Another Tillbell is already running with this profile ({0}). Close it, or choose another with --profile."
+    )]
+    Locked(PathBuf),
+    /// The platform names no folder for settings.
+    #[error("This system names no folder for settings. Choose one with --profile.")]
+    NoHome,
+    /// A folder or file cannot be made.
+    #[error("{path} cannot be used: {source}. Check that it may be written and that the disk is not full.")]
+    Unusable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// Held while an engine works on a profile; freed when dropped or when the process ends, however it ends.
+#[derive(Debug)]
+pub struct Lock(#[expect(dead_code, reason = "held, not used")] File);
+
+impl Profile {
+    /// A profile under `folder`: everything in it, the secrets too.
+    #[must_use]
+    pub fn at(folder: &Path) -> Self {
+        Self {
+            config: folder.to_owned(),
+            data: folder.to_owned(),
+            portable: true,
+        }
+    }
+
+    /// The platform's own folders.
+    ///
+    /// # Errors
+    /// When the platform names none.
+    pub fn of_this_user() -> Result<Self, ProfileError> {
+        let dirs = ProjectDirs::from("", "", "tillbell").ok_or(ProfileError::NoHome)?;
+        Ok(Self {
+            config: dirs.config_dir().to_owned(),
+            data: dirs.data_local_dir().to_owned(),
+            portable: false,
+        })
+    }
+
+    /// `--profile DIR`, or the platform's own folders.
+    ///
+    /// # Errors
+    /// When the platform names none.
+    pub fn chosen(folder: Option<&Path>) -> Result<Self, ProfileError> {
+        folder.map_or_else(Self::of_this_user, |folder| Ok(Self::at(folder)))
+    }
+
+    /// Makes the folders where they are missing, for this user only.
+    ///
+    /// # Errors
+    /// When they cannot be made.
+    pub fn prepare(&self) -> Result<(), ProfileError> {
+        for folder in [&self.config, &self.data] {
+            make_private_folder(folder).map_err(|source| ProfileError::Unusable {
+                path: folder.clone(),
+                source,
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Takes the profile for one engine.
+    ///
+    /// # Errors
+    /// When another engine has it.
+    pub fn lock(&self) -> Result<Lock, ProfileError> {
+        self.prepare()?;
+        let path = self.data.join("lock");
+        let unusable = |source| ProfileError::Unusable {
+            path: path.clone(),
+            source,
+        };
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(unusable)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Lock(file)),
+            Err(TryLockError::WouldBlock) => Err(ProfileError::Locked(self.data.clone())),
+            Err(TryLockError::Error(source)) => Err(unusable(source)),
+        }
+    }
+
+    /// True for `--profile DIR`: nothing of it may lie anywhere else.
+    #[must_use]
+    pub const fn is_portable(&self) -> bool {
+        self.portable
+    }
+
+    /// The settings people may edit.
+    #[must_use]
+    pub fn settings_file(&self) -> PathBuf {
+        self.config.join("settings.toml")
+    }
+
+    /// What binds the display to its wallet, without the key.
+    #[must_use]
+    pub fn pairing_file(&self) -> PathBuf {
+        self.config.join("pairing.json")
+    }
+
+    /// The key, where no keyring keeps it.
+    #[must_use]
+    pub fn secrets_file(&self) -> PathBuf {
+        self.config.join("secrets.json")
+    }
+
+    /// The ledger.
+    #[must_use]
+    pub fn ledger_file(&self) -> PathBuf {
+        self.data.join("ledger.sqlite3")
+    }
+}
+
+fn make_private_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+/// Replaces a file in one step, so that a crash leaves the old one or the new one; on Unix for this user only.
+///
+/// # Errors
+/// When the folder cannot be written.
+pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or_else(|| Path::new("."));
+    make_private_folder(folder)?;
+    let mut fresh = path.as_os_str().to_owned();
+    fresh.push(".new");
+    let fresh = PathBuf::from(fresh);
+    let mut options = File::options();
+    options.create(true).truncate(true).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(&fresh)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs::rename(&fresh, path)?;
+    #[cfg(unix)]
+    File::open(folder)?.sync_all()?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_profile_serves_one_engine_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let profile = Profile::at(folder.path());
+        let lock = profile.lock().unwrap();
+        assert!(matches!(profile.lock(), Err(ProfileError::Locked(_))));
+        drop(lock);
+        assert!(profile.lock().is_ok());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_replaced_file_is_for_this_user_only() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secrets.json");
+        replace(&path, b"one").unwrap();
+        replace(&path, b"two").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+}

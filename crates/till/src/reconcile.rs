@@ -1,0 +1,513 @@
+//! Asking the list: finds every payment that no frame told us of, with bounded work.
+//!
+//! One *run* reads, newest first:
+//!
+//! 1. the rows made since the *horizon* (a minute of slack for rows that were not committed yet);
+//! 2. the rows that are still pending;
+//! 3. what has left the *watch-list* of unpaid invoices since the last run: by its hash, or, when much has
+//!    left, by reading down to the oldest of it.
+//!
+//! No cursor finds an old invoice that was paid late on the servers that do not move `updated_at`; the
+//! watch-list does, on all of them. On 0.12 the filters do not work, so step 1 reads further down instead.
+//! Offsets shift while payments arrive: pages overlap, and a page that does not overlap starts the step anew.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use jiff::{SignedDuration, Timestamp};
+use tillbell_lnbits::rest::{Dialect, Filter, Page, PageQuery};
+use tillbell_lnbits::{CheckingId, Direction, PaymentHash, PaymentRow, Status, WalletId};
+
+use crate::baseline::{Awaited, Baseline, WATCHED_PAST_EXPIRY};
+use crate::clock::Moment;
+use crate::verify::Verified;
+use crate::view::Kind;
+
+/// Rows of the first page: a quiet shop needs no more.
+const FIRST_PAGE: u32 = 50;
+/// Rows of every further page; LNbits caps at 1,000.
+const FULL_PAGE: u32 = 1_000;
+/// Rows that two pages share, so that rows which shift between them are not lost.
+const OVERLAP: u32 = 10;
+/// How often a step may start anew before the run takes what it has; the next run reads it again.
+const RESTARTS: u8 = 3;
+/// Rows may be committed this much later than the time they carry.
+const SLACK: SignedDuration = SignedDuration::from_secs(60);
+/// Up to this many invoices are asked for one by one; more are found by reading pages.
+const ONE_BY_ONE: usize = 20;
+
+/// The pure machine behind catching up. See the module's own words.
+#[derive(Debug, Clone)]
+pub struct Reconciler {
+    dialect: Dialect,
+    wallet: Option<WalletId>,
+    baseline: Baseline,
+    horizon: Timestamp,
+    watch: BTreeMap<CheckingId, Awaited>,
+    /// The failed invoice that was looked at last; each calm run looks at the next one.
+    failed_cursor: Option<CheckingId>,
+    changes: Changes,
+    run: Option<Run>,
+}
+
+/// What must be written down at the end of a run, after the payments it found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Invoices to watch from now on (or watched with new facts).
+    pub watched: BTreeMap<CheckingId, Awaited>,
+    /// Invoices that need no more watching.
+    pub dropped: BTreeSet<CheckingId>,
+    /// Rows made before this are paid, watched or dead.
+    pub horizon: Option<Timestamp>,
+    /// The baseline, when its pending invoices have just been gathered.
+    pub baseline: Option<Baseline>,
+}
+
+/// What a run is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Purpose {
+    /// `Live` when begun in state `live` or `polling`: what it finds counts as happening now.
+    pub kind: Kind,
+    /// Look at everything that is watched, however deep it lies: after a start or a gap.
+    pub thorough: bool,
+}
+
+/// What a page led to.
+#[derive(Debug)]
+pub struct Progress {
+    /// News, proven. The ledger knows which of it is really new.
+    pub found: Vec<Verified>,
+    /// What comes next.
+    pub turn: Turn,
+}
+
+/// What comes next in a run.
+#[derive(Debug)]
+pub enum Turn {
+    /// Ask for this page.
+    Ask(PageQuery),
+    /// The run is over; write this down.
+    Finished(Finished),
+}
+
+/// A run that reached its end.
+#[derive(Debug)]
+pub struct Finished {
+    /// What it was for.
+    pub purpose: Purpose,
+    /// When it began.
+    pub began: Moment,
+    /// What to write down.
+    pub changes: Changes,
+}
+
+#[derive(Debug, Clone)]
+struct Run {
+    purpose: Purpose,
+    began: Moment,
+    step: Step,
+    /// Incoming rows seen in this run, whatever their status.
+    seen: BTreeSet<CheckingId>,
+    /// What the pending list showed. A row that was pending in step 1 but is not here has just settled.
+    still_pending: BTreeSet<CheckingId>,
+    newest: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    /// Reading rows down to `until`; `last` when nothing follows.
+    Rows {
+        pages: Pages,
+        until: Timestamp,
+        last: bool,
+    },
+    /// Reading what is pending.
+    Pending { pages: Pages },
+    /// Asking for what left the watch-list, one by one; the front is being asked.
+    Gone {
+        left: VecDeque<(CheckingId, PaymentHash)>,
+    },
+}
+
+/// Where a step is in its pages.
+#[derive(Debug, Clone, Default)]
+struct Pages {
+    offset: u32,
+    limit: u32,
+    previous: BTreeSet<(CheckingId, Direction)>,
+    restarts: u8,
+}
+
+enum NextPage {
+    Read,
+    End,
+}
+
+impl Pages {
+    fn from_top(limit: u32) -> Self {
+        Self {
+            limit,
+            ..Self::default()
+        }
+    }
+
+    const fn query(&self, filter: Filter) -> PageQuery {
+        PageQuery {
+            filter,
+            limit: self.limit,
+            offset: self.offset,
+        }
+    }
+
+    /// Moves on after `page`.
+    fn turn(&mut self, page: &Page) -> NextPage {
+        let ids: BTreeSet<_> = page
+            .rows
+            .iter()
+            .map(|row| (row.checking_id.clone(), row.direction))
+            .collect();
+        let torn = !self.previous.is_empty() && page.sent > 0 && self.previous.is_disjoint(&ids);
+        if torn && self.restarts < RESTARTS {
+            *self = Self {
+                restarts: self.restarts + 1,
+                ..Self::from_top(FULL_PAGE)
+            };
+            return NextPage::Read;
+        }
+        if page.sent < self.limit {
+            return NextPage::End;
+        }
+        self.offset = self
+            .offset
+            .saturating_add(page.sent.saturating_sub(OVERLAP).max(1));
+        self.limit = FULL_PAGE;
+        self.previous = ids;
+        NextPage::Read
+    }
+}
+
+impl Reconciler {
+    /// A machine that knows what was written down: the horizon and watch-list of an earlier run, or none
+    /// right after pairing.
+    #[must_use]
+    pub fn new(
+        dialect: Dialect,
+        wallet: Option<WalletId>,
+        baseline: Baseline,
+        horizon: Option<Timestamp>,
+        mut watch: BTreeMap<CheckingId, Awaited>,
+    ) -> Self {
+        let mut changes = Changes::default();
+        let horizon = horizon.unwrap_or_else(|| {
+            // The first run writes down what the pairing found waiting.
+            changes.watched = baseline.pending.clone().unwrap_or_default();
+            watch.extend(changes.watched.clone());
+            baseline.taken
+        });
+        Self {
+            dialect,
+            wallet,
+            baseline,
+            horizon,
+            watch,
+            failed_cursor: None,
+            changes,
+            run: None,
+        }
+    }
+
+    /// The wallet's id, once any row told it.
+    #[must_use]
+    pub const fn wallet(&self) -> Option<&WalletId> {
+        self.wallet.as_ref()
+    }
+
+    /// The line between history and news.
+    #[must_use]
+    pub const fn baseline(&self) -> &Baseline {
+        &self.baseline
+    }
+
+    /// True when a settled row is news.
+    #[must_use]
+    pub fn is_news(&self, row: &PaymentRow) -> bool {
+        self.baseline.is_news(row)
+    }
+
+    /// Invoices being watched.
+    #[must_use]
+    pub const fn watched(&self) -> &BTreeMap<CheckingId, Awaited> {
+        &self.watch
+    }
+
+    /// True while a run is under way.
+    #[must_use]
+    pub const fn is_running(&self) -> bool {
+        self.run.is_some()
+    }
+
+    /// Corrects the dialect, once the server's version is known.
+    pub const fn set_dialect(&mut self, dialect: Dialect) {
+        self.dialect = dialect;
+    }
+
+    /// Begins a run and says what to ask first. A run under way is given up: its watch-list changes stay.
+    pub fn begin(&mut self, purpose: Purpose, now: Moment) -> PageQuery {
+        let pages = Pages::from_top(FIRST_PAGE);
+        let query = pages.query(Filter::All);
+        self.run = Some(Run {
+            purpose,
+            began: now,
+            step: Step::Rows {
+                pages,
+                until: self.bottom(purpose),
+                last: false,
+            },
+            seen: BTreeSet::new(),
+            still_pending: BTreeSet::new(),
+            newest: None,
+        });
+        query
+    }
+
+    /// Gives the run up: a question had no answer.
+    pub fn abandon(&mut self) -> Option<Purpose> {
+        self.run.take().map(|run| run.purpose)
+    }
+
+    /// How far down the first step reads.
+    fn bottom(&self, purpose: Purpose) -> Timestamp {
+        let since_last = self.horizon.saturating_sub(SLACK).unwrap_or(Timestamp::MIN);
+        let deep = self.dialect == Dialect::V0_12 && purpose.thorough;
+        if !deep {
+            return since_last;
+        }
+        let fifteen_days = self
+            .horizon
+            .saturating_sub(WATCHED_PAST_EXPIRY)
+            .unwrap_or(Timestamp::MIN);
+        let oldest = match &self.baseline.pending {
+            None => fifteen_days,
+            Some(_) => self
+                .watch
+                .values()
+                .map(|awaited| awaited.created)
+                .min()
+                .unwrap_or(since_last),
+        };
+        oldest.clamp(fifteen_days, since_last)
+    }
+
+    /// Takes the page that was asked for. `None` when no run is under way.
+    pub fn on_page(&mut self, page: &Page) -> Option<Progress> {
+        let mut run = self.run.take()?;
+        let found = page
+            .rows
+            .iter()
+            .filter_map(|row| self.take_row(row, &mut run))
+            .collect();
+        let query = match &mut run.step {
+            Step::Rows { pages, until, .. } => {
+                let reached = page.rows.iter().any(|row| row.created < *until);
+                match (reached, pages.turn(page)) {
+                    (false, NextPage::Read) => Some(pages.query(Filter::All)),
+                    (true, NextPage::Read | NextPage::End) | (false, NextPage::End) => None,
+                }
+            }
+            Step::Pending { pages } => {
+                if page.rows.iter().any(|row| row.status == Status::Settled) {
+                    // The filter was ignored: this is a 0.12, whatever it says of itself.
+                    self.dialect = Dialect::V0_12;
+                    None
+                } else {
+                    match pages.turn(page) {
+                        NextPage::Read => Some(pages.query(Filter::Pending)),
+                        NextPage::End => None,
+                    }
+                }
+            }
+            Step::Gone { left } => {
+                if let Some((id, _)) = left.pop_front()
+                    && page.sent == 0
+                {
+                    // Lists leave failed rows out; a failed invoice may still be paid.
+                    self.mark_failed(&id);
+                }
+                left.front().map(|(_, hash)| by_hash(*hash))
+            }
+        };
+        let query = query.or_else(|| self.next_step(&mut run));
+        let turn = match query {
+            Some(query) => {
+                self.run = Some(run);
+                Turn::Ask(query)
+            }
+            None => Turn::Finished(self.finish(run)),
+        };
+        Some(Progress { found, turn })
+    }
+
+    /// Sorts a row: news is returned, the unpaid is watched, the rest needs nothing.
+    fn take_row(&mut self, row: &PaymentRow, run: &mut Run) -> Option<Verified> {
+        self.wallet.get_or_insert_with(|| row.wallet_id.clone());
+        run.newest = run.newest.max(Some(row.created));
+        match row.direction {
+            Direction::Outgoing => return None,
+            Direction::Incoming => {}
+        }
+        run.seen.insert(row.checking_id.clone());
+        match row.status {
+            Status::Settled => {
+                self.unwatch(&row.checking_id);
+                let proof = Verified::prove(row.clone(), None, self.wallet.as_ref()).ok()?;
+                self.baseline.is_news(row).then_some(proof)
+            }
+            Status::Pending => {
+                if matches!(run.step, Step::Pending { .. }) {
+                    run.still_pending.insert(row.checking_id.clone());
+                }
+                self.watch_row(row, false);
+                None
+            }
+            Status::Failed => {
+                self.watch_row(row, true);
+                None
+            }
+        }
+    }
+
+    fn watch_row(&mut self, row: &PaymentRow, failed: bool) {
+        let awaited = Awaited::of(row, failed);
+        if awaited.until < self.horizon || self.watch.get(&row.checking_id) == Some(&awaited) {
+            return;
+        }
+        self.changes.dropped.remove(&row.checking_id);
+        self.changes
+            .watched
+            .insert(row.checking_id.clone(), awaited.clone());
+        self.watch.insert(row.checking_id.clone(), awaited);
+    }
+
+    fn mark_failed(&mut self, id: &CheckingId) {
+        if let Some(awaited) = self.watch.get_mut(id).filter(|awaited| !awaited.failed) {
+            awaited.failed = true;
+            self.changes.watched.insert(id.clone(), awaited.clone());
+        }
+    }
+
+    fn unwatch(&mut self, id: &CheckingId) {
+        if self.watch.remove(id).is_some() {
+            self.changes.watched.remove(id);
+            self.changes.dropped.insert(id.clone());
+        }
+    }
+
+    /// The step after the one that just ended, if it has anything to ask.
+    fn next_step(&mut self, run: &mut Run) -> Option<PageQuery> {
+        match &run.step {
+            Step::Rows { last: true, .. } | Step::Gone { .. } => None,
+            Step::Rows { last: false, .. } => match self.dialect {
+                Dialect::V0_12 => None,
+                Dialect::V1 => {
+                    let pages = Pages::from_top(FULL_PAGE);
+                    let query = pages.query(Filter::Pending);
+                    run.step = Step::Pending { pages };
+                    Some(query)
+                }
+            },
+            Step::Pending { .. } => match self.dialect {
+                Dialect::V0_12 => None,
+                Dialect::V1 => self.look_for_the_gone(run),
+            },
+        }
+    }
+
+    /// What has left the watch-list: asked for one by one, or read down to.
+    fn look_for_the_gone(&mut self, run: &mut Run) -> Option<PageQuery> {
+        let left = |id: &CheckingId, awaited: &Awaited| match awaited.failed {
+            false => !run.still_pending.contains(id),
+            true => run.purpose.thorough && !run.seen.contains(id),
+        };
+        let mut gone: VecDeque<(CheckingId, PaymentHash)> = self
+            .watch
+            .iter()
+            .filter(|(id, awaited)| left(id, awaited))
+            .map(|(id, awaited)| (id.clone(), awaited.payment_hash))
+            .collect();
+        if !run.purpose.thorough
+            && let Some((id, hash)) = self.next_failed()
+        {
+            self.failed_cursor = Some(id.clone());
+            gone.push_back((id, hash));
+        }
+        if gone.len() > ONE_BY_ONE {
+            let until = gone
+                .iter()
+                .filter_map(|(id, _)| self.watch.get(id))
+                .map(|awaited| awaited.created)
+                .min()?;
+            let pages = Pages::from_top(FULL_PAGE);
+            let query = pages.query(Filter::All);
+            run.step = Step::Rows {
+                pages,
+                until,
+                last: true,
+            };
+            return Some(query);
+        }
+        let first = gone.front().map(|(_, hash)| by_hash(*hash));
+        run.step = Step::Gone { left: gone };
+        first
+    }
+
+    /// The failed invoice after the one looked at last, going round.
+    fn next_failed(&self) -> Option<(CheckingId, PaymentHash)> {
+        let failed = || self.watch.iter().filter(|(_, awaited)| awaited.failed);
+        failed()
+            .find(|(id, _)| self.failed_cursor.as_ref().is_none_or(|cursor| *id > cursor))
+            .or_else(|| failed().next())
+            .map(|(id, awaited)| (id.clone(), awaited.payment_hash))
+    }
+
+    fn finish(&mut self, run: Run) -> Finished {
+        let began_with_gathering = self.baseline.pending.is_none();
+        if began_with_gathering && run.purpose.thorough {
+            let before = self.baseline.taken;
+            self.baseline.pending = Some(
+                self.watch
+                    .iter()
+                    .filter(|(_, a)| a.created < before)
+                    .map(|(i, a)| (i.clone(), a.clone()))
+                    .collect(),
+            );
+            self.changes.baseline = Some(self.baseline.clone());
+        }
+        if let Some(newest) = run.newest
+            && newest > self.horizon
+        {
+            self.horizon = newest;
+            self.changes.horizon = Some(newest);
+        }
+        let expired: Vec<_> = self
+            .watch
+            .iter()
+            .filter(|(_, a)| a.until < self.horizon)
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in &expired {
+            self.unwatch(id);
+        }
+        Finished {
+            purpose: run.purpose,
+            began: run.began,
+            changes: std::mem::take(&mut self.changes),
+        }
+    }
+}
+
+const fn by_hash(hash: PaymentHash) -> PageQuery {
+    PageQuery {
+        filter: Filter::Hash(hash),
+        limit: OVERLAP,
+        offset: 0,
+    }
+}

@@ -1,0 +1,588 @@
+//! One wallet being listened to: decides what to ask, what to believe and when. Pure; the engine carries out.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tillbell_lnbits::link::SocketState;
+use tillbell_lnbits::rest::{Dialect, Looked, Page, PageQuery, RestError};
+use tillbell_lnbits::{
+    Claim, ClaimedAmount, Direction, Hint, Msat, PaymentHash, PaymentRow, Status, Text, WalletId,
+};
+
+use crate::clock::{Moment, Now};
+use crate::hints::{Doubt, Heard, Hints, Look};
+use crate::reconcile::{Changes, Finished, Purpose, Reconciler, Turn};
+use crate::trust::Trust;
+use crate::verify::{Arrived, NothingToAsk, Reported, Unproven, Verified};
+use crate::view::{Kind, LinkState};
+
+/// Between two runs over the list while all is calm.
+const CALM: Duration = Duration::from_secs(15);
+/// Between two runs while an invoice is awaited, or while the list is all there is.
+const CLOSE: Duration = Duration::from_secs(3);
+/// The first run waits this long for the socket.
+const HEAD_START: Duration = Duration::from_secs(2);
+/// Between two thorough runs on servers whose filters do not work, and for failed invoices.
+const THOROUGH: Duration = Duration::from_secs(5 * 60);
+/// After a run that failed, doubling up to `CALM`.
+const RETRY: Duration = Duration::from_secs(1);
+/// The pause after 429 without `Retry-After`.
+const BUSY: Duration = Duration::from_secs(5);
+/// However long the server asks for, payments are looked for again after this.
+const LONGEST_PAUSE: Duration = Duration::from_secs(120);
+/// A payment that the list showed before any frame named it makes the push suspect after this long.
+const PUSH_SUSPECT: Duration = Duration::from_secs(3);
+/// Documented `pending` frames being checked at a time.
+const PENDING_CLAIMS: usize = 32;
+
+/// Something happened.
+#[derive(Debug)]
+pub enum Event {
+    /// The socket changed.
+    Socket(SocketState),
+    /// A frame was decoded.
+    Hint(Hint),
+    /// A frame named a payment, but not by a hash.
+    BadHash,
+    /// Hints were dropped on the way.
+    HintsDropped,
+    /// A look-up was answered.
+    LookedUp {
+        /// What was asked.
+        hash: PaymentHash,
+        /// The answer.
+        result: Result<Looked, RestError>,
+    },
+    /// A page was answered.
+    Page {
+        /// The run that asked.
+        run: u64,
+        /// The answer.
+        result: Result<Page, RestError>,
+    },
+    /// The server's version became known.
+    Dialect(Dialect),
+    /// The machine slept.
+    Woke,
+    /// Time passed.
+    Tick,
+}
+
+/// Something to be done.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Ask `GET /payments/{hash}`.
+    LookUp(PaymentHash),
+    /// Ask for a page of the list.
+    List {
+        /// To hand back with the answer.
+        run: u64,
+        /// Which page.
+        query: PageQuery,
+    },
+    /// Write these down; the ledger knows which are new.
+    Record(Vec<(Arrived, Kind)>),
+    /// Write down what a run learned.
+    Save(Changes),
+    /// The wallet's id became known.
+    Learned(WalletId),
+    /// A hint was found false.
+    Reject {
+        /// Why.
+        doubt: Doubt,
+        /// Which, where it had a hash.
+        hash: Option<PaymentHash>,
+    },
+    /// An invoice waits.
+    Pending {
+        /// Its hash.
+        hash: PaymentHash,
+        /// How much is awaited.
+        amount: Msat,
+        /// What for.
+        memo: Text,
+    },
+    /// An invoice waits no more.
+    NotPending(PaymentHash),
+    /// A catch-up has finished.
+    CaughtUp {
+        /// How long nobody had listened; `None` at a start.
+        gap: Option<Duration>,
+    },
+    /// Dial at once.
+    Redial,
+}
+
+/// The pure machine. See the module's own words.
+#[derive(Debug, Clone)]
+pub struct Session {
+    evidence: Evidence,
+    trust: Trust,
+    started: Moment,
+}
+
+/// What there is to go by.
+#[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "there is one session at a time")]
+enum Evidence {
+    /// The wallet answers questions: frames are hints.
+    Ask(Asking),
+    /// There is nobody to ask: frames are all there is.
+    Believe(NothingToAsk),
+}
+
+#[derive(Debug, Clone)]
+struct Asking {
+    hints: Hints,
+    reconciler: Reconciler,
+    runs: u64,
+    /// What the present run's finds count as.
+    run_kind: Kind,
+    /// The opening during which the present run began.
+    run_opening: Option<u64>,
+    next_run: Moment,
+    last_thorough: Option<Moment>,
+    failures: u32,
+    /// An invoice is awaited: look more often.
+    closely: bool,
+    /// Payments that the list showed first, each with its moment.
+    unheard: BTreeMap<PaymentHash, Moment>,
+    pending_claims: BTreeMap<PaymentHash, Moment>,
+    learned: bool,
+    gap: Option<Duration>,
+}
+
+impl Session {
+    /// A session whose wallet answers questions.
+    #[must_use]
+    pub fn asking(reconciler: Reconciler, known: impl IntoIterator<Item = PaymentHash>, now: Now) -> Self {
+        let mut hints = Hints::default();
+        for hash in known {
+            hints.remember(hash);
+        }
+        let learned = reconciler.wallet().is_some();
+        Self {
+            evidence: Evidence::Ask(Asking {
+                hints,
+                reconciler,
+                runs: 0,
+                run_kind: Kind::Late,
+                run_opening: None,
+                next_run: now.at + HEAD_START,
+                last_thorough: None,
+                failures: 0,
+                closely: false,
+                unheard: BTreeMap::new(),
+                pending_claims: BTreeMap::new(),
+                learned,
+                gap: None,
+            }),
+            trust: Trust::new(true, now),
+            started: now.at,
+        }
+    }
+
+    /// A session on a server that offers nothing to ask.
+    #[must_use]
+    pub fn believing(leave: NothingToAsk, now: Now) -> Self {
+        Self {
+            evidence: Evidence::Believe(leave),
+            trust: Trust::new(false, now),
+            started: now.at,
+        }
+    }
+
+    /// How the wallet is heard.
+    #[must_use]
+    pub const fn trust(&self) -> &Trust {
+        &self.trust
+    }
+
+    /// The line between history and news, where there is one.
+    #[must_use]
+    pub const fn reconciler(&self) -> Option<&Reconciler> {
+        match &self.evidence {
+            Evidence::Ask(asking) => Some(&asking.reconciler),
+            Evidence::Believe(_) => None,
+        }
+    }
+
+    /// True while the display should say "checking".
+    #[must_use]
+    pub fn checking(&self, at: Moment) -> bool {
+        match &self.evidence {
+            Evidence::Ask(asking) => asking.hints.checking(at),
+            Evidence::Believe(_) => false,
+        }
+    }
+
+    /// An invoice is (or is no longer) awaited: look every three seconds instead of fifteen.
+    pub fn watch_closely(&mut self, closely: bool, at: Moment) {
+        if let Evidence::Ask(asking) = &mut self.evidence
+            && asking.closely != closely
+        {
+            asking.closely = closely;
+            if closely {
+                asking.next_run = asking.next_run.min(at + CLOSE);
+            }
+        }
+    }
+
+    /// These payments are in the ledger now, new or not.
+    pub fn recorded(&mut self, hashes: impl IntoIterator<Item = PaymentHash>) {
+        if let Evidence::Ask(asking) = &mut self.evidence {
+            for hash in hashes {
+                asking.hints.remember(hash);
+            }
+        }
+    }
+
+    /// A payment that the list showed first turned out to be new: unless a frame names it soon, the push is dead.
+    pub fn unheard(&mut self, hash: PaymentHash, at: Moment) {
+        if let Evidence::Ask(asking) = &mut self.evidence
+            && self.trust.state() == LinkState::Live
+        {
+            asking.unheard.insert(hash, at);
+        }
+    }
+
+    /// Takes what happened and says what to do.
+    pub fn on(&mut self, event: Event, now: Now) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        match event {
+            Event::Socket(state) => self.on_socket(&state, now),
+            Event::Hint(hint) => {
+                self.trust.on_push();
+                self.on_hint(hint, now, &mut effects);
+            }
+            Event::BadHash => effects.push(Effect::Reject {
+                doubt: Doubt::BadHash,
+                hash: None,
+            }),
+            Event::HintsDropped => {
+                if let Evidence::Ask(asking) = &mut self.evidence {
+                    asking.hints.mark_dirty();
+                }
+            }
+            Event::LookedUp { hash, result } => self.on_looked_up(hash, result, now, &mut effects),
+            Event::Page { run, result } => self.on_page(run, result, now, &mut effects),
+            Event::Woke => {
+                effects.push(Effect::Redial);
+                if let Evidence::Ask(asking) = &mut self.evidence {
+                    asking.next_run = now.at;
+                    asking.last_thorough = None;
+                }
+            }
+            Event::Dialect(dialect) => {
+                if let Evidence::Ask(asking) = &mut self.evidence {
+                    asking.reconciler.set_dialect(dialect);
+                }
+            }
+            Event::Tick => {}
+        }
+        self.ask(now, &mut effects);
+        effects
+    }
+
+    fn on_socket(&mut self, state: &SocketState, now: Now) {
+        let gap = self.trust.gap(now.at);
+        self.trust.on_socket(state, now);
+        let Evidence::Ask(asking) = &mut self.evidence else {
+            return;
+        };
+        match state {
+            SocketState::Dialling => {}
+            SocketState::Open { opening } => {
+                // At a start nobody knows from here how long the display was away: the ledger does.
+                asking.gap = if *opening == 1 { None } else { gap };
+                asking.next_run = now.at;
+                asking.last_thorough = None;
+            }
+            SocketState::Waiting { .. } => asking.next_run = asking.next_run.min(now.at),
+        }
+    }
+
+    fn on_hint(&mut self, hint: Hint, now: Now, effects: &mut Vec<Effect>) {
+        let hash = hint.payment_hash;
+        match &mut self.evidence {
+            Evidence::Believe(leave) => match (hint.claim, hint.amount) {
+                (Claim::Settled, _) => {
+                    if let Some(reported) = Reported::believe(hint, *leave) {
+                        effects.push(Effect::Record(vec![(Arrived::Reported(reported), Kind::Live)]));
+                    }
+                }
+                (Claim::Pending, amount) => {
+                    effects.push(Effect::Pending {
+                        hash,
+                        amount: in_msat(amount),
+                        memo: hint.memo,
+                    });
+                }
+                (Claim::Failed, _) => effects.push(Effect::NotPending(hash)),
+            },
+            Evidence::Ask(asking) => {
+                asking.unheard.remove(&hash);
+                match hint.claim {
+                    Claim::Failed => effects.push(Effect::NotPending(hash)),
+                    Claim::Settled => {
+                        asking.pending_claims.remove(&hash);
+                        asking.hints.hear(hash, now.at);
+                    }
+                    Claim::Pending => {
+                        if asking.pending_claims.len() < PENDING_CLAIMS
+                            && asking.hints.hear(hash, now.at) == Heard::New
+                        {
+                            asking.pending_claims.insert(hash, now.at);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn on_looked_up(
+        &mut self,
+        hash: PaymentHash,
+        result: Result<Looked, RestError>,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Evidence::Ask(asking) = &mut self.evidence else {
+            return;
+        };
+        let only_pending_claimed = asking.pending_claims.remove(&hash).is_some();
+        let look = match result {
+            Ok(Looked::Ours(row)) if only_pending_claimed && is_awaited(&row) => {
+                asking.hints.forget(hash);
+                effects.push(Effect::Pending {
+                    hash,
+                    amount: row.amount,
+                    memo: row.memo,
+                });
+                return;
+            }
+            Ok(Looked::Ours(row)) => asking.judge(*row, hash, effects),
+            Ok(Looked::NotOurs) => Look::NoProof(Doubt::NotOurs),
+            Err(error) => {
+                tracing::debug!(%error, "a look-up had no answer");
+                Look::NoAnswer { pause: pause(&error) }
+            }
+        };
+        if let Some(doubt) = asking.hints.answered(hash, look, now.at) {
+            effects.push(Effect::Reject {
+                doubt,
+                hash: Some(hash),
+            });
+        }
+        asking.tell_wallet(effects);
+    }
+
+    fn on_page(&mut self, run: u64, result: Result<Page, RestError>, now: Now, effects: &mut Vec<Effect>) {
+        let Evidence::Ask(asking) = &mut self.evidence else {
+            return;
+        };
+        if run != asking.runs || !asking.reconciler.is_running() {
+            return;
+        }
+        let page = match result {
+            Ok(page) => page,
+            Err(error) => {
+                asking.reconciler.abandon();
+                asking.hints.list_failed();
+                asking.failures += 1;
+                let wait = RETRY
+                    .saturating_mul(1 << asking.failures.min(5).saturating_sub(1))
+                    .min(CALM);
+                asking.next_run = now.at + pause(&error).unwrap_or(wait);
+                let refused = matches!(error, RestError::KeyRefused);
+                self.trust.on_list_failed(error.to_string(), refused, now);
+                return;
+            }
+        };
+        let kind = asking.run_kind;
+        let Some(progress) = asking.reconciler.on_page(&page) else {
+            return;
+        };
+        let found: Vec<_> = progress
+            .found
+            .into_iter()
+            .map(|proof| {
+                let named = asking.hints.is_open(proof.row().payment_hash);
+                (Arrived::Verified(proof), if named { Kind::Live } else { kind })
+            })
+            .collect();
+        if !found.is_empty() {
+            effects.push(Effect::Record(found));
+        }
+        asking.tell_wallet(effects);
+        match progress.turn {
+            Turn::Ask(query) => effects.push(Effect::List { run, query }),
+            Turn::Finished(finished) => self.on_finished(finished, now, effects),
+        }
+    }
+
+    fn on_finished(&mut self, finished: Finished, now: Now, effects: &mut Vec<Effect>) {
+        let Evidence::Ask(asking) = &mut self.evidence else {
+            return;
+        };
+        asking.failures = 0;
+        if finished.purpose.thorough {
+            asking.last_thorough = Some(now.at);
+        }
+        for (hash, doubt) in asking.hints.list_finished(finished.began) {
+            effects.push(Effect::Reject {
+                doubt,
+                hash: Some(hash),
+            });
+        }
+        effects.push(Effect::Save(finished.changes));
+        let was = self.trust.state();
+        self.trust.on_list(asking.run_opening, now);
+        let is = self.trust.state();
+        if was != is && matches!(is, LinkState::Live | LinkState::Polling)
+            || finished.purpose.kind == Kind::Late
+        {
+            effects.push(Effect::CaughtUp {
+                gap: asking.gap.take(),
+            });
+        }
+        asking.next_run = if self.trust.owes_catch_up() {
+            now.at
+        } else {
+            now.at + asking.pace(is)
+        };
+    }
+
+    /// Asks what is due.
+    fn ask(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        let Evidence::Ask(asking) = &mut self.evidence else {
+            return;
+        };
+        if asking
+            .unheard
+            .values()
+            .any(|found| now.at.since(*found) >= PUSH_SUSPECT)
+        {
+            asking.unheard.clear();
+            self.trust.on_dead_push();
+            asking.next_run = asking.next_run.min(now.at + CLOSE);
+        }
+        effects.extend(asking.hints.due(now.at).into_iter().map(Effect::LookUp));
+        let due = asking.next_run <= now.at || asking.hints.wants_list(now.at);
+        if !due || asking.reconciler.is_running() {
+            return;
+        }
+        let state = self.trust.state();
+        asking.run_kind = match state {
+            LinkState::Live | LinkState::Polling => Kind::Live,
+            LinkState::Connecting | LinkState::Down => Kind::Late,
+        };
+        let thorough = asking.run_kind == Kind::Late
+            || asking
+                .last_thorough
+                .is_none_or(|last| now.at.since(last) >= THOROUGH);
+        asking.runs += 1;
+        asking.run_opening = self.trust.opening();
+        asking.hints.list_began(now.at);
+        let query = asking.reconciler.begin(
+            Purpose {
+                kind: asking.run_kind,
+                thorough,
+            },
+            now.at,
+        );
+        asking.next_run = now.at + CALM;
+        effects.push(Effect::List {
+            run: asking.runs,
+            query,
+        });
+    }
+
+    /// When something is due by itself.
+    #[must_use]
+    pub fn next_wake(&self, at: Moment) -> Option<Moment> {
+        let asking = match &self.evidence {
+            Evidence::Ask(asking) => {
+                let run = (!asking.reconciler.is_running()).then_some(asking.next_run);
+                let hints = if asking.reconciler.is_running() {
+                    asking.hints.next_look_up(at)
+                } else {
+                    asking.hints.next_wake(at)
+                };
+                let suspect = asking.unheard.values().map(|found| *found + PUSH_SUSPECT).min();
+                [run, hints, suspect].into_iter().flatten().min()
+            }
+            Evidence::Believe(_) => None,
+        };
+        [asking, self.trust.next_wake(at)].into_iter().flatten().min()
+    }
+
+    /// When this session began.
+    #[must_use]
+    pub const fn started(&self) -> Moment {
+        self.started
+    }
+}
+
+impl Asking {
+    /// Judges our wallet's own answer about a hash.
+    fn judge(&self, row: PaymentRow, hash: PaymentHash, effects: &mut Vec<Effect>) -> Look {
+        let news = self.reconciler.is_news(&row);
+        match Verified::prove(row, Some(hash), self.reconciler.wallet()) {
+            Ok(proof) if news => {
+                effects.push(Effect::Record(vec![(Arrived::Verified(proof), Kind::Live)]));
+                Look::Proven
+            }
+            Ok(_) => Look::Final(Doubt::Old),
+            // When a wallet pays itself this answer shows only the outgoing side; the list shows both.
+            Err(Unproven::Outgoing) => Look::NoProof(Doubt::Outgoing),
+            Err(Unproven::NotSettled) => Look::NoProof(Doubt::NotSettled),
+            Err(Unproven::OtherHash | Unproven::OtherWallet) => Look::NoProof(Doubt::NotOurs),
+        }
+    }
+
+    fn tell_wallet(&mut self, effects: &mut Vec<Effect>) {
+        if !self.learned
+            && let Some(wallet) = self.reconciler.wallet()
+        {
+            self.learned = true;
+            effects.push(Effect::Learned(wallet.clone()));
+        }
+    }
+
+    const fn pace(&self, state: LinkState) -> Duration {
+        match state {
+            LinkState::Live if !self.closely => CALM,
+            LinkState::Live | LinkState::Polling | LinkState::Connecting | LinkState::Down => CLOSE,
+        }
+    }
+}
+
+fn is_awaited(row: &PaymentRow) -> bool {
+    row.direction == Direction::Incoming && row.status == Status::Pending
+}
+
+fn in_msat(amount: Option<ClaimedAmount>) -> Msat {
+    match amount {
+        Some(ClaimedAmount::Sat(sat)) => sat.into(),
+        Some(ClaimedAmount::Msat(msat)) => msat,
+        None => Msat(0),
+    }
+}
+
+/// How long the server wants to be left alone.
+fn pause(error: &RestError) -> Option<Duration> {
+    match error {
+        RestError::Busy { retry_after } => Some(retry_after.unwrap_or(BUSY).min(LONGEST_PAUSE)),
+        RestError::Dial(_)
+        | RestError::KeyRefused
+        | RestError::Redirected { .. }
+        | RestError::NotLnbits
+        | RestError::Refused { .. }
+        | RestError::ServerError { .. }
+        | RestError::TimedOut
+        | RestError::Cut
+        | RestError::TooLarge
+        | RestError::Unreadable => None,
+    }
+}

@@ -1,0 +1,393 @@
+//! What is on the screen, payment by payment: the announcement queue and its pace.
+//!
+//! A *showing* is one picture with one ring. It stays until a display confirmed it (a paint or a ring) and
+//! its time is over; only then comes the next, so at most one showing is unacknowledged at a time.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tillbell_lnbits::{Msat, PaymentHash, Text};
+
+use crate::clock::Moment;
+use crate::ledger::{Entry, Seq};
+use crate::view::{self, Kind, Scene};
+
+/// In a burst each payment is shown at least this long.
+pub const LEAST: Duration = Duration::from_millis(1_500);
+/// The last one stays this long unless the settings say otherwise.
+pub const DWELL: Duration = Duration::from_secs(6);
+/// More than this many waiting are shown together.
+pub const WAITING: usize = 5;
+/// One payment after a gap of up to this long is shown like any other: a customer may be standing there.
+pub const SHORT_GAP: Duration = Duration::from_secs(60);
+/// The catch-up list stays this long if nobody closes it.
+const CATCH_UP_DWELL: Duration = Duration::from_secs(60);
+/// Late payments wait this long for the catch-up to finish, then are shown as they are.
+const GATHER: Duration = Duration::from_secs(10);
+/// Lines of the catch-up list.
+const CATCH_UP_LINES: usize = 50;
+/// A documented `pending` frame is believed this long.
+const STRIP: Duration = Duration::from_secs(10 * 60);
+/// Strips on the idle screen, and kept at all.
+const STRIPS_SHOWN: usize = 3;
+const STRIPS_KEPT: usize = 32;
+
+/// The pure machine behind the screen. See the module's own words.
+#[derive(Debug, Clone)]
+pub struct Stage {
+    dwell: Duration,
+    queue: VecDeque<Entry>,
+    late: Vec<Entry>,
+    /// When the first of `late` came, and whether the catch-up they came from has finished.
+    gathering: Option<Moment>,
+    gap: Option<Duration>,
+    showing: Option<Showing>,
+    showings: u64,
+    last: Option<view::LastPayment>,
+    strips: VecDeque<Strip>,
+}
+
+#[derive(Debug, Clone)]
+struct Showing {
+    id: u64,
+    what: What,
+    since: Moment,
+    confirmed: bool,
+    dismissed: bool,
+}
+
+#[derive(Debug, Clone)]
+enum What {
+    /// One payment, and those that waited behind it when there were too many.
+    Paid { head: Box<Entry>, together: Vec<Entry> },
+    /// What came while nobody listened.
+    CatchUp {
+        entries: Vec<Entry>,
+        count: u32,
+        total: Msat,
+    },
+}
+
+#[derive(Debug, Clone)]
+struct Strip {
+    payment_hash: PaymentHash,
+    amount: Msat,
+    memo: Text,
+    until: Moment,
+}
+
+/// What the stage wants done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cue {
+    /// Ring for this showing.
+    Ring {
+        /// Handed back when the bell has started.
+        showing: u64,
+        /// Which sound.
+        kind: Kind,
+    },
+    /// These were announced: write it down.
+    Announced(Vec<Seq>),
+}
+
+impl Default for Stage {
+    fn default() -> Self {
+        Self {
+            dwell: DWELL,
+            queue: VecDeque::new(),
+            late: Vec::new(),
+            gathering: None,
+            gap: None,
+            showing: None,
+            showings: 0,
+            last: None,
+            strips: VecDeque::new(),
+        }
+    }
+}
+
+impl Stage {
+    /// Sets how long the last payment stays.
+    pub const fn set_dwell(&mut self, dwell: Duration) {
+        self.dwell = dwell;
+    }
+
+    /// Clears everything: another wallet is being shown.
+    pub fn clear(&mut self) {
+        *self = Self {
+            dwell: self.dwell,
+            showings: self.showings,
+            ..Self::default()
+        };
+    }
+
+    /// What the idle screen shows as the last payment, from the ledger at a start.
+    pub fn remember_last(&mut self, entry: &Entry) {
+        self.last = Some(last_of(entry));
+    }
+
+    /// Takes a payment that is in the ledger.
+    pub fn push(&mut self, entry: Entry, now: Moment) {
+        self.remove_strip(entry.payment_hash);
+        match entry.kind {
+            Kind::Live => self.queue.push_back(entry),
+            Kind::Late => {
+                self.gathering.get_or_insert(now);
+                self.late.push(entry);
+            }
+        }
+    }
+
+    /// The catch-up that late payments came from has finished, after a gap of `gap` (`None`: unknown or at a start).
+    pub const fn caught_up(&mut self, gap: Option<Duration>) {
+        if self.gathering.is_some() {
+            self.gap = gap;
+            self.gathering = None;
+        }
+    }
+
+    /// An invoice waits.
+    pub fn await_payment(&mut self, payment_hash: PaymentHash, amount: Msat, memo: Text, now: Moment) {
+        self.remove_strip(payment_hash);
+        self.strips.push_front(Strip {
+            payment_hash,
+            amount,
+            memo,
+            until: now + STRIP,
+        });
+        self.strips.truncate(STRIPS_KEPT);
+    }
+
+    /// It does not wait any more.
+    pub fn remove_strip(&mut self, payment_hash: PaymentHash) {
+        self.strips.retain(|strip| strip.payment_hash != payment_hash);
+    }
+
+    /// True while an invoice is known to be waiting.
+    #[must_use]
+    pub fn awaits_payment(&self) -> bool {
+        !self.strips.is_empty()
+    }
+
+    /// A display painted, or the bell rang, this showing.
+    pub fn confirmed(&mut self, id: u64) -> Option<Cue> {
+        let showing = self
+            .showing
+            .as_mut()
+            .filter(|showing| showing.id == id && !showing.confirmed)?;
+        showing.confirmed = true;
+        let entries: Vec<&Entry> = match &showing.what {
+            What::Paid { head, together } => std::iter::once(head.as_ref()).chain(together).collect(),
+            What::CatchUp { entries, .. } => entries.iter().collect(),
+        };
+        if let Some(newest) = entries.iter().max_by_key(|entry| entry.seq) {
+            self.last = Some(last_of(newest));
+        }
+        Some(Cue::Announced(entries.iter().map(|entry| entry.seq).collect()))
+    }
+
+    /// Somebody tapped this showing away.
+    pub fn dismiss(&mut self, id: u64) {
+        if let Some(showing) = self.showing.as_mut().filter(|showing| showing.id == id) {
+            showing.dismissed = true;
+        }
+    }
+
+    /// Moves on: ends what has been shown long enough and begins what waits.
+    pub fn advance(&mut self, now: Moment) -> Option<Cue> {
+        self.strips.retain(|strip| now < strip.until);
+        if self.gathering.is_some_and(|since| now.since(since) >= GATHER) {
+            self.caught_up(None);
+        }
+        if self
+            .showing
+            .as_ref()
+            .is_some_and(|showing| self.ends(showing).is_some_and(|end| now >= end))
+        {
+            self.showing = None;
+        }
+        if self.showing.is_some() {
+            return None;
+        }
+        let (what, kind) = self.next_up()?;
+        self.showings += 1;
+        self.showing = Some(Showing {
+            id: self.showings,
+            what,
+            since: now,
+            confirmed: false,
+            dismissed: false,
+        });
+        Some(Cue::Ring {
+            showing: self.showings,
+            kind,
+        })
+    }
+
+    /// Takes what is to be shown next.
+    fn next_up(&mut self) -> Option<(What, Kind)> {
+        if let Some(head) = self.queue.pop_front() {
+            let together = if self.queue.len() > WAITING {
+                self.queue.drain(..).collect()
+            } else {
+                Vec::new()
+            };
+            let kind = head.kind;
+            return Some((
+                What::Paid {
+                    head: Box::new(head),
+                    together,
+                },
+                kind,
+            ));
+        }
+        if self.late.is_empty() || self.gathering.is_some() {
+            return None;
+        }
+        let entries = std::mem::take(&mut self.late);
+        let short = self.gap.take().is_some_and(|gap| gap <= SHORT_GAP);
+        match <[Entry; 1]>::try_from(entries) {
+            Ok([only]) if short => Some((
+                What::Paid {
+                    head: Box::new(only),
+                    together: Vec::new(),
+                },
+                Kind::Late,
+            )),
+            Ok([only]) => Some((catch_up(vec![only]), Kind::Late)),
+            Err(entries) => Some((catch_up(entries), Kind::Late)),
+        }
+    }
+
+    fn someone_waits(&self) -> bool {
+        !self.queue.is_empty() || (!self.late.is_empty() && self.gathering.is_none())
+    }
+
+    /// When this showing's time is over; `None` while no display has confirmed it.
+    fn ends(&self, showing: &Showing) -> Option<Moment> {
+        if !showing.confirmed {
+            return None;
+        }
+        if showing.dismissed {
+            return Some(showing.since);
+        }
+        let long = match showing.what {
+            What::Paid { .. } => self.dwell,
+            What::CatchUp { .. } => CATCH_UP_DWELL,
+        };
+        Some(
+            showing.since
+                + if self.someone_waits() {
+                    LEAST.min(long)
+                } else {
+                    long
+                },
+        )
+    }
+
+    /// True while a payment is on the screen.
+    #[must_use]
+    pub const fn is_showing(&self) -> bool {
+        self.showing.is_some()
+    }
+
+    /// The picture.
+    #[must_use]
+    pub fn scene(&self, checking: bool, pay_code: Option<view::PayCode>) -> Scene {
+        match self.showing.as_ref().map(|showing| (showing.id, &showing.what)) {
+            Some((id, What::Paid { head, together })) => Scene::Paid(self.paid(id, head, together)),
+            Some((
+                id,
+                What::CatchUp {
+                    entries,
+                    count,
+                    total,
+                },
+            )) => Scene::CatchUp(view::CatchUp {
+                showing: id,
+                count: *count,
+                total_msat: total.0,
+                items: entries.iter().rev().take(CATCH_UP_LINES).map(line_of).collect(),
+            }),
+            None if checking => Scene::Checking,
+            None => Scene::Idle {
+                pay_code,
+                last: self.last.clone(),
+                pending: self.strips.iter().take(STRIPS_SHOWN).map(Strip::view).collect(),
+            },
+        }
+    }
+
+    fn paid(&self, id: u64, head: &Entry, together: &[Entry]) -> view::Paid {
+        let behind = || together.iter().chain(&self.queue);
+        let count = u32::try_from(behind().count()).unwrap_or(u32::MAX);
+        view::Paid {
+            showing: id,
+            amount_msat: head.amount.0,
+            memo: head.memo.clone(),
+            comment: head.comment.clone(),
+            verdict: head.verdict,
+            kind: head.kind,
+            at: arrived_at(head).to_string(),
+            more: (count > 0).then(|| view::More {
+                count,
+                total_msat: behind().map(|entry| entry.amount).sum::<Msat>().0,
+            }),
+        }
+    }
+
+    /// When the screen changes by itself.
+    #[must_use]
+    pub fn next_wake(&self) -> Option<Moment> {
+        let ends = self.showing.as_ref().and_then(|showing| self.ends(showing));
+        let gather = self.gathering.map(|since| since + GATHER);
+        let strip = self.strips.iter().map(|strip| strip.until).min();
+        [ends, gather, strip].into_iter().flatten().min()
+    }
+}
+
+impl Strip {
+    fn view(&self) -> view::PendingStrip {
+        view::PendingStrip {
+            amount_msat: self.amount.0,
+            memo: self.memo.as_str().to_owned(),
+        }
+    }
+}
+
+fn catch_up(entries: Vec<Entry>) -> What {
+    let count = u32::try_from(entries.len()).unwrap_or(u32::MAX);
+    let total = entries.iter().map(|entry| entry.amount).sum();
+    What::CatchUp {
+        entries,
+        count,
+        total,
+    }
+}
+
+fn last_of(entry: &Entry) -> view::LastPayment {
+    view::LastPayment {
+        amount_msat: entry.amount.0,
+        memo: entry.memo.clone(),
+        verdict: entry.verdict,
+        at: arrived_at(entry).to_string(),
+    }
+}
+
+fn line_of(entry: &Entry) -> view::CatchUpItem {
+    view::CatchUpItem {
+        amount_msat: entry.amount.0,
+        memo: entry.memo.clone(),
+        at: arrived_at(entry).to_string(),
+    }
+}
+
+/// The best word on when it arrived: the server's, else the invoice's making for what we slept through, else ours.
+fn arrived_at(entry: &Entry) -> Timestamp {
+    let made = match entry.kind {
+        Kind::Late => entry.created_at,
+        Kind::Live => None,
+    };
+    entry.settled_at.or(made).unwrap_or(entry.heard_at)
+}

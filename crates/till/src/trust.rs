@@ -1,0 +1,210 @@
+//! How the wallet is being heard, as the merchant should see it: the socket's state and the list's answers,
+//! judged together.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tillbell_lnbits::link::SocketState;
+
+use crate::clock::{Moment, Now};
+use crate::view::{LinkState, LinkView};
+
+/// After this long without socket and list the screen says that it cannot be relied on.
+pub const UNTRUSTED_AFTER: Duration = Duration::from_secs(20);
+/// A socket that fails this often in a row is not about to open.
+const REFUSED_AFTER: u32 = 2;
+/// The list failed this often in a row: it does not work.
+const SILENT_AFTER: u32 = 2;
+
+/// The pure machine that judges the connection.
+#[derive(Debug, Clone)]
+pub struct Trust {
+    /// False where the server offers nothing to ask.
+    can_ask: bool,
+    socket: Socket,
+    /// The opening whose catch-up has finished.
+    caught_up: Option<u64>,
+    list: List,
+    /// The list showed payments that the open socket had not told.
+    push_is_dead: bool,
+    /// Since when neither tells us anything, and the reason.
+    lost: Option<Now>,
+    /// The key is refused: no waiting will help.
+    refused: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Socket {
+    NotYet,
+    Open { opening: u64 },
+    Lost { why: String, failures: u32 },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum List {
+    Unknown,
+    Works,
+    Failed { why: String, times: u32 },
+}
+
+impl Trust {
+    /// At a start nothing is known.
+    #[must_use]
+    pub const fn new(can_ask: bool, now: Now) -> Self {
+        Self {
+            can_ask,
+            socket: Socket::NotYet,
+            caught_up: None,
+            list: List::Unknown,
+            push_is_dead: false,
+            lost: Some(now),
+            refused: None,
+        }
+    }
+
+    /// The socket changed.
+    pub fn on_socket(&mut self, state: &SocketState, now: Now) {
+        match state {
+            SocketState::Dialling => {}
+            SocketState::Open { opening } => {
+                self.socket = Socket::Open { opening: *opening };
+                self.push_is_dead = false;
+            }
+            SocketState::Waiting { why, failures } => {
+                self.socket = Socket::Lost {
+                    why: why.to_string(),
+                    failures: *failures,
+                };
+            }
+        }
+        self.judge(now);
+    }
+
+    /// The list was read to its end. `opening`: the opening after which the run began, if the socket was open.
+    pub fn on_list(&mut self, opening: Option<u64>, now: Now) {
+        self.list = List::Works;
+        self.refused = None;
+        if opening.is_some() {
+            self.caught_up = self.caught_up.max(opening);
+        }
+        self.judge(now);
+    }
+
+    /// The list had no answer.
+    pub fn on_list_failed(&mut self, why: String, key_refused: bool, now: Now) {
+        let times = match &self.list {
+            List::Failed { times, .. } => times + 1,
+            List::Unknown | List::Works => 1,
+        };
+        if key_refused && times >= SILENT_AFTER {
+            self.refused = Some(why.clone());
+        }
+        self.list = List::Failed { why, times };
+        self.judge(now);
+    }
+
+    /// Payments came that the open socket did not tell.
+    pub fn on_dead_push(&mut self) {
+        self.push_is_dead = true;
+    }
+
+    /// A frame came: the socket does tell.
+    pub fn on_push(&mut self) {
+        self.push_is_dead = false;
+    }
+
+    /// The opening of the socket, while it is open.
+    #[must_use]
+    pub const fn opening(&self) -> Option<u64> {
+        match self.socket {
+            Socket::Open { opening } => Some(opening),
+            Socket::NotYet | Socket::Lost { .. } => None,
+        }
+    }
+
+    /// True when the catch-up of the present opening is still to be made.
+    #[must_use]
+    pub fn owes_catch_up(&self) -> bool {
+        self.opening().is_some() && self.opening() != self.caught_up
+    }
+
+    /// The state in one word.
+    #[must_use]
+    pub fn state(&self) -> LinkState {
+        let list_dead = matches!(&self.list, List::Failed { times, .. } if *times >= SILENT_AFTER);
+        match &self.socket {
+            Socket::Open { .. } if !self.can_ask => LinkState::Live,
+            Socket::Open { .. } if list_dead => LinkState::Down,
+            Socket::Open { .. } if self.owes_catch_up() => LinkState::Connecting,
+            Socket::Open { .. } if self.push_is_dead => LinkState::Polling,
+            Socket::Open { .. } => LinkState::Live,
+            Socket::NotYet => LinkState::Connecting,
+            Socket::Lost { failures, .. } if *failures < REFUSED_AFTER && !list_dead => LinkState::Connecting,
+            Socket::Lost { .. } if self.can_ask && self.list == List::Works => LinkState::Polling,
+            Socket::Lost { .. } => LinkState::Down,
+        }
+    }
+
+    fn detail(&self) -> Option<String> {
+        if let Some(why) = &self.refused {
+            return Some(why.clone());
+        }
+        match (self.state(), &self.socket, &self.list) {
+            (LinkState::Live, _, List::Unknown | List::Works | List::Failed { .. }) => None,
+            (LinkState::Polling, Socket::Open { .. }, _) => {
+                Some("This server does not push; asking every few seconds.".to_owned())
+            }
+            (LinkState::Polling, Socket::Lost { why, .. }, _) => {
+                Some(format!("{why} Asking every few seconds instead."))
+            }
+            (LinkState::Down | LinkState::Connecting, Socket::Open { .. }, List::Failed { why, .. }) => {
+                Some(why.clone())
+            }
+            (LinkState::Down | LinkState::Connecting, Socket::Lost { why, failures }, _) if *failures > 0 => {
+                Some(why.clone())
+            }
+            (LinkState::Connecting | LinkState::Down | LinkState::Polling, _, _) => None,
+        }
+    }
+
+    /// Keeps `lost` in step with the state.
+    fn judge(&mut self, now: Now) {
+        match self.state() {
+            LinkState::Live | LinkState::Polling => self.lost = None,
+            LinkState::Connecting | LinkState::Down => {
+                self.lost.get_or_insert(now);
+            }
+        }
+    }
+
+    /// Since when this screen cannot be relied on, by the wall clock.
+    #[must_use]
+    pub fn untrusted_since(&self, at: Moment) -> Option<Timestamp> {
+        let lost = self.lost?;
+        (self.refused.is_some() || at.since(lost.at) >= UNTRUSTED_AFTER).then_some(lost.wall)
+    }
+
+    /// How long the wallet has not been heard.
+    #[must_use]
+    pub fn gap(&self, at: Moment) -> Option<Duration> {
+        self.lost.map(|lost| at.since(lost.at))
+    }
+
+    /// For the display and for `watch --json`.
+    #[must_use]
+    pub fn view(&self, at: Moment) -> LinkView {
+        LinkView {
+            state: self.state(),
+            detail: self.detail(),
+            untrusted_since: self.untrusted_since(at).map(|since| since.to_string()),
+        }
+    }
+
+    /// When the judgement changes by itself.
+    #[must_use]
+    pub fn next_wake(&self, at: Moment) -> Option<Moment> {
+        self.lost
+            .map(|lost| lost.at + UNTRUSTED_AFTER)
+            .filter(|then| *then > at)
+    }
+}

@@ -1,0 +1,412 @@
+//! What crosses to a display: whole pictures to draw, and the few requests it may make.
+//!
+//! Nothing here can hold a key. The TypeScript twins in `ui/src/host/generated/` are made from these types
+//! by `cargo test -p tillbell-till` and checked for staleness there.
+
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+
+/// Everything that a display draws, whole, sent each time any of it changes.
+#[derive(Debug, Clone, PartialEq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct Display {
+    /// Grows by one with each picture; a display drops one that is older than what it shows.
+    #[ts(type = "number")]
+    pub revision: u64,
+    /// What is on the screen.
+    pub scene: Scene,
+    /// How the wallet is being heard.
+    pub link: LinkView,
+    /// Whether the bell can be heard.
+    pub sound: SoundView,
+    /// True while a pretended shop plays: the ribbon says DEMO so that nobody takes it for money.
+    pub demo: bool,
+    /// What somebody should know or do, the newest last.
+    pub notices: Vec<Notice>,
+    /// How the screen looks.
+    pub theme: Theme,
+    /// The paired shop's name, `None` while nothing is paired.
+    pub shop: Option<String>,
+}
+
+/// What the display shows now (`data-scene`).
+#[derive(Debug, Clone, PartialEq, Serialize, TS)]
+#[serde(tag = "name", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+#[ts(export)]
+pub enum Scene {
+    /// Pairing: nothing is paired yet, or the merchant asked to pair again.
+    Welcome {
+        /// The attempt under way or just ended; `None` before the first.
+        progress: Option<PairingProgress>,
+        /// True where there is something to go back to (a paired shop or the demo).
+        can_leave: bool,
+    },
+    /// Nothing is happening: shop name, pay code, clock, last payment.
+    Idle {
+        /// The merchant's own code to scan, if they set one.
+        pay_code: Option<PayCode>,
+        /// The latest payment that was shown, if any.
+        last: Option<LastPayment>,
+        /// Invoices known to be waiting, newest first, at most three.
+        pending: Vec<PendingStrip>,
+    },
+    /// A message said that money came and the wallet has not answered yet.
+    Checking,
+    /// The flash: a payment that really arrived.
+    Paid(Paid),
+    /// What came while nobody was listening.
+    CatchUp(CatchUp),
+}
+
+/// One payment, full screen.
+#[derive(Debug, Clone, PartialEq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct Paid {
+    /// To hand back in `painted` once the picture is on the glass.
+    #[ts(type = "number")]
+    pub showing: u64,
+    /// Millisatoshis, as the wallet's REST answer says.
+    #[ts(type = "number")]
+    pub amount_msat: u64,
+    /// What it was for; empty when nobody said.
+    pub memo: String,
+    /// What the payer wrote, if anything.
+    pub comment: Option<String>,
+    /// Whether the wallet confirmed it.
+    pub verdict: Verdict,
+    /// Whether it is happening now or was found by catching up.
+    pub kind: Kind,
+    /// When it arrived, as well as anybody can say: the server's settlement time, else (late) when the invoice
+    /// was made, else when it was heard. RFC 3339.
+    pub at: String,
+    /// Payments behind this one; when more than five wait they are part of this showing.
+    pub more: Option<More>,
+}
+
+/// "+n more", with their sum.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct More {
+    /// How many.
+    pub count: u32,
+    /// Their sum in millisatoshis.
+    #[ts(type = "number")]
+    pub total_msat: u64,
+}
+
+/// Payments that arrived while this display was away.
+#[derive(Debug, Clone, PartialEq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct CatchUp {
+    /// To hand back in `painted` once the picture is on the glass.
+    #[ts(type = "number")]
+    pub showing: u64,
+    /// How many there were.
+    pub count: u32,
+    /// Their sum in millisatoshis.
+    #[ts(type = "number")]
+    pub total_msat: u64,
+    /// The latest of them, newest first; `count` may be larger.
+    pub items: Vec<CatchUpItem>,
+}
+
+/// A line of the catch-up list.
+#[derive(Debug, Clone, PartialEq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct CatchUpItem {
+    /// Millisatoshis.
+    #[ts(type = "number")]
+    pub amount_msat: u64,
+    /// What it was for; may be empty.
+    pub memo: String,
+    /// When it settled where the server says, else when the invoice was made. RFC 3339.
+    pub at: String,
+}
+
+/// How sure we are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "kebab-case")]
+#[ts(export)]
+pub enum Verdict {
+    /// The wallet's REST answer confirmed it as ours.
+    Verified,
+    /// This server offers nothing to ask: shown as "not confirmed by the wallet".
+    Reported,
+}
+
+/// When a payment was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "kebab-case")]
+#[ts(export)]
+pub enum Kind {
+    /// As it happened.
+    Live,
+    /// By catching up after a start or a gap.
+    Late,
+}
+
+/// The merchant's pay code, ready to draw.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct PayCode {
+    /// What the code says (LNURL, Lightning address, BOLT12 offer, any text).
+    pub text: String,
+    /// Modules a side, quiet zone not counted.
+    pub modules: u32,
+    /// An SVG path of the dark modules, one unit each.
+    pub path: String,
+}
+
+/// The last payment shown, for the idle screen.
+#[derive(Debug, Clone, PartialEq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct LastPayment {
+    /// Millisatoshis.
+    #[ts(type = "number")]
+    pub amount_msat: u64,
+    /// What it was for; may be empty.
+    pub memo: String,
+    /// Whether the wallet confirmed it.
+    pub verdict: Verdict,
+    /// When it arrived, as in [`Paid::at`]; the display tells its age.
+    pub at: String,
+}
+
+/// "waiting for 1,000 sats · Coffee".
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct PendingStrip {
+    /// Millisatoshis.
+    #[ts(type = "number")]
+    pub amount_msat: u64,
+    /// What it is for; may be empty.
+    pub memo: String,
+}
+
+/// How the wallet is heard (`data-link`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct LinkView {
+    /// The state in one word.
+    pub state: LinkState,
+    /// A sentence for people, where there is more to say.
+    pub detail: Option<String>,
+    /// Since when this screen cannot be relied on (RFC 3339); it then says so in place of the pay code.
+    pub untrusted_since: Option<String>,
+}
+
+/// The connection as the merchant should see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "kebab-case")]
+#[ts(export)]
+pub enum LinkState {
+    /// Entered at a start and when the socket is lost; left when the catch-up begun after opening has
+    /// finished (`live`), REST works without a socket (`polling`), or neither works (`down`).
+    Connecting,
+    /// The socket is open and the catch-up begun after opening has finished. Left when the socket is lost.
+    Live,
+    /// The socket is refused or silent but REST works. Left when the socket opens or REST fails too.
+    Polling,
+    /// Neither socket nor REST works. Left as soon as one of them does.
+    Down,
+}
+
+/// Whether the bell can be heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "kebab-case")]
+#[ts(export)]
+pub enum SoundView {
+    /// A device is open.
+    On,
+    /// The merchant turned the volume to nothing.
+    Muted,
+    /// There is no device: the screen says "no sound".
+    Missing,
+    /// The device is still being opened.
+    Starting,
+}
+
+/// A sentence that stays until it is put away or no longer true.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct Notice {
+    /// To hand back in `dismiss_notice`.
+    #[ts(type = "number")]
+    pub id: u64,
+    /// The sentence.
+    pub text: String,
+    /// How much it matters.
+    pub weight: NoticeWeight,
+}
+
+/// How much a notice matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "kebab-case")]
+#[ts(export)]
+pub enum NoticeWeight {
+    /// Good to know.
+    Note,
+    /// Somebody should act.
+    Warning,
+}
+
+/// How the screen looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, TS)]
+#[serde(rename_all = "kebab-case")]
+#[ts(export)]
+pub enum Theme {
+    /// As the desktop does.
+    #[default]
+    Auto,
+    /// Dark on light.
+    Light,
+    /// Light on dark.
+    Dark,
+}
+
+/// What was understood of a pasted text, before anything is dialled. Never holds the key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct PairingPreview {
+    /// The server's address without any secret, e.g. `https://pay.example.com`.
+    pub server: String,
+    /// What kind of text it was, in words: "a wallet page's address".
+    pub kind: String,
+    /// The name that came with it.
+    pub name: Option<String>,
+    /// True when the invoice key must still be pasted.
+    pub needs_key: bool,
+    /// True when the traffic would be readable by others on the way.
+    pub insecure: bool,
+    /// What else the merchant should know ("the password in this address was dropped").
+    pub remarks: Vec<String>,
+}
+
+/// What the merchant asks to be paired.
+#[derive(Clone, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct PairingForm {
+    /// The pasted or scanned text.
+    pub pairing: String,
+    /// The invoice key, where the text had none. Empty counts as absent.
+    pub invoice_key: Option<String>,
+    /// The shop's name. Empty counts as absent: the wallet's own name is taken.
+    pub name: Option<String>,
+    /// The merchant accepts a connection that others can read.
+    pub allow_insecure: bool,
+}
+
+impl std::fmt::Debug for PairingForm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The pasted text usually holds the key.
+        f.debug_struct("PairingForm")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A pairing attempt, step by step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct PairingProgress {
+    /// Every step, in order.
+    pub steps: Vec<PairingStep>,
+    /// How it ended; `None` while it runs.
+    pub outcome: Option<PairingOutcome>,
+}
+
+/// One step of a pairing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct PairingStep {
+    /// What is tried: "Reach the server".
+    pub label: String,
+    /// How it stands.
+    pub state: StepState,
+    /// What was found ("LNbits 1.6.2"), where there is something to say.
+    pub detail: Option<String>,
+}
+
+/// How a step stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "kebab-case")]
+#[ts(export)]
+pub enum StepState {
+    /// Not begun.
+    Waiting,
+    /// Under way.
+    Running,
+    /// Done.
+    Done,
+    /// It failed; nothing after it is tried.
+    Failed,
+}
+
+/// How a pairing ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[serde(tag = "name", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+#[ts(export)]
+pub enum PairingOutcome {
+    /// The display is bound to the wallet.
+    Paired {
+        /// The shop's name.
+        shop: String,
+    },
+    /// Nothing was changed; what was paired before still is.
+    Failed {
+        /// What to do, in a sentence.
+        sentence: String,
+    },
+}
+
+/// The settings sheet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct SettingsView {
+    /// 0 to 100.
+    pub volume: u8,
+    /// The chosen chime's name.
+    pub chime: String,
+    /// Every chime's name.
+    pub chimes: Vec<String>,
+    /// How the screen looks.
+    pub theme: Theme,
+    /// The pay code's text; empty for none.
+    pub pay_code: String,
+    /// The paired server's address, without any secret.
+    pub server: Option<String>,
+    /// Where the invoice key is kept, in words.
+    pub key_place: Option<String>,
+    /// The settings file, for what has no switch here.
+    pub file: String,
+}
+
+/// A change to the settings; what is absent stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, TS)]
+#[serde(rename_all = "camelCase", default)]
+#[ts(export, optional_fields)]
+pub struct SettingsForm {
+    /// 0 to 100.
+    pub volume: Option<u8>,
+    /// One of the chimes' names.
+    pub chime: Option<String>,
+    /// How the screen looks.
+    pub theme: Option<Theme>,
+    /// Empty removes the code.
+    pub pay_code: Option<String>,
+}
