@@ -1,0 +1,213 @@
+//! `doctor`: checks everything that payments need to get here, a line each.
+
+use std::fmt::Display;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tillbell_lnbits::Rest;
+use tillbell_lnbits::dial::Dialer;
+use tillbell_lnbits::link::{Channel, Link, SocketState};
+use tillbell_lnbits::rest::{Dialect, Filter, PageQuery};
+use tillbell_till::enrol::hear_ourselves;
+use tillbell_till::ledger::Ledger;
+use tillbell_till::paired::{Listen, Paired};
+use tillbell_till::profile::Profile;
+use tillbell_till::secrets::Secrets;
+use tillbell_till::settings::Settings;
+
+use crate::terminal::say;
+
+/// The socket may take this long.
+const SOCKET: Duration = Duration::from_secs(15);
+/// Clocks further apart than this confuse certificates and people.
+const CLOCKS: Duration = Duration::from_secs(60);
+
+/// Tells the checks and remembers whether one failed.
+#[derive(Default)]
+struct Report {
+    failed: bool,
+}
+
+impl Report {
+    fn ok(&self, what: &str, detail: impl Display) -> anyhow::Result<()> {
+        Ok(say(&format!("ok      {what}: {detail}"))?)
+    }
+
+    fn fail(&mut self, what: &str, why: impl Display) -> anyhow::Result<()> {
+        self.failed = true;
+        Ok(say(&format!("failed  {what}: {why}"))?)
+    }
+
+    fn tell<T: Display, E: Display>(&mut self, what: &str, result: Result<T, E>) -> anyhow::Result<()> {
+        match result {
+            Ok(detail) => self.ok(what, detail),
+            Err(why) => self.fail(what, why),
+        }
+    }
+}
+
+pub(crate) async fn run(profile: &Profile) -> anyhow::Result<ExitCode> {
+    let mut report = Report::default();
+    check_settings(profile, &mut report)?;
+    check_ledger(profile, &mut report)?;
+    if let Some(paired) = check_pairing(profile, &mut report)? {
+        check_wallet(profile, &paired, &mut report).await?;
+    }
+    Ok(if report.failed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// Looks without touching: setting a broken file aside is the display's business.
+fn check_settings(profile: &Profile, report: &mut Report) -> anyhow::Result<()> {
+    let path = profile.settings_file();
+    match std::fs::read_to_string(&path) {
+        Ok(text) => match Settings::read(&text) {
+            Some(_) => report.ok("settings", path.display()),
+            None => report.fail("settings", format!("{} cannot be understood", path.display())),
+        },
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            report.ok("settings", "none yet: the defaults hold")
+        }
+        Err(error) => report.fail("settings", error),
+    }
+}
+
+fn check_ledger(profile: &Profile, report: &mut Report) -> anyhow::Result<()> {
+    let path = profile.ledger_file();
+    if !path.exists() {
+        return report.ok("record", "none yet: it begins with the first payment");
+    }
+    let count = Ledger::open(&path).and_then(|ledger| ledger.check());
+    report.tell("record", count.map(|count| format!("{count} payments, sound")))
+}
+
+fn check_pairing(profile: &Profile, report: &mut Report) -> anyhow::Result<Option<Paired>> {
+    match Paired::read(&profile.pairing_file()) {
+        Ok(Some(paired)) => {
+            report.ok(
+                "pairing",
+                format!("“{}” on {}", paired.name, paired.server.as_str()),
+            )?;
+            Ok(Some(paired))
+        }
+        Ok(None) => {
+            report.fail(
+                "pairing",
+                "nothing is paired: run `tillbell-headless pair PAIRING`",
+            )?;
+            Ok(None)
+        }
+        Err(error) => {
+            report.fail("pairing", format!("it cannot be read: {error}"))?;
+            Ok(None)
+        }
+    }
+}
+
+async fn check_wallet(profile: &Profile, paired: &Paired, report: &mut Report) -> anyhow::Result<()> {
+    let dialer = Dialer::default();
+    let (rest, channel) = match &paired.listen {
+        Listen::WalletId(id) => (None, Channel::WalletId(id.clone())),
+        Listen::Key => match Secrets::of(profile).find(&paired.reference) {
+            Ok((key, place)) => {
+                report.ok("key", place.describe())?;
+                (
+                    Some(Rest::new(
+                        dialer.clone(),
+                        paired.server.clone(),
+                        Some(key.clone()),
+                    )),
+                    Channel::Key(key),
+                )
+            }
+            Err(error) => return report.fail("key", error),
+        },
+    };
+    if let Some(rest) = &rest {
+        check_rest(rest, report).await?;
+    } else {
+        report.ok(
+            "server",
+            "it offers nothing to ask: payments are shown as not confirmed by the wallet",
+        )?;
+    }
+    let mut link = Link::start(dialer, &paired.server, &channel);
+    let open = async {
+        match link
+            .state
+            .wait_for(|state| !matches!(state, SocketState::Dialling))
+            .await
+            .as_deref()
+        {
+            Ok(SocketState::Open { .. }) => Ok("open"),
+            Ok(SocketState::Waiting { why, .. }) => Err(why.to_string()),
+            Ok(SocketState::Dialling) | Err(_) => Err("it did not open".to_owned()),
+        }
+    };
+    let opened = tokio::time::timeout(SOCKET, open).await;
+    let opened = opened.unwrap_or_else(|_| Err("it did not answer within 15 seconds".to_owned()));
+    let is_open = opened.is_ok();
+    report.tell("live channel", opened)?;
+    if let Some(rest) = rest.filter(|_| is_open) {
+        match hear_ourselves(&link, &rest, &channel).await {
+            true => report.ok("push", "what is said on the channel arrives")?,
+            false => report.fail(
+                "push",
+                "what is said on the channel does not arrive: payments are found by asking",
+            )?,
+        }
+    }
+    Ok(())
+}
+
+async fn check_rest(rest: &Rest, report: &mut Report) -> anyhow::Result<()> {
+    let version = rest.version().await;
+    let version = version.map(|answer| answer.value);
+    let dialect = version
+        .as_ref()
+        .ok()
+        .and_then(Option::as_ref)
+        .map_or(Dialect::V1, |version| version.dialect);
+    report.tell(
+        "server",
+        version.map(|version| {
+            version.map_or_else(
+                || "it answers".to_owned(),
+                |version| format!("LNbits {}", version.text),
+            )
+        }),
+    )?;
+    let wallet = rest.wallet().await;
+    let server_time = wallet.as_ref().ok().and_then(|answer| answer.server_time);
+    report.tell("wallet", wallet.map(|answer| format!("“{}”", answer.value.name)))?;
+    let filter = match dialect {
+        Dialect::V0_12 => Filter::All,
+        Dialect::V1 => Filter::Pending,
+    };
+    let page = rest
+        .page(PageQuery {
+            filter,
+            limit: 10,
+            offset: 0,
+        })
+        .await;
+    report.tell("payments", page.map(|_| "can be listed"))?;
+    match server_time {
+        None => report.ok("clock", "the server does not tell its own"),
+        Some(theirs) => {
+            let apart = Timestamp::now().duration_since(theirs).unsigned_abs();
+            if apart > CLOCKS {
+                report.fail(
+                    "clock",
+                    format!("this machine and the server are {} s apart", apart.as_secs()),
+                )
+            } else {
+                report.ok("clock", "this machine and the server agree")
+            }
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! `pair`: binds this display to a wallet, step by step.
+
+use std::process::ExitCode;
+
+use jiff::Timestamp;
+use tillbell_lnbits::dial::Dialer;
+use tillbell_lnbits::{Pairing, Text};
+use tillbell_till::engine::adopt;
+use tillbell_till::enrol::enrol;
+use tillbell_till::profile::Profile;
+use tillbell_till::view::{PairingProgress, StepState};
+
+use crate::PairArguments;
+use crate::terminal::say;
+
+pub(crate) async fn run(arguments: PairArguments, profile: &Profile) -> anyhow::Result<ExitCode> {
+    let pairing = read(&arguments)?;
+    pairing.allow(arguments.allow_insecure)?;
+    let lock = profile.lock()?;
+    let mut told = 0;
+    let mut tell = |progress: &PairingProgress| {
+        for step in progress.steps.iter().skip(told) {
+            match (step.state, &step.detail) {
+                (StepState::Waiting | StepState::Running, _) => break,
+                (StepState::Failed, _) => {
+                    let _ = say(&format!("failed  {}", step.label));
+                }
+                (StepState::Done, Some(detail)) => {
+                    let _ = say(&format!("ok      {}: {detail}", step.label));
+                }
+                (StepState::Done, None) => {
+                    let _ = say(&format!("ok      {}", step.label));
+                }
+            }
+            told += 1;
+        }
+    };
+    let enrolled = enrol(pairing, &Dialer::default(), &mut tell).await?;
+    let paired = adopt(enrolled, profile, &lock, Timestamp::now())?;
+    say(&format!(
+        "Paired with “{}” on {}.",
+        paired.name,
+        paired.server.as_str()
+    ))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Reads the text, or the parts that stand for it.
+fn read(arguments: &PairArguments) -> anyhow::Result<Pairing> {
+    let mut pairing: Pairing = match (&arguments.pairing, &arguments.server) {
+        (Some(text), _) => text.parse()?,
+        (None, Some(server)) => Pairing::from_parts(
+            server,
+            arguments.key.as_deref(),
+            arguments.wallet_id.as_deref(),
+            None,
+        )?,
+        (None, None) => anyhow::bail!("Give a PAIRING, or --server with --key."),
+    };
+    if let (Some(_), Some(key)) = (&arguments.pairing, &arguments.key) {
+        pairing.complete(key)?;
+    }
+    if let Some(name) = &arguments.name {
+        pairing.name = Some(Text::clean_to(name, Text::MAX_NAME));
+    }
+    Ok(pairing)
+}

@@ -1,0 +1,258 @@
+//! `watch`: tells every payment as it arrives, in lines for programs or for people.
+
+use std::io;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use serde::Serialize;
+use tillbell_fake_lnbits::FakeLnbits;
+use tillbell_lnbits::dial::Dialer;
+use tillbell_till::clock::SystemClock;
+use tillbell_till::engine::{DemoWallet, Line};
+use tillbell_till::paired::{Found, Paired};
+use tillbell_till::profile::Profile;
+use tillbell_till::view::{Kind, LinkState, Verdict};
+use tillbell_till::{Engine, Options, Output};
+
+use crate::terminal::{sats, say, time_of_day};
+
+/// The JSON form: the version stands first.
+#[derive(Serialize)]
+struct Versioned<'a> {
+    v: u32,
+    #[serde(flatten)]
+    line: &'a Line,
+}
+
+pub(crate) async fn run(profile: Profile, json: bool, demo: bool) -> anyhow::Result<ExitCode> {
+    let wallet = match demo {
+        true => Some(start_demo().await.context("the demo cannot be started")?),
+        false => None,
+    };
+    if !demo
+        && matches!(
+            Paired::find(&profile.pairing_file(), jiff::Timestamp::now())?,
+            Found::Nothing
+        )
+    {
+        anyhow::bail!(
+            "Nothing is paired yet: run `tillbell-headless pair PAIRING` first, or try `watch --demo`."
+        );
+    }
+    let options = Options {
+        profile,
+        output: Output::Lines,
+        dialer: Dialer::default(),
+        clock: Arc::new(SystemClock::default()),
+        chimes: Vec::new(),
+        demo: wallet,
+    };
+    let (engine, mut outlets) = Engine::start(options)?;
+    if demo && !json {
+        say("DEMO: a pretended shop, no real money.")?;
+    }
+    loop {
+        tokio::select! {
+            () = asked_to_stop() => break,
+            line = outlets.lines.recv() => {
+                let Some(line) = line else { break };
+                match tell(&line, json) {
+                    Ok(()) => {}
+                    Err(error) if error.kind() == io::ErrorKind::BrokenPipe => break,
+                    Err(error) => return Err(error.into()),
+                }
+                if let Line::Payment(payment) = &line {
+                    engine.line_written(payment.seq).await?;
+                }
+            }
+        }
+    }
+    engine.stop().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Ctrl-C, or what a service manager sends.
+async fn asked_to_stop() {
+    #[cfg(unix)]
+    {
+        let terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
+        if let Ok(mut terminated) = terminated {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminated.recv() => {}
+            }
+            return;
+        }
+    }
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+async fn start_demo() -> anyhow::Result<DemoWallet> {
+    let fake = FakeLnbits::start(tillbell_fake_lnbits::Options::default()).await?;
+    let shop = fake.add_wallet("Café Tillbell");
+    let wallet = DemoWallet {
+        server: fake.base_url().parse()?,
+        key: shop.invoice_key.parse()?,
+        name: shop.name.clone(),
+    };
+    tokio::spawn(tillbell_fake_lnbits::demo::play(fake, shop));
+    Ok(wallet)
+}
+
+fn tell(line: &Line, json: bool) -> io::Result<()> {
+    if json {
+        return say(&serde_json::to_string(&Versioned { v: 1, line })?);
+    }
+    say(&for_people(line))
+}
+
+fn for_people(line: &Line) -> String {
+    match line {
+        Line::Link(link) => {
+            let state = match link.state {
+                LinkState::Connecting => "connecting",
+                LinkState::Live => "listening",
+                LinkState::Polling => "asking every few seconds",
+                LinkState::Down => "not connected",
+            };
+            let detail = link
+                .detail
+                .as_ref()
+                .map_or_else(String::new, |detail| format!(": {detail}"));
+            format!("{}  {} · {state}{detail}", time_of_day(link.at), link.wallet)
+        }
+        Line::Payment(payment) => {
+            let memo = said(&payment.memo);
+            let comment = payment
+                .comment
+                .as_deref()
+                .map_or_else(String::new, |comment| format!(" — “{comment}”"));
+            let late = match (payment.kind, payment.settled_at) {
+                (Kind::Live, _) => String::new(),
+                (Kind::Late, Some(settled)) => format!(" (arrived at {})", time_of_day(settled)),
+                (Kind::Late, None) => " (arrived while this display was away)".to_owned(),
+            };
+            let doubt = match payment.verdict {
+                Verdict::Verified => "",
+                Verdict::Reported => " (not confirmed by the wallet)",
+            };
+            format!(
+                "{}  PAID  {}{memo}{comment}{late}{doubt}",
+                time_of_day(payment.at),
+                sats(payment.amount_msat.0)
+            )
+        }
+        Line::Pending(pending) => {
+            format!(
+                "{}  waiting for {}{}",
+                time_of_day(pending.at),
+                sats(pending.amount_msat.0),
+                said(&pending.memo)
+            )
+        }
+        Line::Rejected(rejected) => format!(
+            "{}  somebody sent false payment messages ({}, {} of them)",
+            time_of_day(rejected.at),
+            rejected.reason,
+            rejected.count
+        ),
+    }
+}
+
+fn said(memo: &str) -> String {
+    if memo.is_empty() {
+        String::new()
+    } else {
+        format!(" · {memo}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tillbell_lnbits::{Msat, PaymentHash};
+    use tillbell_till::engine::{LinkLine, PaymentLine, PendingLine, RejectedLine};
+    use tillbell_till::ledger::Seq;
+
+    use super::*;
+
+    fn json(line: &Line) -> String {
+        serde_json::to_string(&Versioned { v: 1, line }).unwrap()
+    }
+
+    fn payment() -> Line {
+        Line::Payment(PaymentLine {
+            at: "2026-11-24T14:03:00Z".parse().unwrap(),
+            wallet: "shop".to_owned(),
+            kind: Kind::Live,
+            verdict: Verdict::Verified,
+            amount_msat: Msat(1_000_000),
+            memo: "Coffee".to_owned(),
+            comment: None,
+            payment_hash: PaymentHash([0xab; 32]),
+            checking_id: Some("internal".to_owned()),
+            settled_at: None,
+            heard_at: "2026-11-24T14:03:00Z".parse().unwrap(),
+            seq: Seq(1),
+        })
+    }
+
+    #[test]
+    fn a_payment_line_has_the_documented_form() {
+        let hash = "ab".repeat(32);
+        assert_eq!(
+            json(&payment()),
+            format!(
+                r#"{{"v":1,"event":"payment","at":"2026-11-24T14:03:00Z","wallet":"shop","kind":"live","verdict":"verified","amount_msat":1000000,"memo":"Coffee","comment":null,"payment_hash":"{hash}","checking_id":"internal","settled_at":null,"heard_at":"2026-11-24T14:03:00Z"}}"#
+            )
+        );
+    }
+
+    #[test]
+    fn the_other_lines_have_the_documented_form() {
+        let at = "2026-11-24T14:03:00Z".parse().unwrap();
+        let wallet = || "shop".to_owned();
+        let link = Line::Link(LinkLine {
+            at,
+            wallet: wallet(),
+            state: LinkState::Live,
+            detail: None,
+        });
+        assert_eq!(
+            json(&link),
+            r#"{"v":1,"event":"link","at":"2026-11-24T14:03:00Z","wallet":"shop","state":"live","detail":null}"#
+        );
+        let payment_hash = PaymentHash([0; 32]);
+        let pending = Line::Pending(PendingLine {
+            at,
+            wallet: wallet(),
+            amount_msat: Msat(1_000_000),
+            memo: "Coffee".to_owned(),
+            payment_hash,
+        });
+        assert_eq!(
+            json(&pending),
+            format!(
+                r#"{{"v":1,"event":"pending","at":"2026-11-24T14:03:00Z","wallet":"shop","amount_msat":1000000,"memo":"Coffee","payment_hash":"{payment_hash}"}}"#
+            )
+        );
+        let rejected = Line::Rejected(RejectedLine {
+            at,
+            wallet: wallet(),
+            reason: "not-ours",
+            payment_hash: None,
+            count: 1,
+        });
+        assert_eq!(
+            json(&rejected),
+            r#"{"v":1,"event":"rejected","at":"2026-11-24T14:03:00Z","wallet":"shop","reason":"not-ours","payment_hash":null,"count":1}"#
+        );
+    }
+
+    #[test]
+    fn people_read_amount_and_memo() {
+        assert!(for_people(&payment()).ends_with("PAID  1,000 sats · Coffee"));
+    }
+}
