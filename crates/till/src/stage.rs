@@ -391,3 +391,210 @@ fn arrived_at(entry: &Entry) -> Timestamp {
     };
     entry.settled_at.or(made).unwrap_or(entry.heard_at)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::view::Verdict;
+
+    fn entry(seq: i64, kind: Kind) -> Entry {
+        let at: Timestamp = "2026-11-24T14:03:00Z".parse().unwrap();
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&seq.to_be_bytes());
+        Entry {
+            seq: Seq(seq),
+            verdict: Verdict::Verified,
+            kind,
+            amount: Msat(1_000 * u64::try_from(seq).unwrap()),
+            memo: format!("payment {seq}"),
+            comment: None,
+            payment_hash: PaymentHash(bytes),
+            checking_id: None,
+            created_at: None,
+            settled_at: None,
+            heard_at: at,
+            announced_at: None,
+        }
+    }
+
+    fn at(ms: u64) -> Moment {
+        Moment::after_start(Duration::from_millis(ms))
+    }
+
+    fn paid(stage: &Stage) -> view::Paid {
+        match stage.scene(false, None) {
+            Scene::Paid(paid) => paid,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn caught(stage: &Stage) -> view::CatchUp {
+        match stage.scene(false, None) {
+            Scene::CatchUp(list) => list,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_payment_is_shown_and_rung_at_once_and_stays_six_seconds() {
+        let mut stage = Stage::default();
+        stage.push(entry(1, Kind::Live), at(0));
+        assert_eq!(stage.advance(at(0)), Some(Cue::Ring { showing: 1, kind: Kind::Live }));
+        assert_eq!(paid(&stage).amount_msat, 1_000);
+        assert_eq!(stage.confirmed(1), Some(Cue::Announced(vec![Seq(1)])));
+        stage.advance(at(5_999));
+        assert!(stage.is_showing());
+        stage.advance(at(6_000));
+        assert!(matches!(stage.scene(false, None), Scene::Idle { last: Some(_), .. }));
+    }
+
+    #[test]
+    fn in_a_burst_each_is_shown_a_second_and_a_half_and_the_last_one_longer() {
+        let mut stage = Stage::default();
+        for seq in 1..=3 {
+            stage.push(entry(seq, Kind::Live), at(0));
+        }
+        let mut shown = Vec::new();
+        for ms in (0..20_000).step_by(100) {
+            if let Some(Cue::Ring { showing, .. }) = stage.advance(at(ms)) {
+                shown.push((ms, paid(&stage).memo));
+                stage.confirmed(showing);
+            }
+        }
+        let shown: Vec<_> = shown.iter().map(|(ms, memo)| (*ms, memo.as_str())).collect();
+        assert_eq!(shown, [(0, "payment 1"), (1_500, "payment 2"), (3_000, "payment 3")]);
+    }
+
+    #[test]
+    fn more_than_five_waiting_are_shown_together_with_their_sum() {
+        let mut stage = Stage::default();
+        stage.push(entry(1, Kind::Live), at(0));
+        stage.advance(at(0));
+        stage.confirmed(1);
+        for seq in 2..=9 {
+            stage.push(entry(seq, Kind::Live), at(100));
+        }
+        assert_eq!(paid(&stage).more, Some(view::More { count: 8, total_msat: 44_000 }));
+        assert_eq!(stage.advance(at(1_500)), Some(Cue::Ring { showing: 2, kind: Kind::Live }));
+        assert_eq!(paid(&stage).more, Some(view::More { count: 7, total_msat: 42_000 }));
+        assert_eq!(stage.confirmed(2), Some(Cue::Announced((2..=9).map(Seq).collect())));
+        stage.advance(at(7_500));
+        assert!(!stage.is_showing());
+    }
+
+    #[test]
+    fn nothing_follows_before_the_showing_is_confirmed() {
+        let mut stage = Stage::default();
+        stage.push(entry(1, Kind::Live), at(0));
+        stage.push(entry(2, Kind::Live), at(0));
+        stage.advance(at(0));
+        assert_eq!(stage.advance(at(60_000)), None);
+        assert_eq!(stage.confirmed(7), None, "another showing's confirmation");
+        stage.confirmed(1);
+        assert!(matches!(stage.advance(at(60_000)), Some(Cue::Ring { showing: 2, .. })));
+    }
+
+    #[test]
+    fn one_payment_after_a_short_gap_is_shown_like_any_other() {
+        let mut stage = Stage::default();
+        stage.push(entry(1, Kind::Late), at(0));
+        assert_eq!(stage.advance(at(0)), None, "the catch-up is not over");
+        stage.caught_up(Some(Duration::from_secs(60)));
+        assert_eq!(stage.advance(at(10)), Some(Cue::Ring { showing: 1, kind: Kind::Late }));
+        assert_eq!(paid(&stage).kind, Kind::Late);
+    }
+
+    #[test]
+    fn more_or_older_ones_are_a_list() {
+        for (count, gap) in [(2, 10), (1, 61)] {
+            let mut stage = Stage::default();
+            for seq in 1..=count {
+                stage.push(entry(seq, Kind::Late), at(0));
+            }
+            stage.caught_up(Some(Duration::from_secs(gap)));
+            stage.advance(at(10));
+            assert_eq!(caught(&stage).count, u32::try_from(count).unwrap());
+        }
+    }
+
+    #[test]
+    fn a_live_payment_takes_the_place_of_the_list() {
+        let mut stage = Stage::default();
+        stage.push(entry(1, Kind::Late), at(0));
+        stage.caught_up(None);
+        stage.advance(at(0));
+        stage.confirmed(1);
+        stage.push(entry(2, Kind::Live), at(100));
+        assert_eq!(stage.advance(at(1_500)), Some(Cue::Ring { showing: 2, kind: Kind::Live }));
+    }
+
+    #[test]
+    fn a_strip_waits_until_its_payment_comes_or_ten_minutes_pass() {
+        let mut stage = Stage::default();
+        let strips = |stage: &Stage| match stage.scene(false, None) {
+            Scene::Idle { pending, .. } => pending.len(),
+            _ => 0,
+        };
+        for seq in 1..=2 {
+            stage.await_payment(entry(seq, Kind::Live).payment_hash, Msat(1_000), Text::clean("Coffee"), at(0));
+        }
+        assert_eq!(strips(&stage), 2);
+        stage.push(entry(1, Kind::Live), at(1));
+        assert_eq!(strips(&stage), 1);
+        stage.queue.clear();
+        stage.advance(at(600_000));
+        assert_eq!(strips(&stage), 0);
+    }
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Push(bool),
+        CaughtUp,
+        Confirm,
+        Dismiss,
+        Wait(u64),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            3 => any::<bool>().prop_map(Step::Push),
+            1 => Just(Step::CaughtUp),
+            2 => Just(Step::Confirm),
+            1 => Just(Step::Dismiss),
+            3 => (0_u64..8_000).prop_map(Step::Wait),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn every_payment_is_announced_once_in_the_end(steps in prop::collection::vec(step(), 0..120)) {
+            let mut stage = Stage::default();
+            let (mut now, mut pushed, mut open, mut announced) = (0, 0, None, Vec::new());
+            let healed = (0..200).map(|_| Step::Wait(61_000)).flat_map(|wait| [Step::Confirm, wait]);
+            for step in steps.into_iter().chain(healed) {
+                match step {
+                    Step::Push(live) => {
+                        pushed += 1;
+                        stage.push(entry(pushed, if live { Kind::Live } else { Kind::Late }), at(now));
+                    }
+                    Step::CaughtUp => stage.caught_up(None),
+                    Step::Confirm => {
+                        if let Some(Cue::Announced(entries)) = open.take().and_then(|id| stage.confirmed(id)) {
+                            announced.extend(entries);
+                        }
+                    }
+                    Step::Dismiss => stage.dismiss(open.unwrap_or_default()),
+                    Step::Wait(ms) => now += ms,
+                }
+                if let Some(Cue::Ring { showing, .. }) = stage.advance(at(now)) {
+                    prop_assert!(open.is_none(), "a second showing before the first was confirmed");
+                    open = Some(showing);
+                }
+            }
+            announced.sort_unstable();
+            prop_assert_eq!(announced, (1..=pushed).map(Seq).collect::<Vec<_>>());
+        }
+    }
+}

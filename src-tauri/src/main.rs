@@ -1,0 +1,130 @@
+//! `tillbell`, the desktop shell: builds the engine, passes pictures to the window and requests to the engine.
+
+#![cfg_attr(not(debug_assertions), windows_subsystem = "windows")]
+
+mod bell;
+mod commands;
+mod demo;
+mod front;
+mod render;
+mod window;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::Parser;
+use tauri::RunEvent;
+use tillbell_bell::Chime;
+use tillbell_lnbits::dial::Dialer;
+use tillbell_till::clock::SystemClock;
+use tillbell_till::engine::StartError;
+use tillbell_till::profile::{Profile, ProfileError};
+use tillbell_till::{Engine, Options, Output};
+
+/// The bell on a Lightning shop's till: shows and rings every payment that really arrived.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    /// Keep settings, record and key under this folder instead of the system's own
+    #[arg(long, value_name = "DIR")]
+    profile: Option<PathBuf>,
+    /// Play a pretended shop: no real money
+    #[arg(long)]
+    demo: bool,
+    /// Fill the whole screen and nothing else
+    #[arg(long, conflicts_with = "windowed")]
+    kiosk: bool,
+    /// Open as an ordinary window
+    #[arg(long)]
+    windowed: bool,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    render::prefer_software_where_there_is_no_gpu();
+    tillbell_till::log::start();
+    match run(&arguments) {
+        Ok(code) => code,
+        Err(error) => {
+            complain(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let profile = Profile::chosen(arguments.profile.as_deref())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("the background cannot be started")?;
+    tauri::async_runtime::set(runtime.handle().clone());
+
+    let demo = match arguments.demo {
+        true => Some(
+            runtime
+                .block_on(demo::Demo::start())
+                .context("the demo cannot be started")?,
+        ),
+        false => None,
+    };
+    let options = Options {
+        profile: profile.clone(),
+        output: Output::Screen,
+        dialer: Dialer::default(),
+        clock: Arc::new(SystemClock::default()),
+        chimes: Chime::ALL.iter().map(|chime| chime.name().to_owned()).collect(),
+        demo: demo.as_ref().map(demo::Demo::wallet),
+    };
+    let (engine, outlets) = match runtime.block_on(async { Engine::start(options) }) {
+        Ok(started) => started,
+        Err(StartError::Profile(error @ ProfileError::Locked(_))) => {
+            if front::call(&profile) {
+                return Ok(ExitCode::SUCCESS);
+            }
+            return Err(error.into());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    runtime.spawn(bell::run(engine.clone(), outlets.bell));
+    let curtain = demo::Curtain::new(demo);
+    runtime.spawn(curtain.clone().close_when_over(engine.display()));
+
+    let mode = match (arguments.kiosk, arguments.windowed) {
+        (true, _) => window::Mode::Kiosk,
+        (false, true) => window::Mode::Windowed,
+        (false, false) => window::Mode::Maximised,
+    };
+    let app = tauri::Builder::default()
+        .manage(commands::Host {
+            engine: engine.clone(),
+            curtain,
+        })
+        .manage(window::Pulse::default())
+        .invoke_handler(commands::handler())
+        .setup(move |app| {
+            window::open(app.handle(), mode)?;
+            front::listen(&profile, app.handle().clone());
+            tauri::async_runtime::spawn(window::watch_over(app.handle().clone(), mode));
+            Ok(())
+        })
+        .build(tauri::generate_context!())
+        .context("the window system cannot be reached")?;
+    let awake = window::keep_awake();
+    app.run(move |_, event| {
+        if matches!(event, RunEvent::Exit) {
+            tauri::async_runtime::block_on(engine.stop());
+        }
+    });
+    drop(awake);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Says why nothing came up, where there is no window yet to say it in.
+#[expect(clippy::print_stderr, reason = "there is no window yet")]
+fn complain(sentence: &str) {
+    eprintln!("tillbell: {sentence}");
+}

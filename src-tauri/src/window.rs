@@ -1,0 +1,138 @@
+//! The window: how it opens, how it is kept alive, how the screen is kept awake.
+
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
+
+use tauri::window::Color;
+use tauri::{AppHandle, Manager, WebviewUrl, WebviewWindow, WebviewWindowBuilder};
+
+const LABEL: &str = "display";
+/// Shown before the page has painted, so that nothing flashes white on a dark counter.
+const BACKGROUND: Color = Color(12, 13, 16, 255);
+/// A page that says nothing for this long is reloaded; after twice as long its window is made anew.
+const SILENCE: Duration = Duration::from_secs(20);
+
+/// How the window opens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// The whole screen and nothing else.
+    Kiosk,
+    /// As large as the desktop allows.
+    Maximised,
+    /// An ordinary window.
+    Windowed,
+}
+
+/// When the page was last heard.
+#[derive(Debug, Default)]
+pub(crate) struct Pulse(Mutex<Option<Instant>>);
+
+impl Pulse {
+    pub(crate) fn beat(&self, beat: u64) {
+        tracing::trace!(beat, "the page draws");
+        self.set(Some(Instant::now()));
+    }
+
+    fn set(&self, at: Option<Instant>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = at;
+    }
+
+    /// For how long the page has said nothing; `None` before its first word.
+    fn silence(&self) -> Option<Duration> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .map(|at| at.elapsed())
+    }
+}
+
+/// Opens the window.
+pub(crate) fn open(app: &AppHandle, mode: Mode) -> tauri::Result<()> {
+    let window = WebviewWindowBuilder::new(app, LABEL, WebviewUrl::App("index.html".into()))
+        .title("Tillbell")
+        .inner_size(1280.0, 800.0)
+        .min_inner_size(320.0, 320.0)
+        .background_color(BACKGROUND)
+        .decorations(mode != Mode::Kiosk)
+        .maximized(mode == Mode::Maximised)
+        .fullscreen(mode == Mode::Kiosk)
+        .build()?;
+    if mode != Mode::Windowed {
+        fill_monitor(&window)?;
+    }
+    Ok(())
+}
+
+/// Where no window manager obeys (a kiosk often has none) the size is set by hand.
+fn fill_monitor(window: &WebviewWindow) -> tauri::Result<()> {
+    if let Some(monitor) = window.primary_monitor()? {
+        window.set_position(*monitor.position())?;
+        window.set_size(*monitor.size())?;
+    }
+    Ok(())
+}
+
+/// Brings the window to the front.
+pub(crate) fn to_front(app: &AppHandle) {
+    if let Some(window) = app.get_webview_window(LABEL) {
+        let shown = window
+            .unminimize()
+            .and_then(|()| window.show())
+            .and_then(|()| window.set_focus());
+        if let Err(error) = shown {
+            tracing::debug!(%error, "the window did not come to the front");
+        }
+    }
+}
+
+/// Reloads a page that has gone silent, and makes its window anew when that does not help. What it should have
+/// shown is still on the stage: nothing counts as announced before it was painted or rung.
+pub(crate) async fn watch_over(app: AppHandle, mode: Mode) {
+    let mut reloaded = false;
+    loop {
+        tokio::time::sleep(SILENCE / 4).await;
+        let Some(silence) = app.state::<Pulse>().silence() else {
+            continue;
+        };
+        if silence < SILENCE {
+            reloaded = false;
+            continue;
+        }
+        let Some(window) = app.get_webview_window(LABEL) else {
+            continue;
+        };
+        if !reloaded {
+            tracing::warn!("the page does not answer: reloading it");
+            reloaded = window.reload().is_ok();
+        } else if silence > SILENCE * 2 {
+            tracing::warn!("the page does not come back: opening its window anew");
+            app.state::<Pulse>().set(Some(Instant::now()));
+            reloaded = false;
+            let anew = app.clone();
+            let opened = app.run_on_main_thread(move || {
+                // The old window goes when the new one stands: an app without a window would end.
+                if let Err(error) = window.destroy().and_then(|()| open(&anew, mode)) {
+                    tracing::warn!(%error, "the window could not be opened anew");
+                }
+            });
+            if let Err(error) = opened {
+                tracing::warn!(%error, "the window could not be opened anew");
+            }
+        }
+    }
+}
+
+/// Keeps the screen from sleeping while this is held.
+pub(crate) fn keep_awake() -> Option<keepawake::KeepAwake> {
+    let awake = keepawake::Builder::default()
+        .display(true)
+        .idle(true)
+        .reason("a shop's display")
+        .app_name("Tillbell")
+        .app_reverse_domain("org.tillbell.display")
+        .create();
+    awake
+        .inspect_err(|error| tracing::info!(%error, "this system cannot be asked to keep the screen awake"))
+        .ok()
+}
