@@ -478,12 +478,15 @@ impl Rest {
                 .collect::<Vec<_>>(),
         );
         let mut request = Request::builder()
-            .method(question.method)
+            .method(&question.method)
             .uri(url.as_str())
             .header(header::USER_AGENT, USER_AGENT_TEXT)
             .header(header::ACCEPT, "application/json");
         if !question.body.is_empty() {
             request = request.header(header::CONTENT_TYPE, "application/json");
+        } else if question.method == Method::POST {
+            // Some proxies refuse a POST that does not say so (411).
+            request = request.header(header::CONTENT_LENGTH, "0");
         }
         if let Some(key) = self.key.as_ref().filter(|_| question.needs_key) {
             request = request.header(HeaderName::from_static("x-api-key"), key);

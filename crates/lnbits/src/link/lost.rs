@@ -167,11 +167,13 @@ impl Lost {
     }
 
     fn from_io(error: &io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::UnexpectedEof => Self::Vanished,
+        if error.kind() == io::ErrorKind::UnexpectedEof {
+            Self::Vanished
+        } else if error.kind() == io::ErrorKind::TimedOut {
             // TCP's own keepalive gave up.
-            io::ErrorKind::TimedOut => Self::Silent,
-            _ => Self::Reset,
+            Self::Silent
+        } else {
+            Self::Reset
         }
     }
 }

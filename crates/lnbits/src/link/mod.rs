@@ -562,3 +562,6 @@ impl<T, R> fmt::Debug for Keeper<T, R> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,271 @@
+//! Dialling real listeners on this machine: each way to fail has its own word.
+
+#![expect(clippy::unwrap_used, reason = "a test may: the helpers too")]
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tillbell_lnbits::dial::{Budgets, DialError, Dialer, Step};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use url::Url;
+
+const HOST: &str = "shop.example.com";
+
+fn host() -> String {
+    HOST.to_owned()
+}
+
+/// An authority of the test's own.
+struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+    }
+
+    fn sign(&self, params: &CertificateParams) -> (CertificateDer<'static>, KeyPair) {
+        let key = KeyPair::generate().unwrap();
+        (params.signed_by(&key, &self.0).unwrap().der().clone(), key)
+    }
+
+    /// A dialler that trusts it and finds every name on this machine.
+    fn dialer(&self) -> Dialer {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.0.der().clone()).unwrap();
+        let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        at_home(Dialer::default()).with_tls(config)
+    }
+}
+
+/// Every name leads to this machine.
+fn at_home(dialer: Dialer) -> Dialer {
+    dialer.with_resolver(async |_| Ok(vec![SocketAddr::from(([127, 0, 0, 1], 0))]))
+}
+
+fn certificate_for(name: &str) -> CertificateParams {
+    CertificateParams::new(vec![name.to_owned()]).unwrap()
+}
+
+/// A TLS server that echoes four bytes to everyone who trusts it.
+async fn tls_server((certificate, key): (CertificateDer<'static>, KeyPair)) -> u16 {
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let (listener, port) = listen().await;
+    tokio::spawn(async move {
+        while let Ok((tcp, _)) = listener.accept().await {
+            if let Ok(mut tls) = acceptor.accept(tcp).await {
+                let mut four = [0; 4];
+                let _ = tls.read_exact(&mut four).await;
+                let _ = tls.write_all(&four).await;
+                let _ = tls.shutdown().await;
+            }
+        }
+    });
+    port
+}
+
+async fn listen() -> (TcpListener, u16) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    (listener, port)
+}
+
+fn secure_url(port: u16) -> Url {
+    format!("wss://{HOST}:{port}/api/v1/ws/0123456789abcdef0123456789abcdef")
+        .parse()
+        .unwrap()
+}
+
+async fn fails(dialer: &Dialer, port: u16) -> DialError {
+    let error = dialer
+        .connect(&secure_url(port))
+        .await
+        .map(|_| "connected")
+        .unwrap_err();
+    assert!(
+        !format!("{error} {error:?}").contains("0123456789abcdef"),
+        "{error}"
+    );
+    error
+}
+
+#[tokio::test]
+async fn a_trusted_server_is_reached_through_tls() {
+    let authority = Authority::new();
+    let port = tls_server(authority.sign(&certificate_for(HOST))).await;
+    let mut wire = authority.dialer().connect(&secure_url(port)).await.unwrap();
+    wire.write_all(b"bell").await.unwrap();
+    wire.flush().await.unwrap();
+    let mut back = Vec::new();
+    wire.read_to_end(&mut back).await.unwrap();
+    assert_eq!(back, b"bell");
+}
+
+#[tokio::test]
+async fn an_expired_certificate_is_named_as_such() {
+    let authority = Authority::new();
+    let mut params = certificate_for(HOST);
+    params.not_after = date_time_ymd(2020, 1, 1);
+    let port = tls_server(authority.sign(&params)).await;
+    let error = fails(&authority.dialer(), port).await;
+    assert_eq!(error, DialError::CertificateExpired { host: host() });
+    assert!(error.to_string().contains("date and time"));
+}
+
+#[tokio::test]
+async fn a_certificate_of_the_future_points_at_the_clock() {
+    let authority = Authority::new();
+    let mut params = certificate_for(HOST);
+    params.not_before = date_time_ymd(3000, 1, 1);
+    let port = tls_server(authority.sign(&params)).await;
+    let error = fails(&authority.dialer(), port).await;
+    assert_eq!(error, DialError::CertificateNotYetValid { host: host() });
+    assert!(error.to_string().contains("date and time"));
+}
+
+#[tokio::test]
+async fn a_certificate_for_another_name_is_refused() {
+    let authority = Authority::new();
+    let port = tls_server(authority.sign(&certificate_for("other.example.com"))).await;
+    assert_eq!(
+        fails(&authority.dialer(), port).await,
+        DialError::WrongHost { host: host() }
+    );
+}
+
+#[tokio::test]
+async fn a_self_signed_certificate_is_from_nobody() {
+    for is_ca in [IsCa::NoCa, IsCa::Ca(BasicConstraints::Unconstrained)] {
+        let key = KeyPair::generate().unwrap();
+        let mut params = certificate_for(HOST);
+        params.is_ca = is_ca;
+        let port = tls_server((params.self_signed(&key).unwrap().der().clone(), key)).await;
+        assert_eq!(
+            fails(&Authority::new().dialer(), port).await,
+            DialError::UnknownIssuer { host: host() }
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_machines_own_authorities_do_not_trust_a_strangers_certificate() {
+    let port = tls_server(Authority::new().sign(&certificate_for(HOST))).await;
+    let error = fails(&at_home(Dialer::default()), port).await;
+    // A machine without CA certificates says so instead.
+    assert!(
+        matches!(error, DialError::UnknownIssuer { .. } | DialError::NoAuthorities),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_server_without_tls_is_named_as_such() {
+    let (listener, port) = listen().await;
+    tokio::spawn(async move {
+        let (mut tcp, _) = listener.accept().await.unwrap();
+        tcp.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+        let _ = tcp.read_to_end(&mut Vec::new()).await;
+    });
+    assert_eq!(
+        fails(&Authority::new().dialer(), port).await,
+        DialError::NotTls { host: host() }
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_up_in_the_handshake_is_named_as_such() {
+    let (listener, port) = listen().await;
+    tokio::spawn(async move { while listener.accept().await.is_ok() {} });
+    assert_eq!(
+        fails(&Authority::new().dialer(), port).await,
+        DialError::HungUp { host: host() }
+    );
+}
+
+#[tokio::test]
+async fn a_handshake_that_never_ends_is_ended() {
+    let (listener, port) = listen().await;
+    tokio::spawn(async move {
+        let _mute = listener.accept().await;
+        std::future::pending::<()>().await;
+    });
+    let budgets = Budgets {
+        tls: Duration::from_millis(50),
+        ..Budgets::default()
+    };
+    let error = fails(&at_home(Dialer::new(budgets)), port).await;
+    assert_eq!(
+        error,
+        DialError::TimedOut {
+            host: host(),
+            step: Step::Tls
+        }
+    );
+}
+
+#[tokio::test]
+async fn a_closed_port_refuses() {
+    let (listener, port) = listen().await;
+    drop(listener);
+    assert_eq!(
+        fails(&at_home(Dialer::default()), port).await,
+        DialError::Refused { host: host() }
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resolver_that_hangs_is_named_as_such_after_5_s() {
+    let dialer = Dialer::default().with_resolver(|_| std::future::pending());
+    let asked = tokio::time::Instant::now();
+    assert_eq!(
+        fails(&dialer, 443).await,
+        DialError::ResolverSilent { host: host() }
+    );
+    assert!(
+        asked.elapsed() <= Duration::from_millis(5_010),
+        "{:?}",
+        asked.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn a_name_without_an_address_does_not_exist() {
+    let nowhere = Dialer::default().with_resolver(async |_| Ok(Vec::new()));
+    assert_eq!(fails(&nowhere, 443).await, DialError::NoSuchHost { host: host() });
+    let failing = Dialer::default().with_resolver(async |_| Err(io::Error::other("no such name")));
+    assert_eq!(fails(&failing, 443).await, DialError::NoSuchHost { host: host() });
+}
+
+#[tokio::test]
+async fn an_address_that_refuses_does_not_hide_one_that_answers() {
+    let (listener, port) = listen().await;
+    let two = Dialer::default().with_resolver(async |_| {
+        Ok(vec![
+            SocketAddr::from(([0_u16, 0, 0, 0, 0, 0, 0, 1], 0)),
+            SocketAddr::from(([127, 0, 0, 1], 0)),
+        ])
+    });
+    let url: Url = format!("ws://{HOST}:{port}/").parse().unwrap();
+    let (dialled, accepted) = tokio::join!(two.connect(&url), listener.accept());
+    dialled.unwrap();
+    accepted.unwrap();
+}
