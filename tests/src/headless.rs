@@ -1,0 +1,270 @@
+//! `tillbell-headless`: one-off commands, and `watch --json` as a stream of events.
+
+use std::process::{Command, ExitStatus};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use serde_json::Value;
+
+use crate::Profile;
+use crate::process::Running;
+use crate::profile::talkative;
+
+/// How a command ended and what it said.
+#[derive(Debug, Clone)]
+pub struct Said {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+impl Said {
+    /// The command must have succeeded.
+    ///
+    /// # Errors
+    /// When it did not.
+    pub fn well(self) -> anyhow::Result<Self> {
+        anyhow::ensure!(
+            self.status.success(),
+            "{}:\n{}\n{}",
+            self.status,
+            self.stdout,
+            self.stderr
+        );
+        Ok(self)
+    }
+
+    /// Both outputs: what a person in front of a terminal reads.
+    #[must_use]
+    pub fn read(&self) -> String {
+        format!("{}\n{}", self.stdout, self.stderr)
+    }
+}
+
+/// Runs `tillbell-headless ARGUMENTS --profile …` to its end.
+///
+/// # Errors
+/// When it cannot be started or takes longer than 45 s.
+pub fn headless(profile: &Profile, arguments: &[&str]) -> anyhow::Result<Said> {
+    run(profile.command("tillbell-headless"), profile, arguments)
+}
+
+/// Like [`headless`], with everything logged that can be.
+///
+/// # Errors
+/// When it cannot be started or takes longer than 45 s.
+pub fn headless_traced(profile: &Profile, arguments: &[&str]) -> anyhow::Result<Said> {
+    let mut command = profile.command("tillbell-headless");
+    command
+        .env("TILLBELL_LOG", "trace")
+        .env("RUST_LOG", "trace")
+        .env("RUST_BACKTRACE", "full");
+    run(command, profile, arguments)
+}
+
+fn run(mut command: Command, profile: &Profile, arguments: &[&str]) -> anyhow::Result<Said> {
+    command.args(arguments).arg("--profile").arg(profile.path());
+    let mut running = Running::start("tillbell-headless", command)?;
+    let status = running
+        .wait(Duration::from_secs(45))
+        .with_context(|| running.last_words())?;
+    Ok(Said {
+        status,
+        stdout: running.stdout(),
+        stderr: running.stderr(),
+    })
+}
+
+/// A running `watch --json`.
+#[derive(Debug)]
+pub struct Watch {
+    running: Running,
+    events: Vec<(Instant, Value)>,
+}
+
+impl Watch {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start(profile: &Profile) -> anyhow::Result<Self> {
+        let mut command = profile.command("tillbell-headless");
+        talkative(&mut command);
+        Self::started(command, profile)
+    }
+
+    /// Starts it with everything logged that can be.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn traced(profile: &Profile) -> anyhow::Result<Self> {
+        let mut command = profile.command("tillbell-headless");
+        command
+            .env("TILLBELL_LOG", "trace")
+            .env("RUST_LOG", "trace")
+            .env("RUST_BACKTRACE", "full");
+        Self::started(command, profile)
+    }
+
+    fn started(mut command: Command, profile: &Profile) -> anyhow::Result<Self> {
+        command.args(["watch", "--json", "--profile"]).arg(profile.path());
+        Ok(Self {
+            running: Running::start("tillbell-headless watch", command)?,
+            events: Vec::new(),
+        })
+    }
+
+    /// Starts it and waits until the link is live.
+    ///
+    /// # Errors
+    /// When it does not get that far.
+    pub fn live(profile: &Profile) -> anyhow::Result<Self> {
+        let mut watch = Self::start(profile)?;
+        watch.until_live()?;
+        Ok(watch)
+    }
+
+    /// Reads on until the link is live (which it may be already).
+    ///
+    /// # Errors
+    /// When it is not within 20 s.
+    pub fn until_live(&mut self) -> anyhow::Result<()> {
+        self.until("a live link", Duration::from_secs(20), |watch| {
+            (watch.link() == Some("live")).then_some(())
+        })
+    }
+
+    /// Reads on until the payment with this hash is announced, and answers with its event.
+    ///
+    /// # Errors
+    /// When it is not within 20 s.
+    pub fn payment(&mut self, hash: &str) -> anyhow::Result<Value> {
+        self.until(
+            &format!("the announcement of {hash}"),
+            Duration::from_secs(20),
+            |watch| {
+                watch
+                    .payments()
+                    .find(|payment| payment["payment_hash"] == hash)
+                    .cloned()
+            },
+        )
+    }
+
+    /// Reads on until an event of this kind comes (or came).
+    ///
+    /// # Errors
+    /// When none does within 20 s.
+    pub fn event(&mut self, kind: &str) -> anyhow::Result<Value> {
+        self.until(&format!("an event «{kind}»"), Duration::from_secs(20), |watch| {
+            watch.all(kind).next().cloned()
+        })
+    }
+
+    /// Reads on until `found` has an answer.
+    ///
+    /// # Errors
+    /// When it has none `within` this time, when the program ends, or when a line is not an event.
+    pub fn until<T>(
+        &mut self,
+        what: &str,
+        within: Duration,
+        found: impl Fn(&Self) -> Option<T>,
+    ) -> anyhow::Result<T> {
+        let deadline = Instant::now() + within;
+        loop {
+            if let Some(found) = found(self) {
+                return Ok(found);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if !self.read(left)? {
+                let events: Vec<_> = self.events.iter().map(|(_, event)| event.to_string()).collect();
+                anyhow::bail!(
+                    "{what}: not within {within:?}. Heard:\n{}\nand on standard error:\n{}",
+                    events.join("\n"),
+                    self.running.last_words()
+                );
+            }
+        }
+    }
+
+    /// Reads on for so long: what should not come has this long to come.
+    ///
+    /// # Errors
+    /// When the program ends, or a line is not an event.
+    pub fn listen(&mut self, time: Duration) -> anyhow::Result<()> {
+        let deadline = Instant::now() + time;
+        while self.read(deadline.saturating_duration_since(Instant::now()))? {}
+        Ok(())
+    }
+
+    /// Everything heard so far, and when.
+    #[must_use]
+    pub fn events(&self) -> &[(Instant, Value)] {
+        &self.events
+    }
+
+    /// The link's last known state.
+    #[must_use]
+    pub fn link(&self) -> Option<&str> {
+        self.all("link").last().and_then(|event| event["state"].as_str())
+    }
+
+    /// Every announcement so far.
+    pub fn payments(&self) -> impl Iterator<Item = &Value> {
+        self.all("payment")
+    }
+
+    /// The payment hashes announced so far, in order.
+    #[must_use]
+    pub fn announced(&self) -> Vec<&str> {
+        self.payments()
+            .filter_map(|payment| payment["payment_hash"].as_str())
+            .collect()
+    }
+
+    /// Every event of one kind so far.
+    pub fn all(&self, kind: &str) -> impl Iterator<Item = &Value> {
+        self.events
+            .iter()
+            .map(|(_, event)| event)
+            .filter(move |event| event["event"] == kind)
+    }
+
+    /// The program itself: its output, signals.
+    pub fn program(&mut self) -> &mut Running {
+        &mut self.running
+    }
+
+    /// Ends it as a user would.
+    ///
+    /// # Errors
+    /// When it does not end.
+    pub fn stop(mut self) -> anyhow::Result<()> {
+        self.running.stop()?;
+        Ok(())
+    }
+
+    /// Ends it as a power cut would.
+    pub fn kill(mut self) {
+        self.running.kill();
+    }
+
+    /// Takes one more line; `false` when none came in time.
+    fn read(&mut self, within: Duration) -> anyhow::Result<bool> {
+        let Some((at, line)) = self.running.line(within)? else {
+            return Ok(false);
+        };
+        let event: Value =
+            serde_json::from_str(&line).with_context(|| format!("this line is no event: {line}"))?;
+        anyhow::ensure!(
+            event["v"] == 1 && event["event"].is_string(),
+            "this line is no event: {line}"
+        );
+        self.events.push((at, event));
+        Ok(true)
+    }
+}

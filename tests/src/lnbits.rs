@@ -1,0 +1,347 @@
+//! A real LNbits 1.6.2 with a wallet backend that plays Lightning.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::process::{Running, program};
+use crate::{Http, until};
+
+/// A running server with its own data.
+#[derive(Debug)]
+pub struct RealLnbits {
+    venv: PathBuf,
+    data: TempDir,
+    port: u16,
+    http: Http,
+    token: String,
+    process: Mutex<Option<Running>>,
+}
+
+/// A wallet on it.
+#[derive(Debug, Clone)]
+pub struct Wallet {
+    /// Stands in the wallet's own address, so it is no secret.
+    pub id: String,
+    /// May read and make invoices: what a display is paired with.
+    pub invoice_key: String,
+    /// May spend: what a display must refuse.
+    pub admin_key: String,
+}
+
+/// An invoice that the server made.
+#[derive(Debug, Clone)]
+pub struct Invoice {
+    /// What a customer pays.
+    pub bolt11: String,
+    /// Its hash, 64 hex digits.
+    pub payment_hash: String,
+}
+
+impl RealLnbits {
+    /// The one that the tests of a file share; each makes its own wallets on it.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn shared() -> anyhow::Result<&'static Self> {
+        static SHARED: OnceLock<Result<RealLnbits, String>> = OnceLock::new();
+        let shared = SHARED.get_or_init(|| Self::start().map_err(|error| format!("{error:#}")));
+        shared.as_ref().map_err(|error| anyhow::anyhow!("{error}"))
+    }
+
+    /// A new one with nothing in it but its owner.
+    ///
+    /// # Errors
+    /// When it is not installed or does not start.
+    pub fn start() -> anyhow::Result<Self> {
+        let venv = std::env::var_os("TILLBELL_LNBITS_1_6_2")
+            .map(PathBuf::from)
+            .context("a real LNbits is needed here, and `cargo xtask test` is what installs it")?;
+        let mut server = Self {
+            venv,
+            data: tempfile::tempdir()?,
+            port: free_port()?,
+            http: Http::new(Duration::from_secs(30)),
+            token: String::new(),
+            process: Mutex::default(),
+        };
+        server.launch()?;
+        let owner = json!({"username": "owner", "password": "owner-of-it", "password_repeat": "owner-of-it"});
+        server
+            .http
+            .get_done("PUT", &server.at("/api/v1/auth/first_install"), &[], Some(&owner))?;
+        server.healthy(200)?;
+        let owner = json!({"username": "owner", "password": "owner-of-it"});
+        let session = server
+            .http
+            .get_done("POST", &server.at("/api/v1/auth"), &[], Some(&owner))?;
+        server.token = text(&session, "access_token")?;
+        Ok(server)
+    }
+
+    /// Its address, without a slash at the end.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Its port on 127.0.0.1.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// A new wallet with nothing in it.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub fn wallet(&self, name: &str) -> anyhow::Result<Wallet> {
+        let made = self.http.get_done(
+            "POST",
+            &self.at("/api/v1/account"),
+            &[],
+            Some(&json!({"name": name})),
+        )?;
+        Ok(Wallet {
+            id: text(&made, "id")?,
+            invoice_key: text(&made, "inkey")?,
+            admin_key: text(&made, "adminkey")?,
+        })
+    }
+
+    /// A new wallet that can pay.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub fn customer(&self) -> anyhow::Result<Wallet> {
+        let wallet = self.wallet("customer")?;
+        self.fund(&wallet, 1_000_000)?;
+        Ok(wallet)
+    }
+
+    /// Puts money into a wallet out of nowhere.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub fn fund(&self, wallet: &Wallet, sats: u64) -> anyhow::Result<()> {
+        let bearer = format!("Bearer {}", self.token);
+        let body = json!({"id": wallet.id, "amount": sats});
+        self.http.get_done(
+            "PUT",
+            &self.at("/users/api/v1/balance"),
+            &[("authorization", &bearer)],
+            Some(&body),
+        )?;
+        Ok(())
+    }
+
+    /// An invoice for `wallet`.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub fn invoice(&self, wallet: &Wallet, sats: u64, memo: &str) -> anyhow::Result<Invoice> {
+        let body = json!({"out": false, "amount": sats, "unit": "sat", "memo": memo});
+        let key = [("x-api-key", wallet.invoice_key.as_str())];
+        let made = self
+            .http
+            .get_done("POST", &self.at("/api/v1/payments"), &key, Some(&body))?;
+        Ok(Invoice {
+            bolt11: text(&made, "bolt11")?,
+            payment_hash: text(&made, "payment_hash")?,
+        })
+    }
+
+    /// Pays an invoice out of `payer`.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub fn pay(&self, payer: &Wallet, invoice: &Invoice) -> anyhow::Result<()> {
+        let body = json!({"out": true, "bolt11": invoice.bolt11});
+        let key = [("x-api-key", payer.admin_key.as_str())];
+        self.http
+            .get_done("POST", &self.at("/api/v1/payments"), &key, Some(&body))?;
+        Ok(())
+    }
+
+    /// A payment from `payer` to `payee`, from the invoice on.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub fn sell(&self, payee: &Wallet, payer: &Wallet, sats: u64, memo: &str) -> anyhow::Result<Invoice> {
+        let invoice = self.invoice(payee, sats, memo)?;
+        self.pay(payer, &invoice)?;
+        Ok(invoice)
+    }
+
+    /// Says something on a channel as anybody can.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub fn say(&self, channel: &str, text: &str) -> anyhow::Result<()> {
+        let url = format!(
+            "{}?data={}",
+            self.at(&format!("/api/v1/ws/{channel}")),
+            percent_encoded(text)
+        );
+        self.http.get_done("POST", &url, &[], None)?;
+        Ok(())
+    }
+
+    /// Ends the server at once; its data stay.
+    pub fn kill(&self) {
+        *self.process.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Starts it again at the same address with the same data, and waits until it answers.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn launch(&self) -> anyhow::Result<()> {
+        // Its own command serves from a second process that would outlive the first.
+        let mut command = program(self.venv.join("bin/uvicorn"));
+        command.args([
+            "lnbits.__main__:app",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            &self.port.to_string(),
+        ]);
+        command.args([
+            "--loop",
+            "uvloop",
+            "--ws-ping-timeout",
+            "60",
+            "--ws-max-queue",
+            "128",
+        ]);
+        // It looks for its pages relative to where it stands.
+        command.current_dir(self.packages()?);
+        // What it may try to reach on the internet is answered at once: there is nobody.
+        for proxy in [
+            "http_proxy",
+            "https_proxy",
+            "HTTP_PROXY",
+            "HTTPS_PROXY",
+            "ALL_PROXY",
+            "all_proxy",
+        ] {
+            command.env_remove(proxy);
+        }
+        command
+            .env("HOST", "127.0.0.1")
+            .env("PORT", self.port.to_string())
+            .env("LNBITS_DATA_FOLDER", self.data.path())
+            .env("LNBITS_BACKEND_WALLET_CLASS", "FakeWallet")
+            .env("LNBITS_ADMIN_UI", "true")
+            .env("LNBITS_ALLOW_NEW_ACCOUNTS", "true")
+            .env("AUTH_ALLOWED_METHODS", "user-id-only,username-password")
+            .env("LNBITS_EXTENSIONS_DEFAULT_INSTALL", "")
+            .env("LNBITS_RATE_LIMIT_NO", "100000")
+            .env("ENABLE_LOG_TO_FILE", "false");
+        *self.process.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(Running::start("LNbits", command)?);
+        // Before its first installation it sends every visitor there.
+        self.healthy(307)
+    }
+
+    /// Lets it hang (`STOP`) and go on (`CONT`): connections stay open and nothing is answered.
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub fn signal(&self, signal: &str) -> anyhow::Result<()> {
+        let process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
+        process.as_ref().context("LNbits is not running")?.signal(signal)
+    }
+
+    fn healthy(&self, also: u16) -> anyhow::Result<()> {
+        let brief = Http::new(Duration::from_secs(2));
+        let healthy = until("a healthy LNbits", Duration::from_secs(90), || {
+            let answer = brief.ask("GET", &self.at("/api/v1/health"), &[], None)?;
+            Ok((answer.status == 200 || answer.status == also).then_some(()))
+        });
+        healthy.with_context(|| {
+            let process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
+            process.as_ref().map(Running::last_words).unwrap_or_default()
+        })
+    }
+
+    fn packages(&self) -> anyhow::Result<PathBuf> {
+        let library = self.venv.join("lib");
+        for entry in std::fs::read_dir(&library).with_context(|| format!("{}", library.display()))? {
+            let packages = entry?.path().join("site-packages");
+            if packages.join("lnbits").is_dir() {
+                return Ok(packages);
+            }
+        }
+        anyhow::bail!("there is no LNbits in {}", self.venv.display())
+    }
+
+    fn at(&self, path: &str) -> String {
+        format!("{}{path}", self.url())
+    }
+}
+
+impl Wallet {
+    /// What a merchant copies from the LNDhub extension's page.
+    #[must_use]
+    pub fn lndhub(&self, server: &str) -> String {
+        format!("lndhub://invoice:{}@{server}/lndhub/ext/", self.invoice_key)
+    }
+
+    /// The address of the wallet's page; the user id in it is a password.
+    #[must_use]
+    pub fn page(&self, server: &str) -> String {
+        format!(
+            "{server}/wallet?usr=0123456789abcdef0123456789abcdef&wal={}",
+            self.id
+        )
+    }
+}
+
+/// A port that nothing listens on.
+pub(crate) fn free_port() -> anyhow::Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+fn text(value: &Value, field: &str) -> anyhow::Result<String> {
+    let text = value[field]
+        .as_str()
+        .with_context(|| format!("no {field} in {value}"))?;
+    Ok(text.to_owned())
+}
+
+fn percent_encoded(text: &str) -> String {
+    text.bytes()
+        .map(|byte| {
+            if byte.is_ascii_alphanumeric() {
+                char::from(byte).to_string()
+            } else {
+                format!("%{byte:02X}")
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::RealLnbits;
+
+    #[test]
+    fn a_customer_pays_and_a_restart_forgets_nothing() {
+        let lnbits = RealLnbits::start().unwrap();
+        let (shop, customer) = (lnbits.wallet("shop").unwrap(), lnbits.customer().unwrap());
+        lnbits.sell(&shop, &customer, 20, "☕").unwrap();
+        lnbits.say(&shop.invoice_key, "{\"anything\": true}").unwrap();
+        lnbits.kill();
+        assert!(lnbits.invoice(&shop, 21, "nobody there").is_err());
+        lnbits.launch().unwrap();
+        // Its wallet backend forgets open invoices, so one that is to be paid is made anew.
+        let sold = lnbits.sell(&shop, &customer, 21, "🥐").unwrap();
+        assert!(lnbits.pay(&customer, &sold).is_err(), "it is paid once");
+    }
+}

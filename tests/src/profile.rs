@@ -1,0 +1,134 @@
+//! A merchant's machine, as far as Tillbell sees it: its own folders and no keyring.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Context as _;
+use tempfile::TempDir;
+
+use crate::process::program;
+
+/// A profile folder and a home folder that are gone with it.
+#[derive(Debug)]
+pub struct Profile {
+    folder: TempDir,
+}
+
+impl Profile {
+    /// An empty one.
+    ///
+    /// # Errors
+    /// When the folders cannot be made.
+    pub fn new() -> anyhow::Result<Self> {
+        let profile = Self {
+            folder: tempfile::tempdir()?,
+        };
+        std::fs::create_dir(profile.home())?;
+        Ok(profile)
+    }
+
+    /// What `--profile` is given.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        self.folder.path().join("profile")
+    }
+
+    fn home(&self) -> PathBuf {
+        self.folder.path().join("home")
+    }
+
+    /// Writes a file of the profile before Tillbell does.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(&self, name: &str, content: &[u8]) -> anyhow::Result<()> {
+        std::fs::create_dir_all(self.path())?;
+        Ok(std::fs::write(self.path().join(name), content)?)
+    }
+
+    /// Reads a file of the profile.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn read(&self, name: &str) -> anyhow::Result<Vec<u8>> {
+        let path = self.path().join(name);
+        std::fs::read(&path).with_context(|| path.display().to_string())
+    }
+
+    /// Every file under the profile and the home folder.
+    ///
+    /// # Errors
+    /// When a folder cannot be read.
+    pub fn files(&self) -> anyhow::Result<Vec<PathBuf>> {
+        let mut files = Vec::new();
+        let mut folders = vec![self.folder.path().to_path_buf()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder)? {
+                let entry = entry?;
+                let kind = entry.file_type()?;
+                if kind.is_dir() {
+                    folders.push(entry.path());
+                } else if kind.is_file() {
+                    files.push(entry.path());
+                }
+            }
+        }
+        Ok(files)
+    }
+
+    /// Makes `command` see this machine only: no keyring, no desktop, no proxy of whoever runs the tests.
+    pub fn dress(&self, command: &mut Command) {
+        let home = self.home();
+        for variable in [
+            "DBUS_SESSION_BUS_ADDRESS",
+            "DISPLAY",
+            "WAYLAND_DISPLAY",
+            "XDG_RUNTIME_DIR",
+            "PULSE_SERVER",
+            "http_proxy",
+            "https_proxy",
+            "HTTP_PROXY",
+            "HTTPS_PROXY",
+            "ALL_PROXY",
+            "all_proxy",
+        ] {
+            command.env_remove(variable);
+        }
+        command
+            .env("HOME", &home)
+            .env("XDG_CONFIG_HOME", home.join(".config"))
+            .env("XDG_DATA_HOME", home.join(".local/share"))
+            .env("XDG_STATE_HOME", home.join(".local/state"))
+            .env("XDG_CACHE_HOME", home.join(".cache"))
+            .env("LC_ALL", "C.UTF-8")
+            .env("TZ", "UTC");
+    }
+
+    /// A command for one of Tillbell's programs on this profile.
+    #[must_use]
+    pub fn command(&self, name: &str) -> Command {
+        let mut command = program(binary(name));
+        self.dress(&mut command);
+        command
+    }
+}
+
+/// Lets a long-running program tell what it does, for the message of a test that fails.
+pub(crate) fn talkative(command: &mut Command) {
+    let level = std::env::var_os("TILLBELL_LOG").unwrap_or_else(|| "debug".into());
+    command.env("TILLBELL_LOG", level);
+}
+
+/// Where the programs under test are.
+#[must_use]
+pub(crate) fn binary(name: &str) -> PathBuf {
+    let folder = std::env::var_os("TILLBELL_BIN_DIR").map_or_else(
+        || {
+            let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+            let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
+            top.join(target).join("debug")
+        },
+        PathBuf::from,
+    );
+    folder.join(name)
+}

@@ -1,0 +1,31 @@
+//! A window, a browser engine and a server are much for a small machine: few tests have them at a time.
+
+use std::sync::{Condvar, Mutex, PoisonError};
+
+/// How many heavy tests run at a time.
+const PLACES: usize = 2;
+
+static TAKEN: Mutex<usize> = Mutex::new(0);
+static FREED: Condvar = Condvar::new();
+
+/// The right to be heavy, until it is dropped.
+#[derive(Debug)]
+pub struct Turn(());
+
+/// Waits for a place among the heavy tests of this file.
+#[must_use]
+pub fn turn() -> Turn {
+    let taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut taken = FREED
+        .wait_while(taken, |taken| *taken >= PLACES)
+        .unwrap_or_else(PoisonError::into_inner);
+    *taken += 1;
+    Turn(())
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        *TAKEN.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        FREED.notify_one();
+    }
+}

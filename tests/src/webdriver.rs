@@ -1,0 +1,118 @@
+//! As much of the W3C WebDriver protocol as the window's tests need.
+
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use serde_json::{Value, json};
+
+use crate::lnbits::free_port;
+use crate::process::Running;
+use crate::{Http, until};
+
+/// The key under which the protocol hands elements over.
+const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+
+/// A program under remote control.
+#[derive(Debug)]
+pub(crate) struct Session {
+    http: Http,
+    url: String,
+    driver: Running,
+}
+
+impl Session {
+    /// Starts `driver` (`WebKitWebDriver`, dressed as the program is to be) and lets it open `binary`.
+    ///
+    /// # Errors
+    /// When either does not start.
+    pub(crate) fn open(mut driver: Command, binary: &str, arguments: &[String]) -> anyhow::Result<Self> {
+        let port = free_port()?;
+        driver.arg(format!("--port={port}")).arg("--host=127.0.0.1");
+        let driver = Running::start("WebKitWebDriver", driver)?;
+        let http = Http::new(Duration::from_secs(60));
+        let base = format!("http://127.0.0.1:{port}");
+        until("WebKitWebDriver", Duration::from_secs(20), || {
+            Ok(
+                http.ask("GET", &format!("{base}/status"), &[], None)?.body["value"]["ready"]
+                    .as_bool()
+                    .filter(|ready| *ready),
+            )
+        })?;
+        let options = json!({"binary": binary, "args": arguments});
+        let wanted = json!({"capabilities": {"alwaysMatch": {"webkitgtk:browserOptions": options}}});
+        let opened = http
+            .get_done("POST", &format!("{base}/session"), &[], Some(&wanted))
+            .with_context(|| format!("the window does not open. {}", driver.last_words()))?;
+        let id = opened["value"]["sessionId"]
+            .as_str()
+            .context("the driver names no session")?;
+        Ok(Self {
+            url: format!("{base}/session/{id}"),
+            http,
+            driver,
+        })
+    }
+
+    /// Runs a script's body in the page and answers with what it returns.
+    ///
+    /// # Errors
+    /// When it throws or the window is gone.
+    pub(crate) fn run(&self, script: &str, arguments: Value) -> anyhow::Result<Value> {
+        self.post("execute/sync", &json!({"script": script, "args": arguments}))
+    }
+
+    /// The element with this `data-role`, as soon as it is there.
+    ///
+    /// # Errors
+    /// When there is none within 10 s.
+    pub(crate) fn role(&self, role: &str) -> anyhow::Result<String> {
+        let wanted = json!({"using": "css selector", "value": format!("[data-role='{role}']")});
+        until(&format!("[data-role={role}]"), Duration::from_secs(10), || {
+            let found = self.post("element", &wanted)?;
+            Ok(found[ELEMENT].as_str().map(str::to_owned))
+        })
+    }
+
+    /// Clicks an element as a hand would.
+    ///
+    /// # Errors
+    /// When it cannot be clicked.
+    pub(crate) fn click(&self, element: &str) -> anyhow::Result<()> {
+        self.post(&format!("element/{element}/click"), &json!({}))
+            .map(drop)
+    }
+
+    /// Types into an element as fingers would.
+    ///
+    /// # Errors
+    /// When it cannot be typed into.
+    pub(crate) fn keys(&self, element: &str, text: &str) -> anyhow::Result<()> {
+        self.post(&format!("element/{element}/value"), &json!({"text": text}))
+            .map(drop)
+    }
+
+    /// Everything that the driver and the window wrote to standard error.
+    pub(crate) fn stderr(&self) -> String {
+        self.driver.stderr()
+    }
+
+    /// Everything that the driver and the window wrote to standard output.
+    pub(crate) fn stdout(&self) -> String {
+        self.driver.stdout()
+    }
+
+    fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        let mut answer = self
+            .http
+            .get_done("POST", &format!("{}/{path}", self.url), &[], Some(body))?;
+        Ok(answer["value"].take())
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // Asks the window to close; the driver itself ends with its handle.
+        let _ = Http::new(Duration::from_secs(10)).ask("DELETE", &self.url, &[], None);
+    }
+}

@@ -1,0 +1,372 @@
+//! `tillbell-headless` and a real LNbits 1.6.2: what is paid is announced once, and nothing else is.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use serde_json::Value;
+use tillbell_tests::{Profile, RealLnbits, Relay, Wallet, Watch, headless};
+
+type Result = anyhow::Result<()>;
+
+/// What customers write.
+fn memos() -> [String; 10] {
+    [
+        String::new(),
+        "Coffee".to_owned(),
+        "m".repeat(600),
+        "☕️🥐 2×👩‍👩‍👧 🇸🇻".to_owned(),
+        "抹茶ラテ 二つ、ありがとう".to_owned(),
+        "<script>alert(1)</script><b>bold</b> &amp; \"quotes\"".to_owned(),
+        "قهوة عربية".to_owned(),
+        "line one\nline two\ttabbed".to_owned(),
+        "gpj.exe\u{202e}cod".to_owned(),
+        "{\"type\":\"payment\",\"status\":\"success\"}".to_owned(),
+    ]
+}
+
+/// A profile paired with `wallet` at `url`.
+fn paired(url: &str, wallet: &Wallet) -> anyhow::Result<Profile> {
+    let profile = Profile::new()?;
+    headless(&profile, &["pair", &wallet.lndhub(url)])?
+        .well()
+        .context("pairing")?;
+    Ok(profile)
+}
+
+fn verified_live(payment: &Value) {
+    assert_eq!(payment["verdict"], "verified", "{payment}");
+    assert_eq!(payment["kind"], "live", "{payment}");
+}
+
+#[test]
+fn ten_payments_one_after_another_are_each_announced_once_with_their_memo() -> Result {
+    let lnbits = RealLnbits::shared()?;
+    let (shop, customer) = (lnbits.wallet("shop")?, lnbits.customer()?);
+    let profile = paired(&lnbits.url(), &shop)?;
+    let mut watch = Watch::live(&profile)?;
+
+    let mut hashes = Vec::new();
+    for (nth, memo) in memos().iter().enumerate() {
+        let sats = 1_000 + nth as u64;
+        let sold = lnbits.sell(&shop, &customer, sats, memo)?;
+        let payment = watch.payment(&sold.payment_hash)?;
+        verified_live(&payment);
+        assert_eq!(payment["amount_msat"], sats * 1_000);
+        assert!(
+            payment["wallet"].is_string() && payment["heard_at"].is_string(),
+            "{payment}"
+        );
+        hashes.push(sold.payment_hash);
+    }
+    // A reconcile comes round every 15 s: it must find nothing more.
+    watch.listen(Duration::from_secs(17))?;
+    assert_eq!(watch.announced(), hashes);
+
+    let shown: Vec<_> = watch
+        .payments()
+        .map(|payment| payment["memo"].as_str().unwrap_or_default())
+        .collect();
+    assert_eq!(shown[1], "Coffee");
+    assert!(
+        shown[2].len() >= 100 && shown[2].chars().all(|letter| letter == 'm' || letter == '…'),
+        "{}",
+        shown[2]
+    );
+    assert!(shown[3].contains('☕') && shown[3].contains('🥐'), "{}", shown[3]);
+    assert_eq!(shown[4], "抹茶ラテ 二つ、ありがとう");
+    assert_eq!(
+        shown[5], "<script>alert(1)</script><b>bold</b> &amp; \"quotes\"",
+        "markup is text like any other"
+    );
+    assert_eq!(shown[6], "قهوة عربية");
+    for memo in &shown {
+        assert!(
+            !memo
+                .chars()
+                .any(|letter| letter.is_control() || letter == '\u{202e}'),
+            "{memo:?}"
+        );
+    }
+    watch.stop()
+}
+
+#[test]
+fn money_that_leaves_and_money_from_before_pairing_is_never_announced() -> Result {
+    let lnbits = RealLnbits::shared()?;
+    let (shop, customer) = (lnbits.wallet("shop")?, lnbits.customer()?);
+    lnbits.fund(&shop, 50_000)?;
+    let before: Vec<_> = (0..3)
+        .map(|nth| lnbits.sell(&shop, &customer, 100 + nth, "before"))
+        .collect::<anyhow::Result<_>>()?;
+    let profile = paired(&lnbits.url(), &shop)?;
+    let mut watch = Watch::live(&profile)?;
+
+    lnbits.sell(&customer, &shop, 2_000, "the shop buys beans")?;
+    // A forger may repeat the genuine hash of an old payment.
+    let old = &before[0].payment_hash;
+    lnbits.say(&shop.invoice_key, &format!(r#"{{"payment": {{"payment_hash": "{old}", "amount": 100000, "pending": false, "status": "success"}}}}"#))?;
+    let sold = lnbits.sell(&shop, &customer, 1_000, "after")?;
+    verified_live(&watch.payment(&sold.payment_hash)?);
+    watch.listen(Duration::from_secs(17))?;
+    assert_eq!(watch.announced(), [sold.payment_hash]);
+    watch.stop()
+}
+
+#[test]
+fn an_invoice_that_was_open_when_pairing_is_announced_when_it_is_paid() -> Result {
+    let lnbits = RealLnbits::shared()?;
+    let (shop, customer) = (lnbits.wallet("shop")?, lnbits.customer()?);
+    let open = lnbits.invoice(&shop, 777, "open since yesterday")?;
+    let profile = paired(&lnbits.url(), &shop)?;
+    let mut watch = Watch::live(&profile)?;
+    lnbits.pay(&customer, &open)?;
+    verified_live(&watch.payment(&open.payment_hash)?);
+    assert_eq!(watch.announced().len(), 1);
+    watch.stop()
+}
+
+#[test]
+fn forged_frames_are_never_announced() -> Result {
+    let lnbits = RealLnbits::shared()?;
+    let (shop, customer, stranger) = (
+        lnbits.wallet("shop")?,
+        lnbits.customer()?,
+        lnbits.wallet("stranger")?,
+    );
+    let profile = paired(&lnbits.url(), &shop)?;
+    let mut watch = Watch::live(&profile)?;
+
+    let invented = "ab".repeat(32);
+    let theirs = lnbits.sell(&stranger, &customer, 5_000, "somebody else's")?;
+    let unpaid = lnbits.invoice(&shop, 6_000, "not paid yet")?;
+    for hash in [&invented, &theirs.payment_hash, &unpaid.payment_hash] {
+        for text in [
+            format!(
+                r#"{{"wallet_balance": 9, "payment": {{"payment_hash": "{hash}", "checking_id": "{hash}", "amount": 5000000, "pending": false, "status": "success", "memo": "forged"}}}}"#
+            ),
+            format!(
+                r#"{{"type": "payment", "payment_hash": "{hash}", "amount": 5000, "status": "success", "memo": "forged"}}"#
+            ),
+        ] {
+            lnbits.say(&shop.invoice_key, &text)?;
+        }
+    }
+    for noise in [
+        "confetti-none",
+        "21-1000",
+        "ping",
+        "{'pending': False}",
+        "",
+        "[1,2]",
+        "\u{0}\u{7}",
+    ] {
+        lnbits.say(&shop.invoice_key, noise)?;
+    }
+    let rejected = watch.event("rejected")?;
+    assert!(
+        rejected["reason"].is_string() && rejected["count"].as_u64() >= Some(1),
+        "{rejected}"
+    );
+
+    // A genuine one in the midst of it gets through, with its own amount.
+    let sold = lnbits.sell(&shop, &customer, 1_000, "genuine")?;
+    let payment = watch.payment(&sold.payment_hash)?;
+    assert_eq!(payment["amount_msat"], 1_000_000);
+    // The unpaid one is paid after all: only now it counts, and with what the wallet says.
+    lnbits.pay(&customer, &unpaid)?;
+    let payment = watch.payment(&unpaid.payment_hash)?;
+    assert_eq!(
+        (&payment["amount_msat"], &payment["memo"]),
+        (&6_000_000.into(), &"not paid yet".into())
+    );
+    watch.listen(Duration::from_secs(17))?;
+    assert_eq!(watch.announced(), [sold.payment_hash, unpaid.payment_hash]);
+    watch.stop()
+}
+
+#[test]
+fn a_wallet_that_pays_itself_is_announced_once() -> Result {
+    let lnbits = RealLnbits::shared()?;
+    let shop = lnbits.wallet("shop")?;
+    lnbits.fund(&shop, 10_000)?;
+    let profile = paired(&lnbits.url(), &shop)?;
+    let mut watch = Watch::live(&profile)?;
+    let sold = lnbits.sell(&shop, &shop, 500, "to itself")?;
+    assert_eq!(watch.payment(&sold.payment_hash)?["amount_msat"], 500_000);
+    watch.listen(Duration::from_secs(17))?;
+    assert_eq!(watch.announced(), [sold.payment_hash]);
+    watch.stop()
+}
+
+#[test]
+fn what_is_paid_while_the_display_is_off_is_caught_up_once() -> Result {
+    let lnbits = RealLnbits::shared()?;
+    let (shop, customer) = (lnbits.wallet("shop")?, lnbits.customer()?);
+    let profile = paired(&lnbits.url(), &shop)?;
+    let mut watch = Watch::live(&profile)?;
+    let live = lnbits.sell(&shop, &customer, 100, "live")?;
+    verified_live(&watch.payment(&live.payment_hash)?);
+    watch.kill();
+
+    // Another display on the same wallet tells when the server has said everything.
+    let beside = paired(&lnbits.url(), &shop)?;
+    let mut other = Watch::live(&beside)?;
+    let mut away = Vec::new();
+    for nth in 0..3 {
+        let sold = lnbits.sell(&shop, &customer, 200 + nth, "away")?;
+        verified_live(&other.payment(&sold.payment_hash)?);
+        away.push(sold.payment_hash);
+    }
+    other.listen(Duration::from_secs(1))?;
+    assert_eq!(other.announced(), away);
+    other.stop()?;
+    let mut watch = Watch::live(&profile)?;
+    for hash in &away {
+        let payment = watch.payment(hash)?;
+        assert_eq!(
+            (&payment["kind"], &payment["verdict"]),
+            (&"late".into(), &"verified".into()),
+            "{payment}"
+        );
+    }
+    // The kill may have fallen between the line and its acknowledgement; only then is that one told again, as late.
+    let mut told = watch.announced();
+    told.retain(|hash| *hash != live.payment_hash);
+    assert_eq!(told, away);
+    watch.stop()?;
+
+    for _ in 0..2 {
+        let mut watch = Watch::live(&profile)?;
+        watch.listen(Duration::from_secs(2))?;
+        assert_eq!(
+            watch.announced(),
+            Vec::<&str>::new(),
+            "nothing is told twice over a restart"
+        );
+        watch.stop()?;
+    }
+    let exported = headless(&profile, &["export", "--csv"])?.well()?.stdout;
+    for hash in away.iter().chain([&live.payment_hash]) {
+        assert_eq!(
+            exported.matches(hash.as_str()).count().min(1),
+            1,
+            "{hash} in\n{exported}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn what_is_paid_while_the_line_is_cut_is_caught_up_once() -> Result {
+    let lnbits = RealLnbits::shared()?;
+    let (shop, customer) = (lnbits.wallet("shop")?, lnbits.customer()?);
+    let relay = Relay::to(lnbits.port())?;
+    let profile = paired(&relay.url(), &shop)?;
+    let mut watch = Watch::live(&profile)?;
+
+    relay.cut();
+    watch.until("a link that is not live", Duration::from_secs(20), |watch| {
+        (watch.link() != Some("live")).then_some(())
+    })?;
+    let away = lnbits.sell(&shop, &customer, 300, "nobody listened")?;
+    relay.mend();
+    let payment = watch.payment(&away.payment_hash)?;
+    assert_eq!(payment["kind"], "late", "{payment}");
+    watch.until_live()?;
+    let live = lnbits.sell(&shop, &customer, 301, "heard again")?;
+    verified_live(&watch.payment(&live.payment_hash)?);
+
+    // Again and again: each drop is got over, and nothing is told twice.
+    for _ in 0..3 {
+        let before = watch.events().len();
+        relay.drop_connections();
+        watch.until("the link's return", Duration::from_secs(20), |watch| {
+            let mut since = watch
+                .events()
+                .iter()
+                .skip(before)
+                .filter(|(_, event)| event["event"] == "link");
+            since
+                .next_back()
+                .filter(|(_, event)| event["state"] == "live")
+                .map(drop)
+        })?;
+    }
+    assert_eq!(watch.announced(), [away.payment_hash, live.payment_hash]);
+    watch.stop()
+}
+
+#[test]
+fn a_server_that_restarts_is_found_again() -> Result {
+    let lnbits = RealLnbits::start()?;
+    let (shop, customer) = (lnbits.wallet("shop")?, lnbits.customer()?);
+    let profile = paired(&lnbits.url(), &shop)?;
+    let mut watch = Watch::live(&profile)?;
+    let before = lnbits.sell(&shop, &customer, 900, "before the restart")?;
+    watch.payment(&before.payment_hash)?;
+
+    lnbits.kill();
+    watch.until("a link that is down", Duration::from_secs(30), |watch| {
+        (watch.link() == Some("down")).then_some(())
+    })?;
+    lnbits.launch()?;
+    watch.until_live()?;
+    let after = lnbits.sell(&shop, &customer, 901, "after the restart")?;
+    verified_live(&watch.payment(&after.payment_hash)?);
+    assert_eq!(watch.announced(), [before.payment_hash, after.payment_hash]);
+    watch.stop()
+}
+
+#[test]
+fn a_server_that_hangs_is_noticed_and_got_over() -> Result {
+    let lnbits = RealLnbits::start()?;
+    let (shop, customer) = (lnbits.wallet("shop")?, lnbits.customer()?);
+    let profile = paired(&lnbits.url(), &shop)?;
+    let mut watch = Watch::live(&profile)?;
+
+    lnbits.signal("STOP")?;
+    watch.until("a link that is not live", Duration::from_secs(16), |watch| {
+        (watch.link() != Some("live")).then_some(())
+    })?;
+    lnbits.signal("CONT")?;
+    watch.until_live()?;
+    let sold = lnbits.sell(&shop, &customer, 400, "awake again")?;
+    assert_eq!(watch.payment(&sold.payment_hash)?["amount_msat"], 400_000);
+    assert_eq!(watch.announced().len(), 1);
+    watch.stop()
+}
+
+#[test]
+fn a_second_engine_on_the_same_profile_says_so_and_ends() -> Result {
+    let lnbits = RealLnbits::shared()?;
+    let shop = lnbits.wallet("shop")?;
+    let profile = paired(&lnbits.url(), &shop)?;
+    let watch = Watch::live(&profile)?;
+    let second = headless(&profile, &["watch", "--json"])?;
+    assert!(!second.status.success());
+    assert!(second.stdout.is_empty(), "{}", second.stdout);
+    assert!(second.stderr.lines().any(|line| !line.trim().is_empty()));
+    watch.stop()
+}
+
+#[test]
+fn the_doctor_finds_a_paired_display_well() -> Result {
+    let lnbits = RealLnbits::shared()?;
+    let shop = lnbits.wallet("shop")?;
+    let profile = paired(&lnbits.url(), &shop)?;
+    let said = headless(&profile, &["doctor"])?.well()?;
+    assert!(
+        said.stdout.lines().count() >= 3,
+        "each check a line:\n{}",
+        said.stdout
+    );
+    assert!(!said.read().contains(&shop.invoice_key));
+    let nothing = headless(&Profile::new()?, &["doctor"])?;
+    assert_eq!(
+        nothing.status.code(),
+        Some(1),
+        "nothing is paired there:\n{}",
+        nothing.read()
+    );
+    Ok(())
+}

@@ -1,0 +1,172 @@
+//! A planted key is looked for everywhere that a key has no business to be.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use anyhow::Context as _;
+use tillbell_tests::{Profile, RealLnbits, Relay, Screen, Wallet, Watch, Window, headless_traced, turn};
+
+type Result = anyhow::Result<()>;
+
+/// The one file that holds the key, for its owner only.
+const SECRETS: &str = "secrets.json";
+
+fn search(place: &str, text: &str, keys: &[&str]) {
+    for key in keys {
+        assert!(
+            !text.to_lowercase().contains(*key),
+            "a key stands in {place}:\n{}",
+            around(text, key)
+        );
+    }
+}
+
+fn around<'a>(text: &'a str, key: &str) -> &'a str {
+    text.lines()
+        .find(|line| line.to_lowercase().contains(key))
+        .unwrap_or_default()
+}
+
+fn search_files(profile: &Profile, keys: &[&str]) -> Result {
+    let files = profile.files()?;
+    assert!(
+        files.iter().any(|file| file.ends_with("ledger.sqlite3")),
+        "{files:?}"
+    );
+    for file in files {
+        let bytes = std::fs::read(&file).with_context(|| file.display().to_string())?;
+        if file == profile.path().join(SECRETS) {
+            let mode = std::fs::metadata(&file)?.permissions().mode() & 0o777;
+            assert_eq!(mode, 0o600, "the key's file is for its owner only");
+            continue;
+        }
+        search(
+            &file.display().to_string(),
+            &String::from_utf8_lossy(&bytes),
+            keys,
+        );
+    }
+    Ok(())
+}
+
+fn keys(wallet: &Wallet) -> [&str; 2] {
+    [&wallet.invoice_key, &wallet.admin_key]
+}
+
+#[test]
+fn no_key_is_in_what_the_terminal_program_writes() -> Result {
+    let lnbits = RealLnbits::shared()?;
+    let (shop, other, customer) = (
+        lnbits.wallet("shop")?,
+        lnbits.wallet("other")?,
+        lnbits.customer()?,
+    );
+    let relay = Relay::to(lnbits.port())?;
+    let url = relay.url();
+    let profile = Profile::new()?;
+    let unknown = "0123456789abcdeffedcba9876543210";
+    let planted = [&keys(&shop)[..], &keys(&other), &[unknown]].concat();
+    let socket = |key: &str| format!("{}/api/v1/ws/{key}", url.replace("http:", "ws:"));
+
+    // Pairing well and badly, in every form that carries a key.
+    let far = format!("lndhub://invoice:{unknown}@http://192.0.2.1/lndhub/ext/");
+    let gone = format!("lndhub://invoice:{unknown}@http://127.0.0.1:9/lndhub/ext/");
+    let own = format!("tillbell:pair?server={url}&key={}&name=Shop", other.invoice_key);
+    let wrong = format!("lndhub://invoice:{unknown}@{url}/lndhub/ext/");
+    let admin = format!("lndhub://admin:{}@{url}/lndhub/ext/", shop.admin_key);
+    for pairing in [
+        &far,
+        &gone,
+        &wrong,
+        &admin,
+        &socket(&shop.admin_key),
+        &socket(unknown),
+        &format!("garbage {unknown}"),
+        &own,
+        &socket(&other.invoice_key),
+        &shop.lndhub(&url),
+    ] {
+        let said = headless_traced(&profile, &["pair", pairing])?;
+        search("what `pair` says", &said.read(), &planted);
+    }
+    let said = headless_traced(&profile, &["pair", "--server", &url, "--key", &shop.admin_key])?;
+    assert!(!said.status.success());
+    search("what `pair` says", &said.read(), &planted);
+
+    // A day at the till, with trouble.
+    let mut watch = Watch::traced(&profile)?;
+    watch.until_live()?;
+    let sold = lnbits.sell(&shop, &customer, 100, "Coffee")?;
+    watch.payment(&sold.payment_hash)?;
+    lnbits.say(&shop.invoice_key, "{\"payment\": {\"payment_hash\": \"no\"}}")?;
+    relay.drop_connections();
+    let sold = lnbits.sell(&shop, &customer, 101, "Tea")?;
+    watch.payment(&sold.payment_hash)?;
+    watch.until_live()?;
+    let program = watch.program();
+    program.stop()?;
+    let (out, err) = (program.stdout(), program.stderr());
+    assert!(
+        err.lines().count() > 4,
+        "at trace there is something to search:\n{err}"
+    );
+    search("standard output", &out, &planted);
+    search("the log", &err, &planted);
+
+    for command in [&["doctor"][..], &["export", "--csv"]] {
+        let said = headless_traced(&profile, command)?;
+        search(command[0], &said.read(), &planted);
+    }
+    search_files(&profile, &planted)
+}
+
+#[test]
+fn no_key_is_in_what_the_window_writes_or_shows() -> Result {
+    let _turn = turn();
+    let lnbits = RealLnbits::shared()?;
+    let (shop, customer) = (lnbits.wallet("shop")?, lnbits.customer()?);
+    let unknown = "fedcba98765432100123456789abcdef";
+    let planted = [&keys(&shop)[..], &[unknown]].concat();
+    let profile = Profile::new()?;
+    let screen = Screen::start(1280, 800)?;
+    let window = Window::open_traced(&screen, &profile)?;
+
+    // Everything that crosses to the page is noted there.
+    window.run(
+        "window.crossed = [];
+         const channel = window.__TAURI_INTERNALS__;
+         if (channel) {
+           const original = channel.transformCallback;
+           channel.transformCallback = (callback, once) =>
+             original((message) => { window.crossed.push(JSON.stringify(message) ?? ''); return callback?.(message); }, once);
+         }",
+    )?;
+    window.pair(&format!(
+        "lndhub://invoice:{unknown}@{}/lndhub/ext/",
+        lnbits.url()
+    ))?;
+    window.until_outcome("failed")?;
+    search(
+        "the failed attempt's sentence",
+        &window.text("outcome")?,
+        &planted,
+    );
+    window.pair(&shop.lndhub(&lnbits.url()))?;
+    window.until_scene("idle", std::time::Duration::from_secs(30))?;
+    window.until_live()?;
+    lnbits.sell(&shop, &customer, 100, "Coffee")?;
+    window.until_paid(100_000, std::time::Duration::from_secs(20))?;
+    window.until_scene("idle", std::time::Duration::from_secs(20))?;
+    window.click("settings-button")?;
+    window.text("settings")?;
+    search("the page", &window.document()?, &planted);
+    let crossed = window.run("return window.crossed.join('\\n')")?;
+    search(
+        "what crosses to the page",
+        crossed.as_str().unwrap_or_default(),
+        &planted,
+    );
+    search("the window's log", &window.stderr(), &planted);
+    search("the window's output", &window.stdout(), &planted);
+    drop(window);
+    search_files(&profile, &planted)
+}

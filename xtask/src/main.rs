@@ -1,0 +1,68 @@
+//! The project's commands: `cargo xtask run`, `build`, `test`.
+//!
+//! Each command first checks for what it needs and installs what is missing, says what it does and how long
+//! that took, and keeps everything worth keeping in one cache folder outside the clone.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "speaking to whoever typed the command is its job"
+)]
+
+mod architecture;
+mod build;
+mod cache;
+mod deny;
+mod lnbits;
+mod need;
+mod run;
+mod shell;
+mod tally;
+mod test;
+mod ui;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+Usage: cargo xtask COMMAND
+
+  run [ARGUMENT…]      build what a shop runs and open the display, with these arguments
+                       (--demo is added while nothing is paired; without a screen it runs in the terminal)
+  build                build target/release/tillbell and target/release/tillbell-headless
+  test                 everything that is checked before a change goes in
+    --only NAME        one group (architecture, fmt, ui, clippy, unit, deny, end-to-end),
+                       or one file of tests/tests without its .rs
+    --all              what takes long or needs the network, too
+    -- ARGUMENT…       pass these to the end-to-end tests' runner (a test's name, --nocapture)
+
+Kept between runs: $TILLBELL_CACHE, else $XDG_CACHE_HOME/tillbell, else ~/.cache/tillbell";
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let command = arguments.next();
+    let rest: Vec<String> = arguments.collect();
+    let done = match command.as_deref() {
+        Some("run") => run::run(&rest),
+        Some("build") => build::build(&rest),
+        Some("test") => test::Options::parse(&rest).and_then(|options| test::test(&options)),
+        Some("help" | "--help" | "-h") => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        Some(other) => Err(anyhow::anyhow!("There is no command «{other}».\n\n{USAGE}")),
+        None => Err(anyhow::anyhow!("Say what to do.\n\n{USAGE}")),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The clone's top folder.
+fn top() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_path_buf()
+}
