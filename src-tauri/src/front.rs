@@ -7,6 +7,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tauri::AppHandle;
@@ -15,6 +16,10 @@ use tillbell_till::profile::{Profile, replace};
 use crate::window;
 
 const PATIENCE: Duration = Duration::from_secs(1);
+/// Said to whoever knocked, once the window is in front.
+const HERE: &[u8] = b"here";
+/// Set when this display is about to end: then nobody is here any more.
+static LEAVING: AtomicBool = AtomicBool::new(false);
 
 fn door(profile: &Profile) -> PathBuf {
     profile.ledger_file().with_file_name("front-door")
@@ -39,13 +44,15 @@ pub(crate) fn listen(profile: &Profile, app: AppHandle) {
         }
     };
     let knocks = move || {
-        for knock in listener.incoming().flatten() {
-            let mut said = String::new();
+        for mut knock in listener.incoming().flatten() {
+            let mut said = vec![0; word.len()];
             let heard = knock
                 .set_read_timeout(Some(PATIENCE))
-                .and_then(|()| knock.take(word.len() as u64).read_to_string(&mut said));
-            if heard.is_ok() && said == word {
+                .and_then(|()| knock.read_exact(&mut said));
+            if heard.is_ok() && said == word.as_bytes() && !LEAVING.load(Ordering::Relaxed) {
                 window::to_front(&app);
+                // Whoever knocked may be gone already.
+                let _ = knock.write_all(HERE);
             }
         }
     };
@@ -68,7 +75,18 @@ pub(crate) fn call(profile: &Profile) -> bool {
     let Ok(port) = port.parse::<u16>() else {
         return false;
     };
-    TcpStream::connect_timeout(&(Ipv4Addr::LOCALHOST, port).into(), PATIENCE)
-        .and_then(|mut knock| knock.write_all(word.as_bytes()))
-        .is_ok()
+    let knock = || -> std::io::Result<bool> {
+        let mut door = TcpStream::connect_timeout(&(Ipv4Addr::LOCALHOST, port).into(), PATIENCE)?;
+        door.set_read_timeout(Some(PATIENCE))?;
+        door.write_all(word.as_bytes())?;
+        let mut answer = [0; HERE.len()];
+        door.read_exact(&mut answer)?;
+        Ok(answer == *HERE)
+    };
+    knock().unwrap_or(false)
+}
+
+/// This display is about to end: whoever knocks from now on is to open their own.
+pub(crate) fn leave() {
+    LEAVING.store(true, Ordering::Relaxed);
 }

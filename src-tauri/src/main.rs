@@ -12,6 +12,7 @@ mod window;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::Parser;
@@ -22,6 +23,9 @@ use tillbell_till::clock::SystemClock;
 use tillbell_till::engine::StartError;
 use tillbell_till::profile::{Profile, ProfileError};
 use tillbell_till::{Engine, Options, Output};
+
+/// A display that is closing has let go of its profile after this.
+const LEAVING: Duration = Duration::from_secs(3);
 
 /// The bell on a Lightning shop's till: shows and rings every payment that really arrived.
 #[derive(Debug, Parser)]
@@ -71,7 +75,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         ),
         false => None,
     };
-    let options = Options {
+    let options = || Options {
         profile: profile.clone(),
         output: Output::Screen,
         dialer: Dialer::default(),
@@ -79,15 +83,19 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         chimes: Chime::ALL.iter().map(|chime| chime.name().to_owned()).collect(),
         demo: demo.as_ref().map(demo::Demo::wallet),
     };
-    let (engine, outlets) = match runtime.block_on(async { Engine::start(options) }) {
-        Ok(started) => started,
-        Err(StartError::Profile(error @ ProfileError::Locked(_))) => {
-            if front::call(&profile) {
+    let began = Instant::now();
+    let (engine, outlets) = loop {
+        match runtime.block_on(async { Engine::start(options()) }) {
+            Ok(started) => break started,
+            Err(StartError::Profile(ProfileError::Locked(_))) if front::call(&profile) => {
                 return Ok(ExitCode::SUCCESS);
             }
-            return Err(error.into());
+            // The one who has the profile may be about to end.
+            Err(StartError::Profile(ProfileError::Locked(_))) if began.elapsed() < LEAVING => {
+                std::thread::sleep(LEAVING / 20);
+            }
+            Err(error) => return Err(error.into()),
         }
-        Err(error) => return Err(error.into()),
     };
     runtime.spawn(bell::run(engine.clone(), outlets.bell));
     let curtain = demo::Curtain::new(demo);
@@ -116,6 +124,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let awake = window::keep_awake();
     app.run(move |_, event| {
         if matches!(event, RunEvent::Exit) {
+            front::leave();
             tauri::async_runtime::block_on(engine.stop());
         }
     });

@@ -52,9 +52,11 @@ pub(crate) async fn run(profile: Profile, json: bool, demo: bool) -> anyhow::Res
     if demo && !json {
         say("DEMO: a pretended shop, no real money.")?;
     }
+    // One listener for all the time: a signal that comes while a line is being written must not be lost.
+    let mut stop = std::pin::pin!(asked_to_stop());
     loop {
         tokio::select! {
-            () = asked_to_stop() => break,
+            () = &mut stop => break,
             line = outlets.lines.recv() => {
                 let Some(line) = line else { break };
                 match tell(&line, json) {

@@ -403,8 +403,10 @@ impl Session {
         let Some(progress) = asking.reconciler.on_page(&page) else {
             return;
         };
-        let found: Vec<_> = progress
-            .found
+        // Lists come newest first; people expect payments in the order in which they came.
+        let mut news = progress.found;
+        news.sort_by_key(|proof| (proof.row().settled, proof.row().created));
+        let found: Vec<_> = news
             .into_iter()
             .map(|proof| {
                 let named = asking.hints.is_open(proof.row().payment_hash);

@@ -424,30 +424,39 @@ mod tests {
     }
 
     fn paid(stage: &Stage) -> view::Paid {
-        match stage.scene(false, None) {
-            Scene::Paid(paid) => paid,
-            other => panic!("{other:?}"),
-        }
+        let Scene::Paid(paid) = stage.scene(false, None) else {
+            panic!("no payment on the stage")
+        };
+        paid
     }
 
     fn caught(stage: &Stage) -> view::CatchUp {
-        match stage.scene(false, None) {
-            Scene::CatchUp(list) => list,
-            other => panic!("{other:?}"),
-        }
+        let Scene::CatchUp(list) = stage.scene(false, None) else {
+            panic!("no list on the stage")
+        };
+        list
     }
 
     #[test]
     fn a_payment_is_shown_and_rung_at_once_and_stays_six_seconds() {
         let mut stage = Stage::default();
         stage.push(entry(1, Kind::Live), at(0));
-        assert_eq!(stage.advance(at(0)), Some(Cue::Ring { showing: 1, kind: Kind::Live }));
+        assert_eq!(
+            stage.advance(at(0)),
+            Some(Cue::Ring {
+                showing: 1,
+                kind: Kind::Live
+            })
+        );
         assert_eq!(paid(&stage).amount_msat, 1_000);
         assert_eq!(stage.confirmed(1), Some(Cue::Announced(vec![Seq(1)])));
         stage.advance(at(5_999));
         assert!(stage.is_showing());
         stage.advance(at(6_000));
-        assert!(matches!(stage.scene(false, None), Scene::Idle { last: Some(_), .. }));
+        assert!(matches!(
+            stage.scene(false, None),
+            Scene::Idle { last: Some(_), .. }
+        ));
     }
 
     #[test]
@@ -464,7 +473,10 @@ mod tests {
             }
         }
         let shown: Vec<_> = shown.iter().map(|(ms, memo)| (*ms, memo.as_str())).collect();
-        assert_eq!(shown, [(0, "payment 1"), (1_500, "payment 2"), (3_000, "payment 3")]);
+        assert_eq!(
+            shown,
+            [(0, "payment 1"), (1_500, "payment 2"), (3_000, "payment 3")]
+        );
     }
 
     #[test]
@@ -476,10 +488,31 @@ mod tests {
         for seq in 2..=9 {
             stage.push(entry(seq, Kind::Live), at(100));
         }
-        assert_eq!(paid(&stage).more, Some(view::More { count: 8, total_msat: 44_000 }));
-        assert_eq!(stage.advance(at(1_500)), Some(Cue::Ring { showing: 2, kind: Kind::Live }));
-        assert_eq!(paid(&stage).more, Some(view::More { count: 7, total_msat: 42_000 }));
-        assert_eq!(stage.confirmed(2), Some(Cue::Announced((2..=9).map(Seq).collect())));
+        assert_eq!(
+            paid(&stage).more,
+            Some(view::More {
+                count: 8,
+                total_msat: 44_000
+            })
+        );
+        assert_eq!(
+            stage.advance(at(1_500)),
+            Some(Cue::Ring {
+                showing: 2,
+                kind: Kind::Live
+            })
+        );
+        assert_eq!(
+            paid(&stage).more,
+            Some(view::More {
+                count: 7,
+                total_msat: 42_000
+            })
+        );
+        assert_eq!(
+            stage.confirmed(2),
+            Some(Cue::Announced((2..=9).map(Seq).collect()))
+        );
         stage.advance(at(7_500));
         assert!(!stage.is_showing());
     }
@@ -493,7 +526,10 @@ mod tests {
         assert_eq!(stage.advance(at(60_000)), None);
         assert_eq!(stage.confirmed(7), None, "another showing's confirmation");
         stage.confirmed(1);
-        assert!(matches!(stage.advance(at(60_000)), Some(Cue::Ring { showing: 2, .. })));
+        assert!(matches!(
+            stage.advance(at(60_000)),
+            Some(Cue::Ring { showing: 2, .. })
+        ));
     }
 
     #[test]
@@ -502,7 +538,13 @@ mod tests {
         stage.push(entry(1, Kind::Late), at(0));
         assert_eq!(stage.advance(at(0)), None, "the catch-up is not over");
         stage.caught_up(Some(Duration::from_secs(60)));
-        assert_eq!(stage.advance(at(10)), Some(Cue::Ring { showing: 1, kind: Kind::Late }));
+        assert_eq!(
+            stage.advance(at(10)),
+            Some(Cue::Ring {
+                showing: 1,
+                kind: Kind::Late
+            })
+        );
         assert_eq!(paid(&stage).kind, Kind::Late);
     }
 
@@ -527,18 +569,31 @@ mod tests {
         stage.advance(at(0));
         stage.confirmed(1);
         stage.push(entry(2, Kind::Live), at(100));
-        assert_eq!(stage.advance(at(1_500)), Some(Cue::Ring { showing: 2, kind: Kind::Live }));
+        assert_eq!(
+            stage.advance(at(1_500)),
+            Some(Cue::Ring {
+                showing: 2,
+                kind: Kind::Live
+            })
+        );
     }
 
     #[test]
     fn a_strip_waits_until_its_payment_comes_or_ten_minutes_pass() {
         let mut stage = Stage::default();
-        let strips = |stage: &Stage| match stage.scene(false, None) {
-            Scene::Idle { pending, .. } => pending.len(),
-            _ => 0,
+        let strips = |stage: &Stage| {
+            let Scene::Idle { pending, .. } = stage.scene(false, None) else {
+                panic!("the stage is not idle")
+            };
+            pending.len()
         };
         for seq in 1..=2 {
-            stage.await_payment(entry(seq, Kind::Live).payment_hash, Msat(1_000), Text::clean("Coffee"), at(0));
+            stage.await_payment(
+                entry(seq, Kind::Live).payment_hash,
+                Msat(1_000),
+                Text::clean("Coffee"),
+                at(0),
+            );
         }
         assert_eq!(strips(&stage), 2);
         stage.push(entry(1, Kind::Live), at(1));

@@ -948,11 +948,10 @@ impl Actor {
     fn next_wake(&self, now: Now) -> Option<Moment> {
         let session = self.shop.as_ref().and_then(|shop| shop.next_wake(now));
         let writes = self.retry_writes;
-        let rejections = self
-            .rejections
-            .latest
-            .and_then(|_| self.rejections.told)
-            .map(|told| told + BETWEEN_REJECTIONS);
+        let rejections = match self.rejections.latest {
+            Some(_) => self.rejections.told.map(|told| told + BETWEEN_REJECTIONS),
+            None => None,
+        };
         let welcome = self
             .welcome
             .as_ref()

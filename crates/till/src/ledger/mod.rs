@@ -334,7 +334,6 @@ impl Ledger {
     ///
     /// # Errors
     /// When the ledger cannot be read.
-    #[expect(clippy::type_complexity, reason = "two plain facts, read together")]
     pub fn watched(
         &self,
         wallet: WalletRow,

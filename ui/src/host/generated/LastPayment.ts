@@ -18,6 +18,6 @@ memo: string,
  */
 verdict: Verdict, 
 /**
- * When it was heard, RFC 3339; the display tells its age.
+ * When it arrived, as in [`Paid::at`]; the display tells its age.
  */
 at: string, };

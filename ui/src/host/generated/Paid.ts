@@ -32,7 +32,8 @@ verdict: Verdict,
  */
 kind: Kind, 
 /**
- * When it was heard, RFC 3339.
+ * When it arrived, as well as anybody can say: the server's settlement time, else (late) when the invoice
+ * was made, else when it was heard. RFC 3339.
  */
 at: string, 
 /**
