@@ -10,7 +10,7 @@ use tillbell_fake_lnbits::FakeLnbits;
 use tillbell_lnbits::dial::Dialer;
 use tillbell_till::clock::SystemClock;
 use tillbell_till::engine::{DemoWallet, Line};
-use tillbell_till::paired::{Found, Paired};
+use tillbell_till::paired::Paired;
 use tillbell_till::profile::Profile;
 use tillbell_till::view::{Kind, LinkState, Verdict};
 use tillbell_till::{Engine, Options, Output};
@@ -31,10 +31,9 @@ pub(crate) async fn run(profile: Profile, json: bool, demo: bool) -> anyhow::Res
         false => None,
     };
     if !demo
-        && matches!(
-            Paired::find(&profile.pairing_file(), jiff::Timestamp::now())?,
-            Found::Nothing
-        )
+        && Paired::read(&profile.pairing_file())
+            .context("the pairing cannot be read: pair again")?
+            .is_none()
     {
         anyhow::bail!(
             "Nothing is paired yet: run `tillbell-headless pair PAIRING` first, or try `watch --demo`."

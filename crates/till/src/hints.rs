@@ -291,6 +291,11 @@ impl Hints {
         self.dirty = true;
     }
 
+    /// The server asked us to slow down: nothing is looked up before `until`.
+    pub fn pause(&mut self, until: Moment) {
+        self.paused_until = self.paused_until.max(Some(until));
+    }
+
     /// True while the display should say "checking".
     #[must_use]
     pub fn checking(&self, now: Moment) -> bool {
@@ -322,14 +327,13 @@ impl Hints {
         look_ups.chain(checking).min()
     }
 
-    /// When anything is due, the list included.
+    /// When the list is due on account of hints.
     #[must_use]
-    pub fn next_wake(&self, now: Moment) -> Option<Moment> {
-        let list = self.dirty.then(|| {
+    pub fn next_list(&self, now: Moment) -> Option<Moment> {
+        self.dirty.then(|| {
             let calm = self.listed.map_or(now, |listed| listed + BETWEEN_LISTS);
             self.paused_until.map_or(calm, |until| calm.max(until))
-        });
-        self.next_look_up(now).into_iter().chain(list).min()
+        })
     }
 }
 

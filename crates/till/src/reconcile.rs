@@ -62,6 +62,22 @@ pub struct Changes {
     pub baseline: Option<Baseline>,
 }
 
+impl Changes {
+    /// Adds what a later run learned.
+    pub fn merge(&mut self, later: Self) {
+        for id in later.dropped {
+            self.watched.remove(&id);
+            self.dropped.insert(id);
+        }
+        for (id, awaited) in later.watched {
+            self.dropped.remove(&id);
+            self.watched.insert(id, awaited);
+        }
+        self.horizon = later.horizon.or(self.horizon);
+        self.baseline = later.baseline.or(self.baseline.take());
+    }
+}
+
 /// What a run is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Purpose {
@@ -103,6 +119,8 @@ pub struct Finished {
 #[derive(Debug, Clone)]
 struct Run {
     purpose: Purpose,
+    /// It reads down to the oldest watched invoice in its first step: the way of 0.12.
+    deep: bool,
     began: Moment,
     step: Step,
     /// Incoming rows seen in this run, whatever their status.
@@ -110,15 +128,17 @@ struct Run {
     /// What the pending list showed. A row that was pending in step 1 but is not here has just settled.
     still_pending: BTreeSet<CheckingId>,
     newest: Option<Timestamp>,
+    server_time: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone)]
 enum Step {
-    /// Reading rows down to `until`; `last` when nothing follows.
+    /// Reading rows down to `until`.
     Rows {
         pages: Pages,
         until: Timestamp,
-        last: bool,
+        /// What this reading is to find, when it is the last step; what it does not find is in no list.
+        gone: Option<Vec<CheckingId>>,
     },
     /// Reading what is pending.
     Pending { pages: Pages },
@@ -221,6 +241,11 @@ impl Reconciler {
         self.wallet.as_ref()
     }
 
+    /// A look-up proved a payment of this wallet.
+    pub fn learn_wallet(&mut self, wallet: &WalletId) {
+        self.wallet.get_or_insert_with(|| wallet.clone());
+    }
+
     /// The line between history and news.
     #[must_use]
     pub const fn baseline(&self) -> &Baseline {
@@ -256,15 +281,17 @@ impl Reconciler {
         let query = pages.query(Filter::All);
         self.run = Some(Run {
             purpose,
+            deep: self.is_deep(purpose),
             began: now,
             step: Step::Rows {
                 pages,
                 until: self.bottom(purpose),
-                last: false,
+                gone: None,
             },
             seen: BTreeSet::new(),
             still_pending: BTreeSet::new(),
             newest: None,
+            server_time: None,
         });
         query
     }
@@ -274,11 +301,14 @@ impl Reconciler {
         self.run.take().map(|run| run.purpose)
     }
 
+    fn is_deep(&self, purpose: Purpose) -> bool {
+        self.dialect == Dialect::V0_12 && purpose.thorough
+    }
+
     /// How far down the first step reads.
     fn bottom(&self, purpose: Purpose) -> Timestamp {
         let since_last = self.horizon.saturating_sub(SLACK).unwrap_or(Timestamp::MIN);
-        let deep = self.dialect == Dialect::V0_12 && purpose.thorough;
-        if !deep {
+        if !self.is_deep(purpose) {
             return since_last;
         }
         let fifteen_days = self
@@ -297,9 +327,10 @@ impl Reconciler {
         oldest.clamp(fifteen_days, since_last)
     }
 
-    /// Takes the page that was asked for. `None` when no run is under way.
-    pub fn on_page(&mut self, page: &Page) -> Option<Progress> {
+    /// Takes the page that was asked for, with the server's time when it answered. `None` when no run is under way.
+    pub fn on_page(&mut self, page: &Page, server_time: Option<Timestamp>) -> Option<Progress> {
         let mut run = self.run.take()?;
+        run.server_time = server_time.or(run.server_time);
         let found = page
             .rows
             .iter()
@@ -404,8 +435,15 @@ impl Reconciler {
     /// The step after the one that just ended, if it has anything to ask.
     fn next_step(&mut self, run: &mut Run) -> Option<PageQuery> {
         match &run.step {
-            Step::Rows { last: true, .. } | Step::Gone { .. } => None,
-            Step::Rows { last: false, .. } => match self.dialect {
+            Step::Rows { gone: Some(gone), .. } => {
+                // What no list shows has failed; it may still be paid.
+                for id in gone.clone().iter().filter(|id| !run.seen.contains(*id)) {
+                    self.mark_failed(id);
+                }
+                None
+            }
+            Step::Gone { .. } => None,
+            Step::Rows { gone: None, .. } => match self.dialect {
                 Dialect::V0_12 => None,
                 Dialect::V1 => {
                     let pages = Pages::from_top(FULL_PAGE);
@@ -447,11 +485,8 @@ impl Reconciler {
                 .min()?;
             let pages = Pages::from_top(FULL_PAGE);
             let query = pages.query(Filter::All);
-            run.step = Step::Rows {
-                pages,
-                until,
-                last: true,
-            };
+            let gone = Some(gone.into_iter().map(|(id, _)| id).collect());
+            run.step = Step::Rows { pages, until, gone };
             return Some(query);
         }
         let first = gone.front().map(|(_, hash)| by_hash(*hash));
@@ -469,8 +504,13 @@ impl Reconciler {
     }
 
     fn finish(&mut self, run: Run) -> Finished {
-        let began_with_gathering = self.baseline.pending.is_none();
-        if began_with_gathering && run.purpose.thorough {
+        // A run that began before the server was known to be a 0.12 looked at the top only.
+        let looked_at_all = run.deep || self.dialect == Dialect::V1;
+        let purpose = Purpose {
+            thorough: run.purpose.thorough && looked_at_all,
+            ..run.purpose
+        };
+        if self.baseline.pending.is_none() && purpose.thorough {
             let before = self.baseline.taken;
             self.baseline.pending = Some(
                 self.watch
@@ -481,7 +521,11 @@ impl Reconciler {
             );
             self.changes.baseline = Some(self.baseline.clone());
         }
-        if let Some(newest) = run.newest
+        // A row that is dated in the future must not push the horizon there.
+        let newest = run
+            .newest
+            .map(|newest| run.server_time.map_or(newest, |now| newest.min(now)));
+        if let Some(newest) = newest
             && newest > self.horizon
         {
             self.horizon = newest;
@@ -497,7 +541,7 @@ impl Reconciler {
             self.unwatch(id);
         }
         Finished {
-            purpose: run.purpose,
+            purpose,
             began: run.began,
             changes: std::mem::take(&mut self.changes),
         }

@@ -1,10 +1,10 @@
 //! One wallet being listened to: decides what to ask, what to believe and when. Pure; the engine carries out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tillbell_lnbits::link::SocketState;
-use tillbell_lnbits::rest::{Dialect, Looked, Page, PageQuery, RestError};
+use tillbell_lnbits::rest::{Answer, Dialect, Looked, Page, PageQuery, RestError};
 use tillbell_lnbits::{
     Claim, ClaimedAmount, Direction, Hint, Msat, PaymentHash, PaymentRow, Status, Text, WalletId,
 };
@@ -57,13 +57,16 @@ pub enum Event {
     Page {
         /// The run that asked.
         run: u64,
-        /// The answer.
-        result: Result<Page, RestError>,
+        /// The answer, with the server's time.
+        result: Result<Answer<Page>, RestError>,
     },
     /// The server's version became known.
     Dialect(Dialect),
     /// The machine slept.
-    Woke,
+    Woke {
+        /// For how long.
+        slept: Duration,
+    },
     /// Time passed.
     Tick,
 }
@@ -145,11 +148,20 @@ struct Asking {
     failures: u32,
     /// An invoice is awaited: look more often.
     closely: bool,
-    /// Payments that the list showed first, each with its moment.
+    /// No list is asked before this: the last one failed, or the server wants to be left alone.
+    list_floor: Moment,
+    /// The floor is the server's own wish.
+    busy: bool,
+    /// What the list showed before any frame did; the ledger tells which of it is new.
+    listed_first: BTreeSet<PaymentHash>,
+    /// New payments that the list showed first, each with its moment.
     unheard: BTreeMap<PaymentHash, Moment>,
     pending_claims: BTreeMap<PaymentHash, Moment>,
     learned: bool,
+    /// The longest silence since the last catch-up.
     gap: Option<Duration>,
+    /// The wallet was heard since this session began; before, only the ledger knows how long we were away.
+    heard_once: bool,
 }
 
 impl Session {
@@ -172,10 +184,14 @@ impl Session {
                 last_thorough: None,
                 failures: 0,
                 closely: false,
+                list_floor: now.at,
+                busy: false,
+                listed_first: BTreeSet::new(),
                 unheard: BTreeMap::new(),
                 pending_claims: BTreeMap::new(),
                 learned,
                 gap: None,
+                heard_once: false,
             }),
             trust: Trust::new(true, now),
             started: now.at,
@@ -228,22 +244,23 @@ impl Session {
         }
     }
 
-    /// These payments are in the ledger now, new or not.
-    pub fn recorded(&mut self, hashes: impl IntoIterator<Item = PaymentHash>) {
-        if let Evidence::Ask(asking) = &mut self.evidence {
-            for hash in hashes {
-                asking.hints.remember(hash);
-            }
+    /// `all` are in the ledger now; `new` are those of them that were not there before.
+    pub fn recorded(&mut self, all: &[PaymentHash], new: &[PaymentHash], at: Moment) {
+        let live = self.trust.state() == LinkState::Live;
+        let Evidence::Ask(asking) = &mut self.evidence else {
+            return;
+        };
+        for hash in all {
+            asking.hints.remember(*hash);
         }
-    }
-
-    /// A payment that the list showed first turned out to be new: unless a frame names it soon, the push is dead.
-    pub fn unheard(&mut self, hash: PaymentHash, at: Moment) {
-        if let Evidence::Ask(asking) = &mut self.evidence
-            && self.trust.state() == LinkState::Live
+        // Unless a frame names them soon, the push is dead.
+        for hash in new
+            .iter()
+            .filter(|hash| live && asking.listed_first.contains(*hash))
         {
-            asking.unheard.insert(hash, at);
+            asking.unheard.insert(*hash, at);
         }
+        asking.listed_first.clear();
     }
 
     /// Takes what happened and says what to do.
@@ -266,11 +283,12 @@ impl Session {
             }
             Event::LookedUp { hash, result } => self.on_looked_up(hash, result, now, &mut effects),
             Event::Page { run, result } => self.on_page(run, result, now, &mut effects),
-            Event::Woke => {
+            Event::Woke { slept } => {
                 effects.push(Effect::Redial);
+                self.trust.on_woke(now);
                 if let Evidence::Ask(asking) = &mut self.evidence {
-                    asking.next_run = now.at;
-                    asking.last_thorough = None;
+                    asking.gap = asking.gap.max(Some(slept));
+                    asking.ask_at_once(now.at);
                 }
             }
             Event::Dialect(dialect) => {
@@ -292,11 +310,9 @@ impl Session {
         };
         match state {
             SocketState::Dialling => {}
-            SocketState::Open { opening } => {
-                // At a start nobody knows from here how long the display was away: the ledger does.
-                asking.gap = if *opening == 1 { None } else { gap };
-                asking.next_run = now.at;
-                asking.last_thorough = None;
+            SocketState::Open { .. } => {
+                asking.gap = asking.gap.max(gap);
+                asking.ask_at_once(now.at);
             }
             SocketState::Waiting { .. } => asking.next_run = asking.next_run.min(now.at),
         }
@@ -350,9 +366,10 @@ impl Session {
         let Evidence::Ask(asking) = &mut self.evidence else {
             return;
         };
-        let only_pending_claimed = asking.pending_claims.remove(&hash).is_some();
+        let only_pending_claimed = asking.pending_claims.contains_key(&hash);
         let look = match result {
             Ok(Looked::Ours(row)) if only_pending_claimed && is_awaited(&row) => {
+                asking.pending_claims.remove(&hash);
                 asking.hints.forget(hash);
                 effects.push(Effect::Pending {
                     hash,
@@ -361,7 +378,10 @@ impl Session {
                 });
                 return;
             }
-            Ok(Looked::Ours(row)) => asking.judge(*row, hash, effects),
+            Ok(Looked::Ours(row)) => {
+                asking.pending_claims.remove(&hash);
+                asking.judge(*row, hash, effects)
+            }
             Ok(Looked::NotOurs) => Look::NoProof(Doubt::NotOurs),
             Err(error) => {
                 tracing::debug!(%error, "a look-up had no answer");
@@ -377,15 +397,21 @@ impl Session {
         asking.tell_wallet(effects);
     }
 
-    fn on_page(&mut self, run: u64, result: Result<Page, RestError>, now: Now, effects: &mut Vec<Effect>) {
+    fn on_page(
+        &mut self,
+        run: u64,
+        result: Result<Answer<Page>, RestError>,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) {
         let Evidence::Ask(asking) = &mut self.evidence else {
             return;
         };
         if run != asking.runs || !asking.reconciler.is_running() {
             return;
         }
-        let page = match result {
-            Ok(page) => page,
+        let answer = match result {
+            Ok(answer) => answer,
             Err(error) => {
                 asking.reconciler.abandon();
                 asking.hints.list_failed();
@@ -393,14 +419,20 @@ impl Session {
                 let wait = RETRY
                     .saturating_mul(1 << asking.failures.min(5).saturating_sub(1))
                     .min(CALM);
-                asking.next_run = now.at + pause(&error).unwrap_or(wait);
+                let asked_for = pause(&error);
+                asking.busy = asked_for.is_some();
+                asking.list_floor = now.at + asked_for.unwrap_or(wait);
+                asking.next_run = asking.list_floor;
+                if asking.busy {
+                    asking.hints.pause(asking.list_floor);
+                }
                 let refused = matches!(error, RestError::KeyRefused);
                 self.trust.on_list_failed(error.to_string(), refused, now);
                 return;
             }
         };
         let kind = asking.run_kind;
-        let Some(progress) = asking.reconciler.on_page(&page) else {
+        let Some(progress) = asking.reconciler.on_page(&answer.value, answer.server_time) else {
             return;
         };
         // Lists come newest first; people expect payments in the order in which they came.
@@ -409,7 +441,11 @@ impl Session {
         let found: Vec<_> = news
             .into_iter()
             .map(|proof| {
-                let named = asking.hints.is_open(proof.row().payment_hash);
+                let hash = proof.row().payment_hash;
+                let named = asking.hints.is_open(hash);
+                if !named && kind == Kind::Live {
+                    asking.listed_first.insert(hash);
+                }
                 (Arrived::Verified(proof), if named { Kind::Live } else { kind })
             })
             .collect();
@@ -431,23 +467,28 @@ impl Session {
         if finished.purpose.thorough {
             asking.last_thorough = Some(now.at);
         }
+        asking.busy = false;
         for (hash, doubt) in asking.hints.list_finished(finished.began) {
+            // Who only said that an invoice waits has claimed no money.
+            if asking.pending_claims.remove(&hash).is_some() {
+                continue;
+            }
             effects.push(Effect::Reject {
                 doubt,
                 hash: Some(hash),
             });
         }
         effects.push(Effect::Save(finished.changes));
-        let was = self.trust.state();
+        let lost = self.trust.gap(now.at);
         self.trust.on_list(asking.run_opening, now);
         let is = self.trust.state();
-        if was != is && matches!(is, LinkState::Live | LinkState::Polling)
-            || finished.purpose.kind == Kind::Late
-        {
+        if finished.purpose.kind == Kind::Late {
+            let silence = asking.gap.take().max(lost).unwrap_or_default();
             effects.push(Effect::CaughtUp {
-                gap: asking.gap.take(),
+                gap: asking.heard_once.then_some(silence),
             });
         }
+        asking.heard_once |= matches!(is, LinkState::Live | LinkState::Polling);
         asking.next_run = if self.trust.owes_catch_up() {
             now.at
         } else {
@@ -471,7 +512,7 @@ impl Session {
         }
         effects.extend(asking.hints.due(now.at).into_iter().map(Effect::LookUp));
         let due = asking.next_run <= now.at || asking.hints.wants_list(now.at);
-        if !due || asking.reconciler.is_running() {
+        if !due || now.at < asking.list_floor || asking.reconciler.is_running() {
             return;
         }
         let state = self.trust.state();
@@ -505,14 +546,19 @@ impl Session {
     pub fn next_wake(&self, at: Moment) -> Option<Moment> {
         let asking = match &self.evidence {
             Evidence::Ask(asking) => {
-                let run = (!asking.reconciler.is_running()).then_some(asking.next_run);
-                let hints = if asking.reconciler.is_running() {
-                    asking.hints.next_look_up(at)
+                let list = [Some(asking.next_run), asking.hints.next_list(at)]
+                    .into_iter()
+                    .flatten()
+                    .min();
+                let list = list.map(|due| due.max(asking.list_floor));
+                let run = if asking.reconciler.is_running() {
+                    None
                 } else {
-                    asking.hints.next_wake(at)
+                    list
                 };
+                let look_ups = asking.hints.next_look_up(at);
                 let suspect = asking.unheard.values().map(|found| *found + PUSH_SUSPECT).min();
-                [run, hints, suspect].into_iter().flatten().min()
+                [run, look_ups, suspect].into_iter().flatten().min()
             }
             Evidence::Believe(_) => None,
         };
@@ -528,10 +574,11 @@ impl Session {
 
 impl Asking {
     /// Judges our wallet's own answer about a hash.
-    fn judge(&self, row: PaymentRow, hash: PaymentHash, effects: &mut Vec<Effect>) -> Look {
+    fn judge(&mut self, row: PaymentRow, hash: PaymentHash, effects: &mut Vec<Effect>) -> Look {
         let news = self.reconciler.is_news(&row);
         match Verified::prove(row, Some(hash), self.reconciler.wallet()) {
             Ok(proof) if news => {
+                self.reconciler.learn_wallet(&proof.row().wallet_id);
                 effects.push(Effect::Record(vec![(Arrived::Verified(proof), Kind::Live)]));
                 Look::Proven
             }
@@ -540,6 +587,15 @@ impl Asking {
             Err(Unproven::Outgoing) => Look::NoProof(Doubt::Outgoing),
             Err(Unproven::NotSettled) => Look::NoProof(Doubt::NotSettled),
             Err(Unproven::OtherHash | Unproven::OtherWallet) => Look::NoProof(Doubt::NotOurs),
+        }
+    }
+
+    /// Everything may have changed: look at all of it now, unless the server asked to be left alone.
+    fn ask_at_once(&mut self, at: Moment) {
+        self.next_run = at;
+        self.last_thorough = None;
+        if !self.busy {
+            self.list_floor = at;
         }
     }
 

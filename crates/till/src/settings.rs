@@ -80,6 +80,8 @@ pub struct SettingsFile {
     path: PathBuf,
     document: DocumentMut,
     settings: Settings,
+    /// False while only a demo plays on somebody else's profile: changes then last as long as the demo.
+    owned: bool,
 }
 
 /// What opening the file led to.
@@ -105,6 +107,7 @@ impl SettingsFile {
                             path: path.to_owned(),
                             document,
                             settings,
+                            owned: true,
                         },
                         aside: None,
                     });
@@ -121,9 +124,31 @@ impl SettingsFile {
                 path: path.to_owned(),
                 document,
                 settings,
+                owned: true,
             },
             aside,
         })
+    }
+
+    /// The file's settings, or the defaults; the file itself is not touched.
+    #[must_use]
+    pub fn borrowed(path: &Path) -> Opened {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        let (document, settings) = parse(&text).or_else(|| parse(TEMPLATE)).unwrap_or_default();
+        Opened {
+            file: Self {
+                path: path.to_owned(),
+                document,
+                settings,
+                owned: false,
+            },
+            aside: None,
+        }
+    }
+
+    /// From now on changes go to the file: the profile is ours.
+    pub const fn own(&mut self) {
+        self.owned = true;
     }
 
     /// The settings as they are.
@@ -165,7 +190,9 @@ impl SettingsFile {
             settings.pay_code = pay_code.trim().to_owned();
             document["pay_code"] = value(&settings.pay_code);
         }
-        replace(&self.path, document.to_string().as_bytes())?;
+        if self.owned {
+            replace(&self.path, document.to_string().as_bytes())?;
+        }
         self.document = document;
         self.settings = settings;
         Ok(())

@@ -147,8 +147,15 @@ impl Stage {
         }
     }
 
-    /// An invoice waits.
-    pub fn await_payment(&mut self, payment_hash: PaymentHash, amount: Msat, memo: Text, now: Moment) {
+    /// An invoice waits. False when that was known.
+    pub fn await_payment(
+        &mut self,
+        payment_hash: PaymentHash,
+        amount: Msat,
+        memo: Text,
+        now: Moment,
+    ) -> bool {
+        let known = self.strips.iter().any(|strip| strip.payment_hash == payment_hash);
         self.remove_strip(payment_hash);
         self.strips.push_front(Strip {
             payment_hash,
@@ -157,6 +164,12 @@ impl Stage {
             until: now + STRIP,
         });
         self.strips.truncate(STRIPS_KEPT);
+        !known
+    }
+
+    /// Takes away the strips whose time is over.
+    pub fn expire_strips(&mut self, now: Moment) {
+        self.strips.retain(|strip| now < strip.until);
     }
 
     /// It does not wait any more.
@@ -170,13 +183,14 @@ impl Stage {
         !self.strips.is_empty()
     }
 
-    /// A display painted, or the bell rang, this showing.
-    pub fn confirmed(&mut self, id: u64) -> Option<Cue> {
+    /// A display painted, or the bell rang, this showing. Its time begins now: before, nobody could see it.
+    pub fn confirmed(&mut self, id: u64, now: Moment) -> Option<Cue> {
         let showing = self
             .showing
             .as_mut()
             .filter(|showing| showing.id == id && !showing.confirmed)?;
         showing.confirmed = true;
+        showing.since = now;
         let entries: Vec<&Entry> = match &showing.what {
             What::Paid { head, together } => std::iter::once(head.as_ref()).chain(together).collect(),
             What::CatchUp { entries, .. } => entries.iter().collect(),
@@ -196,7 +210,7 @@ impl Stage {
 
     /// Moves on: ends what has been shown long enough and begins what waits.
     pub fn advance(&mut self, now: Moment) -> Option<Cue> {
-        self.strips.retain(|strip| now < strip.until);
+        self.expire_strips(now);
         if self.gathering.is_some_and(|since| now.since(since) >= GATHER) {
             self.caught_up(None);
         }
@@ -449,7 +463,7 @@ mod tests {
             })
         );
         assert_eq!(paid(&stage).amount_msat, 1_000);
-        assert_eq!(stage.confirmed(1), Some(Cue::Announced(vec![Seq(1)])));
+        assert_eq!(stage.confirmed(1, at(0)), Some(Cue::Announced(vec![Seq(1)])));
         stage.advance(at(5_999));
         assert!(stage.is_showing());
         stage.advance(at(6_000));
@@ -469,7 +483,7 @@ mod tests {
         for ms in (0..20_000).step_by(100) {
             if let Some(Cue::Ring { showing, .. }) = stage.advance(at(ms)) {
                 shown.push((ms, paid(&stage).memo));
-                stage.confirmed(showing);
+                stage.confirmed(showing, at(ms));
             }
         }
         let shown: Vec<_> = shown.iter().map(|(ms, memo)| (*ms, memo.as_str())).collect();
@@ -484,7 +498,7 @@ mod tests {
         let mut stage = Stage::default();
         stage.push(entry(1, Kind::Live), at(0));
         stage.advance(at(0));
-        stage.confirmed(1);
+        stage.confirmed(1, at(0));
         for seq in 2..=9 {
             stage.push(entry(seq, Kind::Live), at(100));
         }
@@ -510,7 +524,7 @@ mod tests {
             })
         );
         assert_eq!(
-            stage.confirmed(2),
+            stage.confirmed(2, at(1_500)),
             Some(Cue::Announced((2..=9).map(Seq).collect()))
         );
         stage.advance(at(7_500));
@@ -524,8 +538,8 @@ mod tests {
         stage.push(entry(2, Kind::Live), at(0));
         stage.advance(at(0));
         assert_eq!(stage.advance(at(60_000)), None);
-        assert_eq!(stage.confirmed(7), None, "another showing's confirmation");
-        stage.confirmed(1);
+        assert_eq!(stage.confirmed(7, at(0)), None, "another showing's confirmation");
+        stage.confirmed(1, at(0));
         assert!(matches!(
             stage.advance(at(60_000)),
             Some(Cue::Ring { showing: 2, .. })
@@ -567,7 +581,7 @@ mod tests {
         stage.push(entry(1, Kind::Late), at(0));
         stage.caught_up(None);
         stage.advance(at(0));
-        stage.confirmed(1);
+        stage.confirmed(1, at(0));
         stage.push(entry(2, Kind::Live), at(100));
         assert_eq!(
             stage.advance(at(1_500)),
@@ -636,7 +650,7 @@ mod tests {
                     }
                     Step::CaughtUp => stage.caught_up(None),
                     Step::Confirm => {
-                        if let Some(Cue::Announced(entries)) = open.take().and_then(|id| stage.confirmed(id)) {
+                        if let Some(Cue::Announced(entries)) = open.take().and_then(|id| stage.confirmed(id, at(now))) {
                             announced.extend(entries);
                         }
                     }

@@ -80,6 +80,13 @@ impl Trust {
         self.judge(now);
     }
 
+    /// The machine slept: whatever was open is open no more, whether it knows it or not.
+    pub fn on_woke(&mut self, now: Now) {
+        self.socket = Socket::NotYet;
+        self.list = List::Unknown;
+        self.judge(now);
+    }
+
     /// The list was read to its end. `opening`: the opening after which the run began, if the socket was open.
     pub fn on_list(&mut self, opening: Option<u64>, now: Now) {
         self.list = List::Works;

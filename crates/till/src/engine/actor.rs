@@ -24,8 +24,9 @@ use crate::secrets::{Place, Secrets, SecretsError};
 use crate::session::{Effect, Event};
 use crate::settings::SettingsFile;
 use crate::stage::{Cue, Stage};
+use crate::verify::Arrived;
 use crate::view::{
-    Display, LinkState, LinkView, Notice, NoticeWeight, PairingForm, PairingOutcome, PairingProgress,
+    Display, Kind, LinkState, LinkView, Notice, NoticeWeight, PairingForm, PairingOutcome, PairingProgress,
     PayCode, Scene, SettingsForm, SettingsView, SoundView,
 };
 
@@ -37,6 +38,14 @@ const SLEPT: Duration = Duration::from_secs(3);
 const PAIRED_SHOWN: Duration = Duration::from_secs(3);
 /// Between two tries to write to a ledger that refuses.
 const WRITE_RETRY: Duration = Duration::from_secs(1);
+/// Between two looks for a key that is not there: somebody may unlock the keyring.
+const KEY_RETRY: Duration = Duration::from_secs(5);
+/// Said while the ledger cannot be written.
+const DISK_FULL: &str =
+    "Payments cannot be recorded: is the disk full? Free some space; this display goes on by itself.";
+/// After so many unbelieved hints the merchant is told, at most once in `BETWEEN_WARNINGS`.
+const FORGERIES: u64 = 3;
+const BETWEEN_WARNINGS: Duration = Duration::from_secs(3_600);
 /// At most one `rejected` line in this time.
 const BETWEEN_REJECTIONS: Duration = Duration::from_secs(1);
 
@@ -62,6 +71,10 @@ pub(super) struct Actor {
     device: SoundView,
     rejections: Rejections,
     retry_writes: Option<Moment>,
+    /// Somebody asked us to listen closely; the stage's own strips ask too.
+    invoice_awaited: bool,
+    closed: Option<Closed>,
+    look_for_key: Option<Moment>,
     told_link: Option<(LinkState, Option<String>)>,
 
     inbox: mpsc::Receiver<Request>,
@@ -103,6 +116,18 @@ struct Rejections {
     latest: Option<(Doubt, Option<tillbell_lnbits::PaymentHash>)>,
     count: u64,
     told: Option<Moment>,
+    /// How many came since the merchant was last told, and when that was.
+    since_warning: u64,
+    warned: Option<Moment>,
+}
+
+/// A shop that cannot be opened now.
+struct Closed {
+    paired: Paired,
+    /// What its ledger still owes.
+    owed: Vec<(Arrived, Kind)>,
+    since: Timestamp,
+    retry: Moment,
 }
 
 /// What woke the actor.
@@ -127,8 +152,11 @@ impl Actor {
             Some(_) => None,
             None => Some(options.profile.lock()?),
         };
-        options.profile.prepare()?;
-        let opened = SettingsFile::open(&options.profile.settings_file(), now.wall)?;
+        let settings_file = options.profile.settings_file();
+        let opened = match lock {
+            Some(_) => SettingsFile::open(&settings_file, now.wall)?,
+            None => SettingsFile::borrowed(&settings_file),
+        };
         let (display, pictures) = watch::channel(Arc::new(first_picture()));
         let mut actor = Self {
             secrets: Secrets::of(&options.profile),
@@ -151,6 +179,9 @@ impl Actor {
             device: SoundView::Starting,
             rejections: Rejections::default(),
             retry_writes: None,
+            invoice_awaited: false,
+            closed: None,
+            look_for_key: None,
             told_link: None,
             inbox,
             answers: mpsc::channel(256),
@@ -209,7 +240,7 @@ impl Actor {
             last = (now, tokio::time::Instant::now());
             if slept > SLEPT {
                 tracing::info!(seconds = slept.as_secs(), "the machine slept");
-                self.session_event(Event::Woke, now);
+                self.session_event(Event::Woke { slept }, now);
             }
             match woken {
                 Woken::Request(None) => break,
@@ -243,7 +274,7 @@ impl Actor {
     fn on_request(&mut self, request: Request, now: Now) {
         match request {
             Request::Confirmed(showing) => {
-                let cue = self.stage.confirmed(showing);
+                let cue = self.stage.confirmed(showing, now.at);
                 self.follow(cue);
             }
             Request::Device(state) => self.device = state,
@@ -265,6 +296,8 @@ impl Actor {
                     welcome.progress = None;
                 }
             }
+            // A shop that sells is not put aside for a pretended one.
+            Request::StartDemo(_) if self.shop.as_ref().is_some_and(|shop| !shop.demo) => {}
             Request::StartDemo(wallet) => {
                 self.cancel_attempt();
                 if let Err(error) = self.open_demo(wallet, now) {
@@ -292,11 +325,7 @@ impl Actor {
                     shop.announced(vec![seq]);
                 }
             }
-            Request::AwaitInvoice(awaited) => {
-                if let Some(shop) = &mut self.shop {
-                    shop.watch_closely(awaited, now);
-                }
-            }
+            Request::AwaitInvoice(awaited) => self.invoice_awaited = awaited,
             // Taken by the loop, which ends there.
             Request::Stop(_) => {}
         }
@@ -456,6 +485,7 @@ impl Actor {
     fn adopt(&mut self, enrolled: Enrolled, now: Now) -> Result<String, String> {
         if self.lock.is_none() {
             self.lock = Some(self.profile.lock().map_err(|error| error.to_string())?);
+            self.settings.own();
         }
         let Some(lock) = &self.lock else {
             return Err(String::new());
@@ -465,8 +495,13 @@ impl Actor {
         let name = paired.name.clone();
         // The former shop's ledger is closed before it is opened again.
         self.shop = None;
-        self.open_shop(paired, now).map_err(|error| error.to_string())?;
-        Ok(name)
+        self.open_or_retry(paired, Vec::new(), now);
+        match &self.closed {
+            None => Ok(name),
+            Some(_) => Err(format!(
+                "“{name}” is paired, but nothing can be recorded yet. {DISK_FULL}"
+            )),
+        }
     }
 
     // ── Opening shops ──────────────────────────────────────────────────────────────────────────────
@@ -606,17 +641,23 @@ impl Actor {
         match answer.what {
             Answered::LookedUp { hash, result } => self.session_event(Event::LookedUp { hash, result }, now),
             Answered::Page { run, result } => self.session_event(Event::Page { run, result }, now),
-            Answered::Dialect(dialect) => self.session_event(Event::Dialect(dialect), now),
+            Answered::Dialect(Some(dialect)) => self.session_event(Event::Dialect(dialect), now),
+            Answered::Dialect(None) => {}
             Answered::Baseline(Ok((baseline, _))) => {
                 let found = self
                     .shop
                     .as_ref()
                     .map(|shop| self.secrets.find(&shop.paired.reference));
                 if let (Some(shop), Some(Ok((key, _)))) = (&mut self.shop, found) {
-                    if let Err(error) = shop.begin_anew(baseline, key, now) {
-                        tracing::warn!(%error, "listening could not begin anew");
+                    match shop.begin_anew(baseline, key, now) {
+                        Ok(()) => self.store_pairing(),
+                        Err(error) => {
+                            tracing::warn!(%error, "listening could not begin anew");
+                            shop.take_baseline_later();
+                        }
                     }
-                    self.store_pairing();
+                } else if let Some(shop) = &self.shop {
+                    shop.take_baseline_later();
                 }
             }
             Answered::Baseline(Err(error)) => {
@@ -662,9 +703,9 @@ impl Actor {
             Effect::Reject { doubt, hash } => {
                 self.rejections.latest = Some((doubt, hash));
                 self.rejections.count += 1;
+                self.rejections.since_warning += 1;
             }
             Effect::Pending { hash, amount, memo } => {
-                self.stage.await_payment(hash, amount, memo.clone(), now.at);
                 let line = PendingLine {
                     at: now.wall,
                     wallet: shop.paired.name.clone(),
@@ -672,7 +713,9 @@ impl Actor {
                     memo: memo.as_str().to_owned(),
                     payment_hash: hash,
                 };
-                self.tell(Line::Pending(line));
+                if self.stage.await_payment(hash, amount, memo, now.at) {
+                    self.tell(Line::Pending(line));
+                }
             }
             Effect::NotPending(hash) => self.stage.remove_strip(hash),
             Effect::CaughtUp { gap } => {
@@ -699,40 +742,40 @@ impl Actor {
 
     /// Writes what is owed and puts what is new on its way to the displays.
     fn write(&mut self, now: Now) {
-        let Some(shop) = &mut self.shop else { return };
+        let Some(shop) = &mut self.shop else {
+            self.retry_writes = None;
+            return;
+        };
         if shop.stuck.is_some() && self.retry_writes.is_some_and(|at| now.at < at) {
             return;
         }
-        match shop.write(now) {
-            Ok(taken) => {
-                self.retry_writes = None;
-                for entry in taken.entries {
-                    match self.output {
-                        Output::Lines => shop.to_tell.push_back(entry),
-                        Output::Screen => self.stage.push(entry, now.at),
-                    }
-                }
+        let (entries, result) = shop.write(now);
+        for entry in entries {
+            self.stage.remove_strip(entry.payment_hash);
+            match self.output {
+                Output::Lines => shop.to_tell.push_back(entry),
+                Output::Screen => self.stage.push(entry, now.at),
             }
+        }
+        match result {
+            Ok(()) => self.retry_writes = None,
             Err(error) if error.is_ruined() => self.replace_ledger(&error, now),
             Err(error) => {
                 if shop.stuck.is_none() {
                     tracing::warn!(%error, "the ledger refuses");
                 }
-                let why = "Payments cannot be recorded: is the disk full? Free some space; this display goes on by itself.";
-                shop.stuck.get_or_insert((now.wall, why.to_owned()));
+                shop.stuck.get_or_insert((now.wall, DISK_FULL.to_owned()));
                 self.retry_writes = Some(now.at + WRITE_RETRY);
-                if shop.owes_too_much() {
-                    self.reopen(now);
-                }
             }
         }
     }
 
-    /// The ledger turned out ruined while in use: sets it aside and begins anew.
+    /// The ledger turned out ruined while in use: sets it aside and begins anew. What it never took is not lost.
     fn replace_ledger(&mut self, error: &LedgerError, now: Now) {
-        let Some(shop) = self.shop.take() else { return };
+        let Some(mut shop) = self.shop.take() else { return };
         tracing::warn!(%error, "the payment record is damaged");
         let mut paired = shop.paired.clone();
+        let owed = shop.take_owed_records();
         drop(shop);
         if let Err(error) = set_aside(&self.profile.ledger_file(), now.wall) {
             self.notice(
@@ -741,23 +784,57 @@ impl Actor {
             );
         }
         self.begin_anew(&mut paired, now);
-        if let Err(error) = self.open_shop(paired, now) {
-            self.notice(NoticeWeight::Warning, capitalised(&error.to_string()));
+        self.open_or_retry(paired, owed, now);
+    }
+
+    /// Opens a shop, or tries again each second: a full disk may be emptied, and nothing may stay deaf for good.
+    fn open_or_retry(&mut self, paired: Paired, owed: Vec<(Arrived, Kind)>, now: Now) {
+        match self.open_shop(paired.clone(), now) {
+            Ok(()) => {
+                self.closed = None;
+                if let Some(shop) = self.shop.as_mut().filter(|_| !owed.is_empty()) {
+                    shop.record(owed);
+                }
+            }
+            Err(error) => {
+                let since = self.closed.as_ref().map_or(now.wall, |closed| closed.since);
+                if self.closed.is_none() {
+                    tracing::warn!(%error, "the payment record cannot be opened");
+                }
+                self.closed = Some(Closed {
+                    paired,
+                    owed,
+                    since,
+                    retry: now.at + WRITE_RETRY,
+                });
+            }
         }
     }
 
-    /// Begins again from what the disk holds: what was owed is found again by asking the list.
-    fn reopen(&mut self, now: Now) {
-        let Some(shop) = self.shop.take() else { return };
-        let (paired, stuck) = (shop.paired.clone(), shop.stuck.clone());
-        drop(shop);
-        match self.open_shop(paired, now) {
-            Ok(()) => {
-                if let Some(shop) = &mut self.shop {
-                    shop.stuck = stuck;
-                }
+    /// Opens what could not be opened, and looks for a key that was not there, when it is time.
+    fn retry_opening(&mut self, now: Now) {
+        if self.closed.as_ref().is_some_and(|closed| now.at >= closed.retry)
+            && let Some(Closed {
+                paired, owed, since, ..
+            }) = self.closed.take()
+        {
+            self.closed = Some(Closed {
+                paired: paired.clone(),
+                owed: Vec::new(),
+                since,
+                retry: now.at + WRITE_RETRY,
+            });
+            self.open_or_retry(paired, owed, now);
+        }
+        let keyless = self.shop.as_ref().filter(|shop| shop.keyless_since.is_some());
+        if let Some(paired) = keyless.map(|shop| shop.paired.clone())
+            && self.look_for_key.is_none_or(|at| now.at >= at)
+        {
+            self.look_for_key = Some(now.at + KEY_RETRY);
+            if self.secrets.find(&paired.reference).is_ok() {
+                self.shop = None;
+                self.open_or_retry(paired, Vec::new(), now);
             }
-            Err(error) => self.notice(NoticeWeight::Warning, capitalised(&error.to_string())),
         }
     }
 
@@ -765,33 +842,40 @@ impl Actor {
 
     /// After every event: writes what is owed, moves the stage on, tells lines, publishes the picture.
     fn settle(&mut self, now: Now) {
-        if self.shop.as_ref().is_some_and(Shop::owes_writes) {
-            self.write(now);
-        }
-        if self
-            .welcome
-            .as_ref()
-            .and_then(|welcome| welcome.paired_at)
-            .is_some_and(|at| now.at.since(at) >= PAIRED_SHOWN)
-        {
+        self.retry_opening(now);
+        self.write_if_owed(now);
+        let paired_at = self.welcome.as_ref().and_then(|welcome| welcome.paired_at);
+        if paired_at.is_some_and(|at| now.at.since(at) >= PAIRED_SHOWN) {
             self.welcome = None;
         }
-        let demo_waits = self.welcome.is_some() && self.shop.as_ref().is_some_and(|shop| shop.demo);
-        if self.output == Output::Screen && !demo_waits {
+        self.stage.expire_strips(now.at);
+        if self.stage_moves() {
             let cue = self.stage.advance(now.at);
             self.follow(cue);
         }
-        let awaits = self.stage.awaits_payment();
-        if let Some(session) = self.shop.as_mut().and_then(Shop::session) {
-            session.watch_closely(awaits, now.at);
+        let closely = self.invoice_awaited || self.stage.awaits_payment();
+        if let Some(shop) = &mut self.shop {
+            shop.watch_closely(closely, now);
         }
         self.tell_payment(now);
         self.tell_rejections(now);
         self.tell_link(now);
         self.publish(now);
-        if self.shop.as_ref().is_some_and(Shop::owes_writes) {
+        self.write_if_owed(now);
+    }
+
+    fn write_if_owed(&mut self, now: Now) {
+        let retry = self.retry_writes.is_some_and(|at| now.at >= at);
+        if retry || self.shop.as_ref().is_some_and(Shop::owes_writes) {
             self.write(now);
         }
+    }
+
+    /// False where nobody looks at a stage, and while somebody pairs from the demo: pretended money must not
+    /// take the form away from them.
+    fn stage_moves(&self) -> bool {
+        let demo_waits = self.welcome.is_some() && self.shop.as_ref().is_some_and(|shop| shop.demo);
+        self.output == Output::Screen && !demo_waits
     }
 
     fn follow(&mut self, cue: Option<Cue>) {
@@ -814,9 +898,11 @@ impl Actor {
         let _ = self.bell.try_send(order);
     }
 
-    fn tell(&self, line: Line) {
-        if self.output == Output::Lines {
-            let _ = self.lines.try_send(line);
+    /// Hands a line on. False when it was not taken: whoever reads is behind.
+    fn tell(&self, line: Line) -> bool {
+        match self.output {
+            Output::Lines => self.lines.try_send(line).is_ok(),
+            Output::Screen => true,
         }
     }
 
@@ -834,35 +920,41 @@ impl Actor {
     }
 
     fn tell_rejections(&mut self, now: Now) {
-        let due = self
-            .rejections
-            .told
-            .is_none_or(|told| now.at.since(told) >= BETWEEN_REJECTIONS);
-        let Some((doubt, payment_hash)) = self.rejections.latest.filter(|_| due) else {
+        let calm = |last: Option<Moment>, span| last.is_none_or(|last| now.at.since(last) >= span);
+        if self.rejections.since_warning >= FORGERIES && calm(self.rejections.warned, BETWEEN_WARNINGS) {
+            self.rejections.warned = Some(now.at);
+            self.rejections.since_warning = 0;
+            let text =
+                "Somebody is sending false payment messages to this wallet. None of them was believed.";
+            self.notice(NoticeWeight::Note, text.to_owned());
+        }
+        let Some((doubt, payment_hash)) = self.rejections.latest else {
             return;
         };
-        let wallet = self
-            .shop
-            .as_ref()
-            .map_or_else(String::new, |shop| shop.paired.name.clone());
-        let count = std::mem::take(&mut self.rejections.count);
-        self.rejections = Rejections {
-            latest: None,
-            count: 0,
-            told: Some(now.at),
-        };
+        if !calm(self.rejections.told, BETWEEN_REJECTIONS) {
+            return;
+        }
+        let count = self.rejections.count;
         tracing::debug!(
             reason = doubt.as_str(),
             count,
             "payment messages were not believed"
         );
-        self.tell(Line::Rejected(RejectedLine {
+        let line = RejectedLine {
             at: now.wall,
-            wallet,
+            wallet: self
+                .shop
+                .as_ref()
+                .map_or_else(String::new, |shop| shop.paired.name.clone()),
             reason: doubt.as_str(),
             payment_hash,
             count,
-        }));
+        };
+        self.rejections.told = Some(now.at);
+        if self.tell(Line::Rejected(line)) {
+            self.rejections.latest = None;
+            self.rejections.count = 0;
+        }
     }
 
     fn tell_link(&mut self, now: Now) {
@@ -880,8 +972,10 @@ impl Actor {
                 state,
                 detail: detail.clone(),
             };
-            self.tell(Line::Link(line));
-            self.told_link = Some((state, detail));
+            // A state that nobody took is told again with the next change.
+            if self.tell(Line::Link(line)) {
+                self.told_link = Some((state, detail));
+            }
         }
     }
 
@@ -916,8 +1010,8 @@ impl Actor {
         };
         let nothing = LinkView {
             state: LinkState::Down,
-            detail: None,
-            untrusted_since: None,
+            detail: self.closed.as_ref().map(|_| DISK_FULL.to_owned()),
+            untrusted_since: self.closed.as_ref().map(|closed| closed.since.to_string()),
         };
         Display {
             revision: 0,
@@ -957,10 +1051,13 @@ impl Actor {
             .as_ref()
             .and_then(|welcome| welcome.paired_at)
             .map(|at| at + PAIRED_SHOWN);
-        let stage = (self.output == Output::Screen)
-            .then(|| self.stage.next_wake())
-            .flatten();
-        [session, writes, rejections, welcome, stage]
+        let stage = if self.stage_moves() {
+            self.stage.next_wake()
+        } else {
+            None
+        };
+        let closed = self.closed.as_ref().map(|closed| closed.retry);
+        [session, writes, rejections, welcome, stage, closed]
             .into_iter()
             .flatten()
             .min()

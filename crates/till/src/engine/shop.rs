@@ -1,12 +1,12 @@
 //! The wallet that the engine listens to: its session, its link, its questions, its ledger.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use jiff::Timestamp;
 use tillbell_lnbits::dial::Dialer;
 use tillbell_lnbits::link::{Channel, Link, SocketState};
-use tillbell_lnbits::rest::{Dialect, Looked, Page, PageQuery, RestError};
-use tillbell_lnbits::{Hint, InvoiceKey, PaymentHash, Rest, WalletId};
+use tillbell_lnbits::rest::{Answer as Reply, Dialect, Looked, Page, PageQuery, RestError};
+use tillbell_lnbits::{CheckingId, Hint, InvoiceKey, PaymentHash, Rest, WalletId};
 use tokio::sync::mpsc;
 
 use crate::baseline::Baseline;
@@ -18,16 +18,17 @@ use crate::reconcile::{Changes, Reconciler};
 use crate::session::Session;
 use crate::trust::Trust;
 use crate::verify::{Arrived, NothingToAsk};
-use crate::view::{Kind, LinkView};
+use crate::view::{Kind, LinkState, LinkView};
 
 /// Payments remembered at a start, so that replays of them cost nothing.
 const REMEMBERED: u32 = 1_000;
-/// Writes that may wait for a full disk; more, and the shop is opened anew from what is on it.
-const WAITING_WRITES: usize = 1_000;
 /// Hints taken at a time.
 const HINTS: usize = 256;
 /// Between two tries to take a baseline anew.
 const BASELINE_RETRY: std::time::Duration = std::time::Duration::from_secs(3);
+
+/// Said while the keyring is locked or the key's file is gone.
+const NO_KEY: &str = "The invoice key is not where it was kept: unlock the keyring, or pair again.";
 
 /// A shop being listened to.
 pub(super) struct Shop {
@@ -42,6 +43,10 @@ pub(super) struct Shop {
     row: WalletRow,
     syncer: Option<Syncer>,
     writes: VecDeque<Write>,
+    /// What is in the writes' records already: while a ledger refuses, every run finds the same news again.
+    owed: BTreeSet<(PaymentHash, Option<CheckingId>)>,
+    /// The key could not be found since.
+    pub(super) keyless_since: Option<Timestamp>,
     /// The ledger refuses: since when and why.
     pub(super) stuck: Option<(Timestamp, String)>,
     /// When the wallet was last heard before this start.
@@ -87,9 +92,9 @@ pub(super) enum Answered {
     },
     Page {
         run: u64,
-        result: Result<Page, RestError>,
+        result: Result<Reply<Page>, RestError>,
     },
-    Dialect(Dialect),
+    Dialect(Option<Dialect>),
     Baseline(Result<(Baseline, Option<WalletId>), RestError>),
 }
 
@@ -99,11 +104,6 @@ pub(super) enum Heard {
     Hints(Vec<Hint>),
     Dropped,
     BadHashes(u64),
-}
-
-/// What the ledger took.
-pub(super) struct Taken {
-    pub(super) entries: Vec<Entry>,
 }
 
 impl Shop {
@@ -140,12 +140,17 @@ impl Shop {
             row,
             syncer,
             writes: VecDeque::new(),
+            owed: BTreeSet::new(),
+            keyless_since: None,
             stuck: None,
             away_since,
             to_tell: VecDeque::new(),
             telling: None,
             answers,
         };
+        if channel.is_none() {
+            shop.keyless_since = Some(now.wall);
+        }
         match channel {
             Some(channel) if shop.paired.begin_anew => {
                 shop.take_baseline(std::time::Duration::ZERO);
@@ -210,6 +215,11 @@ impl Shop {
         }
     }
 
+    /// Tries again in a while to take the line.
+    pub(super) fn take_baseline_later(&self) {
+        self.take_baseline(BASELINE_RETRY);
+    }
+
     pub(super) fn session(&mut self) -> Option<&mut Session> {
         match &mut self.life {
             Life::Listening { session, .. } => Some(session),
@@ -241,18 +251,18 @@ impl Shop {
     /// The link as the merchant should see it: a ledger that refuses counts as not to be relied on.
     pub(super) fn link_view(&self, now: Now) -> LinkView {
         let view = self.trust().view(now.at);
-        match (&self.stuck, &self.rest, &self.paired.listen) {
-            (Some((since, why)), _, _) => LinkView {
+        match (&self.stuck, self.keyless_since) {
+            (Some((since, why)), _) => LinkView {
                 detail: Some(why.clone()),
                 untrusted_since: Some(since.to_string()),
                 ..view
             },
-            (None, None, Listen::Key) => LinkView {
-                state: crate::view::LinkState::Down,
-                detail: Some(crate::secrets::SecretsError::Missing.to_string()),
-                untrusted_since: Some(now.wall.to_string()),
+            (None, Some(since)) => LinkView {
+                state: LinkState::Down,
+                detail: Some(NO_KEY.to_owned()),
+                untrusted_since: Some(since.to_string()),
             },
-            (None, Some(_) | None, Listen::Key | Listen::WalletId(_)) => view,
+            (None, None) => view,
         }
     }
 
@@ -262,6 +272,7 @@ impl Shop {
         }
     }
 
+    /// An invoice is (no longer) awaited: listen and look more closely. Telling it again changes nothing.
     pub(super) fn watch_closely(&mut self, closely: bool, now: Now) {
         if let Life::Listening { link, session, .. } = &mut self.life {
             link.watch_closely(closely);
@@ -315,14 +326,19 @@ impl Shop {
     pub(super) fn list(&self, run: u64, query: PageQuery) {
         self.ask(async move |rest| Answered::Page {
             run,
-            result: rest.page(query).await.map(|a| a.value),
+            result: rest.page(query).await,
         });
     }
 
     fn ask_dialect(&self) {
         self.ask(async |rest| {
-            let version = rest.version().await.ok().and_then(|answer| answer.value);
-            Answered::Dialect(version.map_or(Dialect::V1, |version| version.dialect))
+            let version = rest.version().await;
+            Answered::Dialect(
+                version
+                    .ok()
+                    .and_then(|answer| answer.value)
+                    .map(|version| version.dialect),
+            )
         });
     }
 
@@ -350,54 +366,93 @@ impl Shop {
         });
     }
 
-    pub(super) fn record(&mut self, arrived: Vec<(Arrived, Kind)>) {
-        self.writes.push_back(Write::Record(arrived));
+    pub(super) fn record(&mut self, mut arrived: Vec<(Arrived, Kind)>) {
+        arrived.retain(|(payment, _)| {
+            self.owed
+                .insert((payment.payment_hash(), payment.checking_id().cloned()))
+        });
+        if !arrived.is_empty() {
+            self.writes.push_back(Write::Record(arrived));
+        }
     }
 
     pub(super) fn save(&mut self, changes: Changes) {
-        self.writes.push_back(Write::Save(changes));
+        match self.writes.back_mut() {
+            Some(Write::Save(owed)) => owed.merge(changes),
+            Some(Write::Record(_) | Write::Announced(_)) | None => {
+                self.writes.push_back(Write::Save(changes))
+            }
+        }
     }
 
     pub(super) fn announced(&mut self, entries: Vec<Seq>) {
-        self.writes.push_back(Write::Announced(entries));
+        match self.writes.back_mut() {
+            Some(Write::Announced(owed)) => owed.extend(entries),
+            Some(Write::Record(_) | Write::Save(_)) | None => {
+                self.writes.push_back(Write::Announced(entries))
+            }
+        }
+    }
+
+    /// The payments that a ledger which turned out ruined never took.
+    pub(super) fn take_owed_records(&mut self) -> Vec<(Arrived, Kind)> {
+        let owed = std::mem::take(&mut self.writes)
+            .into_iter()
+            .filter_map(|write| match write {
+                Write::Record(arrived) => Some(arrived),
+                Write::Save(_) | Write::Announced(_) => None,
+            });
+        owed.flatten().collect()
     }
 
     pub(super) fn owes_writes(&self) -> bool {
         !self.writes.is_empty()
     }
 
-    pub(super) fn owes_too_much(&self) -> bool {
-        self.writes.len() > WAITING_WRITES
-    }
-
-    /// Writes what is owed, in order. What fails stays owed; nothing behind it is tried.
-    pub(super) fn write(&mut self, now: Now) -> Result<Taken, LedgerError> {
+    /// Writes what is owed, in order, and returns what was new. What fails stays owed; nothing behind it is
+    /// tried, and what was written before it counts.
+    pub(super) fn write(&mut self, now: Now) -> (Vec<Entry>, Result<(), LedgerError>) {
         let mut entries = Vec::new();
-        let mut wrote = false;
-        while let Some(write) = self.writes.front() {
-            match write {
-                Write::Record(arrived) => {
-                    let new = self.ledger.record(self.row, arrived, now.wall)?;
-                    let hashes: Vec<_> = arrived
-                        .iter()
-                        .map(|(payment, _)| payment.payment_hash())
-                        .collect();
-                    if let Some(session) = self.session() {
-                        session.recorded(hashes);
-                    }
-                    entries.extend(new);
-                }
-                Write::Save(changes) => self.ledger.save_changes(self.row, changes, now.wall)?,
-                Write::Announced(seqs) => self.ledger.announced(seqs, now.wall)?,
+        let mut result = Ok(());
+        while let Some(write) = self.writes.pop_front() {
+            let written = self.write_one(&write, now, &mut entries);
+            if written.is_err() {
+                self.writes.push_front(write);
+                result = written;
+                break;
             }
-            self.writes.pop_front();
-            wrote = true;
         }
-        if wrote && let Some(syncer) = &self.syncer {
+        if let Some(syncer) = &self.syncer {
             syncer.committed();
         }
-        self.stuck = None;
-        Ok(Taken { entries })
+        if result.is_ok() {
+            self.stuck = None;
+        }
+        (entries, result)
+    }
+
+    fn write_one(&mut self, write: &Write, now: Now, entries: &mut Vec<Entry>) -> Result<(), LedgerError> {
+        match write {
+            Write::Record(arrived) => {
+                let new = self.ledger.record(self.row, arrived, now.wall)?;
+                for (payment, _) in arrived {
+                    self.owed
+                        .remove(&(payment.payment_hash(), payment.checking_id().cloned()));
+                }
+                let all: Vec<_> = arrived
+                    .iter()
+                    .map(|(payment, _)| payment.payment_hash())
+                    .collect();
+                let fresh: Vec<_> = new.iter().map(|entry| entry.payment_hash).collect();
+                if let Some(session) = self.session() {
+                    session.recorded(&all, &fresh, now.at);
+                }
+                entries.extend(new);
+            }
+            Write::Save(changes) => self.ledger.save_changes(self.row, changes, now.wall)?,
+            Write::Announced(seqs) => self.ledger.announced(seqs, now.wall)?,
+        }
+        Ok(())
     }
 
     /// Payments of an earlier life that were never announced: they are late now.

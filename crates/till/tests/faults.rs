@@ -1,0 +1,395 @@
+//! The whole engine against a server that misbehaves: real sockets, real answers, deadlines instead of sleeps.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use tempfile::TempDir;
+use tillbell_fake_lnbits::faults::{Fault, RestFault};
+use tillbell_fake_lnbits::{FakeLnbits, NewInvoice, Options as FakeOptions, Path, Version, Wallet};
+use tillbell_lnbits::dial::Dialer;
+use tillbell_till::clock::SystemClock;
+use tillbell_till::engine::{Line, LinkLine, PaymentLine, RejectedLine, adopt};
+use tillbell_till::enrol::{enrol, read_form};
+use tillbell_till::profile::Profile;
+use tillbell_till::view::{Kind, LinkState, PairingForm};
+use tillbell_till::{Engine, Options, Outlets, Output};
+
+/// A display paired with a fake server.
+struct Counter {
+    fake: FakeLnbits,
+    wallet: Wallet,
+    folder: TempDir,
+}
+
+/// A display that is switched on.
+struct Watching {
+    engine: Engine,
+    outlets: Outlets,
+    payments: Vec<PaymentLine>,
+    rejected: Vec<RejectedLine>,
+    link: Option<LinkLine>,
+}
+
+impl Counter {
+    async fn paired(version: Version) -> Self {
+        let fake = FakeLnbits::start(FakeOptions::version(version)).await.unwrap();
+        let wallet = fake.add_wallet("shop");
+        let counter = Self {
+            fake,
+            wallet,
+            folder: tempfile::tempdir().unwrap(),
+        };
+        let form = PairingForm {
+            pairing: format!(
+                "lndhub://invoice:{}@{}/lndhub/ext/",
+                counter.wallet.invoice_key,
+                counter.fake.base_url()
+            ),
+            invoice_key: None,
+            name: None,
+            allow_insecure: false,
+        };
+        let enrolled = enrol(read_form(&form).unwrap(), &Dialer::default(), &mut |_| {})
+            .await
+            .unwrap();
+        let profile = counter.profile();
+        adopt(enrolled, &profile, &profile.lock().unwrap(), Timestamp::now()).unwrap();
+        counter
+    }
+
+    fn profile(&self) -> Profile {
+        Profile::at(self.folder.path())
+    }
+
+    async fn watch(&self) -> Watching {
+        let options = Options {
+            profile: self.profile(),
+            output: Output::Lines,
+            dialer: Dialer::default(),
+            clock: Arc::new(SystemClock::default()),
+            chimes: Vec::new(),
+            demo: None,
+        };
+        let (engine, outlets) = Engine::start(options).unwrap();
+        let mut watching = Watching {
+            engine,
+            outlets,
+            payments: Vec::new(),
+            rejected: Vec::new(),
+            link: None,
+        };
+        watching
+            .until_link(LinkState::Live, Duration::from_secs(10))
+            .await;
+        watching
+    }
+
+    /// An invoice of `sats`; returns its hash.
+    fn invoice(&self, sats: u64) -> String {
+        self.fake
+            .make_invoice(&self.wallet, NewInvoice::sats(sats, "Coffee"))
+            .payment_hash
+    }
+
+    fn sell(&self, sats: u64) -> String {
+        let hash = self.invoice(sats);
+        assert!(self.fake.settle(&hash));
+        hash
+    }
+
+    /// A frame as LNbits 1.6 sends it, about any hash and with any amount.
+    fn forged(&self, hash: &str, msat: i64) -> String {
+        format!(
+            r#"{{"wallet_balance":1,"payment":{{"checking_id":"{hash}","payment_hash":"{hash}","wallet_id":"{}","amount":{msat},"status":"success","memo":"forged"}}}}"#,
+            self.wallet.id
+        )
+    }
+}
+
+impl Watching {
+    /// Takes one line, if one comes in time, and acknowledges it.
+    async fn next(&mut self, within: Duration) -> bool {
+        match tokio::time::timeout(within, self.outlets.lines.recv()).await {
+            Err(_) => false,
+            Ok(line) => {
+                match line.unwrap() {
+                    Line::Link(link) => self.link = Some(link),
+                    Line::Payment(payment) => {
+                        self.engine.line_written(payment.seq).await.unwrap();
+                        self.payments.push(payment);
+                    }
+                    Line::Pending(_) => {}
+                    Line::Rejected(rejected) => self.rejected.push(rejected),
+                }
+                true
+            }
+        }
+    }
+
+    async fn until(&mut self, what: &str, within: Duration, mut done: impl FnMut(&Self) -> bool) -> Duration {
+        let began = Instant::now();
+        while !done(self) {
+            let left = within.saturating_sub(began.elapsed());
+            assert!(
+                !left.is_zero(),
+                "{what}: not within {within:?}; {:?}, {} paid",
+                self.link,
+                self.payments.len()
+            );
+            self.next(left).await;
+        }
+        began.elapsed()
+    }
+
+    async fn until_link(&mut self, state: LinkState, within: Duration) {
+        self.until("the link", within, |seen| {
+            seen.link.as_ref().is_some_and(|link| link.state == state)
+        })
+        .await;
+    }
+
+    async fn until_paid(&mut self, hash: &str, within: Duration) -> PaymentLine {
+        self.until("the payment", within, |seen| seen.told(hash) > 0)
+            .await;
+        self.payments
+            .iter()
+            .find(|payment| payment.payment_hash.to_string() == hash)
+            .unwrap()
+            .clone()
+    }
+
+    fn told(&self, hash: &str) -> usize {
+        self.payments
+            .iter()
+            .filter(|payment| payment.payment_hash.to_string() == hash)
+            .count()
+    }
+
+    /// Takes whatever comes for a while: for what must not happen.
+    async fn listen(&mut self, span: Duration) {
+        let began = Instant::now();
+        while began.elapsed() < span {
+            self.next(span.saturating_sub(began.elapsed())).await;
+        }
+    }
+}
+
+fn stranger(n: u32) -> String {
+    format!("{n:064x}")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frame_that_is_faster_than_the_servers_own_database_still_rings_live() {
+    let counter = Counter::paired(Version::V1_6).await;
+    let mut watching = counter.watch().await;
+    counter
+        .fake
+        .faults()
+        .set(Fault::RestLag(Duration::from_millis(700)));
+    let hash = counter.sell(21);
+    let payment = watching.until_paid(&hash, Duration::from_secs(4)).await;
+    assert_eq!((payment.kind, payment.amount_msat.0), (Kind::Live, 21_000));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_thousand_forged_frames_a_second_cost_a_real_payment_three_seconds_at_most() {
+    let counter = Counter::paired(Version::V1_6).await;
+    let mut watching = counter.watch().await;
+    counter.fake.reset_requests();
+    let (fake, channel) = (counter.fake.clone(), counter.wallet.invoice_key.clone());
+    let template = counter.forged("HASH", 1_000);
+    let flood = tokio::spawn(async move {
+        fake.flood(&channel, 50_000, 10_000, move |n| {
+            template.replace("HASH", &stranger(n))
+        })
+        .await;
+    });
+    watching.listen(Duration::from_secs(1)).await;
+    let hash = counter.sell(21);
+    let payment = watching.until_paid(&hash, Duration::from_secs(3)).await;
+    assert_eq!(payment.kind, Kind::Live);
+    flood.await.unwrap();
+    watching.listen(Duration::from_secs(2)).await;
+    assert_eq!(watching.payments.len(), 1, "nothing false");
+    assert!(
+        !watching.rejected.is_empty(),
+        "somebody is sending false payment messages"
+    );
+    let busiest = counter.fake.requests().busiest_minute();
+    assert!(
+        busiest.as_ref().is_none_or(|(_, count)| *count < 200),
+        "{busiest:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forger_gets_nothing_with_any_hash_and_any_amount() {
+    let counter = Counter::paired(Version::V1_6).await;
+    let somebody = counter.fake.add_wallet("somebody else");
+    let theirs = counter
+        .fake
+        .make_invoice(&somebody, NewInvoice::sats(5, "theirs"))
+        .payment_hash;
+    counter.fake.settle(&theirs);
+    let mut watching = counter.watch().await;
+    let unpaid = counter.invoice(7);
+    let real = counter.sell(21);
+    watching.until_paid(&real, Duration::from_secs(5)).await;
+    for hash in [
+        stranger(1),
+        theirs,
+        unpaid.clone(),
+        "../wallet".to_owned(),
+        "..%2Fwallet".to_owned(),
+    ] {
+        counter
+            .fake
+            .say(&counter.wallet.invoice_key, &counter.forged(&hash, 99_000_000));
+    }
+    for _ in 0..1_000 {
+        counter
+            .fake
+            .say(&counter.wallet.invoice_key, &counter.forged(&real, 99_000_000));
+    }
+    watching.listen(Duration::from_secs(3)).await;
+    assert_eq!(watching.payments.len(), 1, "{:?}", watching.payments);
+    // What was forged while unpaid still rings when it is really paid, with the real amount.
+    counter.fake.settle(&unpaid);
+    assert_eq!(
+        watching
+            .until_paid(&unpaid, Duration::from_secs(5))
+            .await
+            .amount_msat
+            .0,
+        7_000
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_that_is_dead_is_found_in_sixteen_seconds_and_named() {
+    let counter = Counter::paired(Version::V1_6).await;
+    let mut watching = counter.watch().await;
+    counter.fake.faults().set(Fault::PushDead);
+    let hash = counter.sell(21);
+    let payment = watching.until_paid(&hash, Duration::from_secs(16)).await;
+    assert_eq!(payment.kind, Kind::Live);
+    watching
+        .until_link(LinkState::Polling, Duration::from_secs(6))
+        .await;
+    let detail = watching.link.as_ref().unwrap().detail.clone().unwrap_or_default();
+    assert!(detail.contains("does not push"), "{detail}");
+    let next = counter.sell(22);
+    watching.until_paid(&next, Duration::from_secs(4)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_burst_that_no_frame_told_is_found_whole_although_offsets_shift() {
+    let counter = Counter::paired(Version::V1_6).await;
+    counter.fake.faults().set(Fault::InsertWhilePaging(3));
+    for nth in 0..2_500 {
+        let invoice = NewInvoice {
+            amount_msat: 1_000 + nth,
+            ..NewInvoice::sats(1, "while away")
+        };
+        let hash = counter.fake.make_invoice(&counter.wallet, invoice).payment_hash;
+        counter.fake.settle(&hash);
+    }
+    let mut watching = counter.watch().await;
+    let paid = || counter.fake.payments(&counter.wallet).len();
+    watching
+        .until("all of them", Duration::from_secs(60), |seen| {
+            seen.payments.len() >= 2_500
+        })
+        .await;
+    counter.fake.faults().clear();
+    watching
+        .until("what shifted the offsets, too", Duration::from_secs(30), |seen| {
+            seen.payments.len() == paid()
+        })
+        .await;
+    let mut hashes: Vec<_> = watching
+        .payments
+        .iter()
+        .map(|payment| payment.payment_hash)
+        .collect();
+    hashes.sort_unstable();
+    hashes.dedup();
+    assert_eq!(hashes.len(), paid(), "each once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_fails_or_asks_for_patience_costs_time_and_no_payment() {
+    for fault in [
+        RestFault::Status(500, None),
+        RestFault::Status(429, None),
+        RestFault::Status(429, Some(1)),
+        RestFault::Html,
+        RestFault::Cut,
+        RestFault::Body("{\"paid\": true}".to_owned()),
+    ] {
+        let counter = Counter::paired(Version::V1_6).await;
+        let mut watching = counter.watch().await;
+        counter.fake.faults().set(Fault::Rest(None, fault.clone()));
+        let hash = counter.sell(21);
+        watching.listen(Duration::from_millis(600)).await;
+        assert!(watching.payments.is_empty(), "{fault:?} became a payment");
+        counter.fake.faults().clear();
+        let payment = watching.until_paid(&hash, Duration::from_secs(12)).await;
+        assert_eq!(payment.amount_msat.0, 21_000, "{fault:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_revoked_while_running_is_said() {
+    let counter = Counter::paired(Version::V1_6).await;
+    let mut watching = counter.watch().await;
+    counter.fake.rotate_keys(&counter.wallet);
+    watching
+        .until_link(LinkState::Down, Duration::from_secs(30))
+        .await;
+    let detail = watching.link.as_ref().unwrap().detail.clone().unwrap_or_default();
+    assert!(detail.contains("pair again"), "{detail}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotated_key_of_the_same_wallet_keeps_the_baseline() {
+    let counter = Counter::paired(Version::V1_6).await;
+    let mut watching = counter.watch().await;
+    let told = counter.sell(21);
+    watching.until_paid(&told, Duration::from_secs(5)).await;
+    watching.engine.stop().await;
+    // While nobody listens: a payment, then the key is rotated and the display is paired again.
+    let missed = counter.sell(22);
+    let wallet = counter.fake.rotate_keys(&counter.wallet);
+    let counter = Counter { wallet, ..counter };
+    let text = format!(
+        "lndhub://invoice:{}@{}/lndhub/ext/",
+        counter.wallet.invoice_key,
+        counter.fake.base_url()
+    );
+    let enrolled = enrol(text.parse().unwrap(), &Dialer::default(), &mut |_| {})
+        .await
+        .unwrap();
+    let profile = counter.profile();
+    adopt(enrolled, &profile, &profile.lock().unwrap(), Timestamp::now()).unwrap();
+    let mut watching = counter.watch().await;
+    assert_eq!(
+        watching.until_paid(&missed, Duration::from_secs(5)).await.kind,
+        Kind::Late
+    );
+    watching.listen(Duration::from_secs(1)).await;
+    assert_eq!(watching.told(&told), 0, "nothing twice");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quiet_display_asks_little() {
+    let counter = Counter::paired(Version::V1_6).await;
+    let mut watching = counter.watch().await;
+    counter.fake.reset_requests();
+    watching.listen(Duration::from_secs(16)).await;
+    let asked = counter.fake.requests();
+    assert!((2..=6).contains(&asked.count(Path::Paginated)), "{asked:?}");
+    assert_eq!(watching.payments.len(), 0);
+}
