@@ -1,7 +1,8 @@
 //! What the window may ask: each command passes its request on and nothing else.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use tauri::async_runtime::JoinHandle;
 use tauri::ipc::{Channel, Invoke};
 use tauri::{State, WebviewWindow, Wry};
 use tillbell_till::Engine;
@@ -14,8 +15,20 @@ use crate::window::Pulse;
 
 /// What the commands pass requests to.
 pub(crate) struct Host {
-    pub(crate) engine: Engine,
-    pub(crate) curtain: Curtain,
+    engine: Engine,
+    curtain: Curtain,
+    /// Sends pictures to the page; a page that was loaded anew has a new one.
+    sender: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Host {
+    pub(crate) fn new(engine: Engine, curtain: Curtain) -> Self {
+        Self {
+            engine,
+            curtain,
+            sender: Mutex::new(None),
+        }
+    }
 }
 
 /// A refusal: a sentence for people.
@@ -51,7 +64,7 @@ pub(crate) fn handler() -> impl Fn(Invoke<Wry>) -> bool + Send + Sync + 'static 
 #[tauri::command]
 async fn subscribe(host: State<'_, Host>, pictures: Channel<Arc<Display>>) -> Result<(), Refused> {
     let mut display = host.engine.display();
-    tauri::async_runtime::spawn(async move {
+    let sender = tauri::async_runtime::spawn(async move {
         loop {
             let picture = display.borrow_and_update().clone();
             if pictures.send(picture).is_err() || display.changed().await.is_err() {
@@ -59,6 +72,14 @@ async fn subscribe(host: State<'_, Host>, pictures: Channel<Arc<Display>>) -> Re
             }
         }
     });
+    let former = host
+        .sender
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .replace(sender);
+    if let Some(former) = former {
+        former.abort();
+    }
     Ok(())
 }
 

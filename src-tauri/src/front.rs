@@ -44,7 +44,12 @@ pub(crate) fn listen(profile: &Profile, app: AppHandle) {
         }
     };
     let knocks = move || {
-        for mut knock in listener.incoming().flatten() {
+        for knock in listener.incoming() {
+            let Ok(mut knock) = knock else {
+                // Out of file handles, say: not a reason to spin.
+                std::thread::sleep(PATIENCE);
+                continue;
+            };
             let mut said = vec![0; word.len()];
             let heard = knock
                 .set_read_timeout(Some(PATIENCE))

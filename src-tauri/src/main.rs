@@ -106,16 +106,20 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         (false, true) => window::Mode::Windowed,
         (false, false) => window::Mode::Maximised,
     };
+    let engine_in_setup = engine.clone();
     let app = tauri::Builder::default()
-        .manage(commands::Host {
-            engine: engine.clone(),
-            curtain,
-        })
+        .manage(commands::Host::new(engine.clone(), curtain))
         .manage(window::Pulse::default())
         .invoke_handler(commands::handler())
         .setup(move |app| {
             window::open(app.handle(), mode)?;
-            front::listen(&profile, app.handle().clone());
+            // A demo has no profile to answer for, until a wallet is paired from it.
+            let (mut display, app_handle) = (engine_in_setup.display(), app.handle().clone());
+            tauri::async_runtime::spawn(async move {
+                if display.wait_for(|display| !display.demo).await.is_ok() {
+                    front::listen(&profile, app_handle);
+                }
+            });
             tauri::async_runtime::spawn(window::watch_over(app.handle().clone(), mode));
             Ok(())
         })

@@ -1,12 +1,12 @@
 //! The window: how it opens, how it is kept alive, how the screen is kept awake.
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tauri::window::Color;
 use tauri::{AppHandle, Manager, WebviewUrl, WebviewWindow, WebviewWindowBuilder};
 
+/// Windows made anew are numbered: a label is free again only some time after its window has gone.
 const LABEL: &str = "display";
 /// Shown before the page has painted, so that nothing flashes white on a dark counter.
 const BACKGROUND: Color = Color(12, 13, 16, 255);
@@ -24,32 +24,48 @@ pub(crate) enum Mode {
     Windowed,
 }
 
-/// When the page was last heard.
+/// Which window is the display, and when its page was last heard.
 #[derive(Debug, Default)]
-pub(crate) struct Pulse(Mutex<Option<Instant>>);
+pub(crate) struct Pulse(Mutex<Patient>);
+
+#[derive(Debug, Default)]
+struct Patient {
+    windows: u64,
+    heard: Option<Instant>,
+}
 
 impl Pulse {
     pub(crate) fn beat(&self, beat: u64) {
         tracing::trace!(beat, "the page draws");
-        self.set(Some(Instant::now()));
+        self.patient().heard = Some(Instant::now());
     }
 
-    fn set(&self, at: Option<Instant>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = at;
+    fn patient(&self) -> MutexGuard<'_, Patient> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// For how long the page has said nothing; `None` before its first word.
-    fn silence(&self) -> Option<Duration> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .map(|at| at.elapsed())
+    /// A window is about to open: names it, and counts its page's silence from now.
+    fn next_label(&self) -> String {
+        let mut patient = self.patient();
+        patient.windows += 1;
+        patient.heard = Some(Instant::now());
+        format!("{LABEL}-{}", patient.windows)
+    }
+
+    fn label(&self) -> String {
+        format!("{LABEL}-{}", self.patient().windows)
+    }
+
+    /// For how long the page has said nothing.
+    fn silence(&self) -> Duration {
+        self.patient().heard.map_or(Duration::ZERO, |at| at.elapsed())
     }
 }
 
 /// Opens the window.
 pub(crate) fn open(app: &AppHandle, mode: Mode) -> tauri::Result<()> {
-    let window = WebviewWindowBuilder::new(app, LABEL, WebviewUrl::App("index.html".into()))
+    let label = app.state::<Pulse>().next_label();
+    let window = WebviewWindowBuilder::new(app, label, WebviewUrl::App("index.html".into()))
         .title("Tillbell")
         .inner_size(1280.0, 800.0)
         .min_inner_size(320.0, 320.0)
@@ -75,7 +91,7 @@ fn fill_monitor(window: &WebviewWindow) -> tauri::Result<()> {
 
 /// Brings the window to the front.
 pub(crate) fn to_front(app: &AppHandle) {
-    if let Some(window) = app.get_webview_window(LABEL) {
+    if let Some(window) = app.get_webview_window(&app.state::<Pulse>().label()) {
         let shown = window
             .unminimize()
             .and_then(|()| window.show())
@@ -92,33 +108,32 @@ pub(crate) async fn watch_over(app: AppHandle, mode: Mode) {
     let mut reloaded = false;
     loop {
         tokio::time::sleep(SILENCE / 4).await;
-        let Some(silence) = app.state::<Pulse>().silence() else {
-            continue;
-        };
+        let silence = app.state::<Pulse>().silence();
         if silence < SILENCE {
             reloaded = false;
             continue;
         }
-        let Some(window) = app.get_webview_window(LABEL) else {
-            continue;
-        };
-        if !reloaded {
+        let window = app.get_webview_window(&app.state::<Pulse>().label());
+        if let Some(window) = window.as_ref().filter(|_| !reloaded) {
             tracing::warn!("the page does not answer: reloading it");
             reloaded = window.reload().is_ok();
-        } else if silence > SILENCE * 2 {
-            tracing::warn!("the page does not come back: opening its window anew");
-            app.state::<Pulse>().set(Some(Instant::now()));
-            reloaded = false;
-            let anew = app.clone();
-            let opened = app.run_on_main_thread(move || {
-                // The old window goes when the new one stands: an app without a window would end.
-                if let Err(error) = window.destroy().and_then(|()| open(&anew, mode)) {
-                    tracing::warn!(%error, "the window could not be opened anew");
-                }
-            });
+            continue;
+        }
+        if silence < SILENCE * 2 {
+            continue;
+        }
+        tracing::warn!("the page does not come back: opening its window anew");
+        reloaded = false;
+        let anew = app.clone();
+        let opened = app.run_on_main_thread(move || {
+            // The new one first: an app without any window would end.
+            let opened = open(&anew, mode).and_then(|()| window.map_or(Ok(()), |former| former.destroy()));
             if let Err(error) = opened {
                 tracing::warn!(%error, "the window could not be opened anew");
             }
+        });
+        if let Err(error) = opened {
+            tracing::warn!(%error, "the window could not be opened anew");
         }
     }
 }
