@@ -110,9 +110,16 @@ impl Session {
     }
 }
 
+impl Session {
+    /// Asks the window to close.
+    pub(crate) fn end(&self) {
+        // The driver itself ends with its handle, whatever it answers.
+        let _ = Http::new(Duration::from_secs(10)).ask("DELETE", &self.url, &[], None);
+    }
+}
+
 impl Drop for Session {
     fn drop(&mut self) {
-        // Asks the window to close; the driver itself ends with its handle.
-        let _ = Http::new(Duration::from_secs(10)).ask("DELETE", &self.url, &[], None);
+        self.end();
     }
 }

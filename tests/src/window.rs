@@ -1,5 +1,7 @@
 //! The real window, seen and touched through its page.
 
+use std::fs::File;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -40,6 +42,19 @@ look();
 #[derive(Debug)]
 pub struct Window {
     session: Session,
+    /// Held by the display while it lives.
+    lock: PathBuf,
+}
+
+impl Drop for Window {
+    fn drop(&mut self) {
+        self.session.end();
+        // The next display on this profile would find this one and end, if it came too early.
+        let _gone_or_tried_for_long_enough = until("the display's end", Duration::from_secs(10), || {
+            let lock = File::options().write(true).open(&self.lock);
+            Ok(lock.is_ok_and(|lock| lock.try_lock().is_ok()).then_some(()))
+        });
+    }
 }
 
 /// One picture that the window showed.
@@ -117,7 +132,8 @@ impl Window {
             profile.path().display().to_string(),
         ]);
         let session = Session::open(driver, &binary("tillbell").display().to_string(), &all)?;
-        let window = Self { session };
+        let lock = profile.path().join("lock");
+        let window = Self { session, lock };
         until("the first scene", Duration::from_secs(20), || window.scene())
             .with_context(|| window.stderr())?;
         let (width, height) = screen.size();
@@ -224,6 +240,22 @@ impl Window {
                 .find(|shown| shown.amount_msat == Some(msat)))
         })
         .with_context(|| self.stderr())
+    }
+
+    /// Waits until what is in the page now is on the glass, for a screenshot.
+    ///
+    /// # Errors
+    /// When the page draws no frame within 10 s.
+    pub fn on_glass(&self) -> anyhow::Result<()> {
+        self.session.run(
+            "delete window.drawn;
+             const frames = (left) => left > 0 ? requestAnimationFrame(() => frames(left - 1)) : (window.drawn = true);
+             frames(3);",
+            json!([]),
+        )?;
+        until("three frames", Duration::from_secs(10), || {
+            Ok((self.session.run("return window.drawn === true", json!([]))? == true).then_some(()))
+        })
     }
 
     /// True while an element with this role is in the page.

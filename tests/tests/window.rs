@@ -65,16 +65,19 @@ fn a_merchant_pairs_by_pasting_and_ten_payments_are_each_shown_once() -> Result 
     let screen = Screen::start(1280, 800)?;
     let window = Window::open(&screen, None, &counter.profile, &[])?;
     window.until_scene("welcome", SOON)?;
+    window.on_glass()?;
     screen.shot("welcome")?;
 
     // What is pasted is understood before anything is dialled.
     window.paste("pairing", &counter.pairing())?;
     assert_eq!(window.text("server")?, counter.lnbits.url());
+    window.on_glass()?;
     screen.shot("welcome-preview")?;
     window.click("pair")?;
     window.until_scene("idle", Duration::from_secs(30))?;
     window.until_live()?;
     assert_eq!(window.text("shop")?, "Bean & Bell");
+    window.on_glass()?;
     screen.shot("idle")?;
 
     let memos = [
@@ -217,6 +220,7 @@ fn payments_while_the_display_was_off_are_caught_up_with_and_not_shown_again() -
         );
         Ok(Some(()))
     })?;
+    window.on_glass()?;
     screen.shot("catch-up")?;
     counter.sell(400, "now")?;
     window.until_paid(400_000, SOON)?;
@@ -280,6 +284,7 @@ fn the_settings_sheet_changes_what_it_says_and_the_file() -> Result {
     let window = counter.window(&screen)?;
     window.click("settings-button")?;
     assert!(window.text("settings")?.contains(&counter.lnbits.url()));
+    window.on_glass()?;
     screen.shot("settings")?;
     window.run("document.querySelector(`[data-role='theme'] input[value='dark']`).click()")?;
     until("the dark look", SOON, || {
@@ -296,6 +301,7 @@ fn the_settings_sheet_changes_what_it_says_and_the_file() -> Result {
     window.until_paid(100_000, SOON)?;
     window.until_scene("idle", SOON)?;
     window.click("close-settings")?;
+    window.on_glass()?;
     screen.shot("idle-with-pay-code")?;
 
     window.click("settings-button")?;
@@ -331,6 +337,7 @@ fn a_key_that_does_not_fit_is_said_on_screen_and_the_next_try_works() -> Result 
         sentence.contains("admin") || sentence.contains("spend"),
         "{sentence}"
     );
+    window.on_glass()?;
     screen.shot("welcome-failed")?;
 
     // A wallet's page prefills the server and asks for the key; its password is dropped.
@@ -365,6 +372,7 @@ fn what_nobody_can_confirm_is_marked() -> Result {
         "{}",
         window.text("verdict")?
     );
+    window.on_glass()?;
     screen.shot("reported")?;
     Ok(())
 }
