@@ -7,7 +7,9 @@ use tillbell_lnbits::dial::Dialer;
 use tillbell_lnbits::{Pairing, Text};
 use tillbell_till::engine::adopt;
 use tillbell_till::enrol::enrol;
+use tillbell_till::paired::Listen;
 use tillbell_till::profile::Profile;
+use tillbell_till::secrets::Secrets;
 use tillbell_till::view::{PairingProgress, StepState};
 
 use crate::PairArguments;
@@ -42,6 +44,10 @@ pub(crate) async fn run(arguments: PairArguments, profile: &Profile) -> anyhow::
         paired.name,
         paired.server.as_str()
     ))?;
+    if paired.listen == Listen::Key {
+        let (_, place) = Secrets::of(profile).find(&paired.reference)?;
+        say(&format!("Its invoice key is kept in {}.", place.describe()))?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
@@ -434,6 +434,10 @@ impl fmt::Debug for Resolver {
     }
 }
 
+fn is_this_machine(name: &str) -> bool {
+    name == "localhost" || name.ends_with(".localhost")
+}
+
 impl Service<Name> for Resolver {
     type Response = std::vec::IntoIter<SocketAddr>;
     type Error = LookupError;
@@ -447,6 +451,14 @@ impl Service<Name> for Resolver {
         let Self { lookup, budget } = self.clone();
         Box::pin(async move {
             let looking = async {
+                // Names below localhost are this machine by definition (RFC 6761, 6.3) and may be spoken to in the
+                // clear: no name server may say otherwise.
+                if is_this_machine(name.as_str()) {
+                    return Ok(vec![
+                        SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+                        SocketAddr::from((Ipv6Addr::LOCALHOST, 0)),
+                    ]);
+                }
                 match lookup {
                     Lookup::System => GaiResolver::new().call(name).await.map(Iterator::collect),
                     Lookup::Own(lookup) => lookup(name.as_str().to_owned()).await,

@@ -269,3 +269,12 @@ async fn an_address_that_refuses_does_not_hide_one_that_answers() {
     dialled.unwrap();
     accepted.unwrap();
 }
+
+#[tokio::test]
+async fn names_below_localhost_are_this_machine_whatever_a_name_server_says() {
+    let (listener, port) = listen().await;
+    let dialer = Dialer::default().with_resolver(|_| std::future::pending());
+    let url: Url = format!("http://shop.localhost:{port}/").parse().unwrap();
+    let (connected, accepted) = tokio::join!(dialer.connect(&url), listener.accept());
+    assert!(connected.is_ok() && accepted.is_ok());
+}
