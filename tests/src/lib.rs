@@ -4,6 +4,7 @@
 //! Everything here blocks with a deadline and answers with an error that says what was awaited. Whatever is
 //! started ends when its handle is dropped, and with this process at the latest.
 
+mod eye;
 mod fake;
 mod headless;
 mod http;
@@ -19,6 +20,7 @@ mod wait;
 mod webdriver;
 mod window;
 
+pub use eye::Eye;
 pub use fake::Fake;
 pub use headless::{Said, Watch, headless, headless_traced};
 pub use http::{Answer, Http};

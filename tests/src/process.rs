@@ -148,6 +148,12 @@ impl Running {
         Ok(status)
     }
 
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal: `STOP`, `CONT`, `TERM`.
     ///
     /// # Errors

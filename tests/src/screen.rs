@@ -67,6 +67,11 @@ impl Screen {
         self.size
     }
 
+    /// The file that is the glass.
+    pub(crate) fn glass(&self) -> PathBuf {
+        self.frame.path().join("Xvfb_screen0")
+    }
+
     /// Lets `command` draw on it.
     pub fn dress(&self, command: &mut Command) {
         command

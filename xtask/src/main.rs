@@ -1,4 +1,4 @@
-//! The project's commands: `cargo xtask run`, `build`, `test`.
+//! The project's commands: `cargo xtask run`, `build`, `test`, `bench`.
 //!
 //! Each command first checks for what it needs and installs what is missing, says what it does and how long
 //! that took, and keeps everything worth keeping in one cache folder outside the clone.
@@ -9,6 +9,7 @@
 )]
 
 mod architecture;
+mod bench;
 mod build;
 mod cache;
 mod deny;
@@ -34,6 +35,7 @@ Usage: cargo xtask COMMAND
                        or one file of tests/tests without its .rs
     --all              what takes long or needs the network, too
     -- ARGUMENT…       pass these to the end-to-end tests' runner (a test's name, --nocapture)
+  bench                measure the display beside Chromium: a payment to the glass, a start, memory, idling (4 minutes)
 
 Kept between runs: $TILLBELL_CACHE, else $XDG_CACHE_HOME/tillbell, else ~/.cache/tillbell";
 
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
     let done = match command.as_deref() {
         Some("run") => run::run(&rest),
         Some("build") => build::build(&rest),
+        Some("bench") => bench::bench(&rest),
         Some("test") => test::Options::parse(&rest).and_then(|options| test::test(&options)),
         Some("help" | "--help" | "-h") => {
             println!("{USAGE}");

@@ -13,6 +13,8 @@ pub(crate) enum Purpose {
     Run,
     /// Run every test, too.
     Test,
+    /// Measure it beside a browser.
+    Bench,
 }
 
 /// To build the display and to run it.
@@ -41,6 +43,9 @@ const TO_TEST: &[&str] = &[
     "fonts-noto-color-emoji",
 ];
 
+/// What the display is measured beside.
+const TO_BENCH: &[&str] = &["chromium"];
+
 /// Sees to it that everything is there.
 ///
 /// # Errors
@@ -52,8 +57,11 @@ pub(crate) fn ensure(purpose: Purpose) -> anyhow::Result<()> {
         return Ok(());
     }
     let mut wanted = TO_RUN.to_vec();
-    if purpose == Purpose::Test {
+    if purpose != Purpose::Run {
         wanted.extend(TO_TEST);
+    }
+    if purpose == Purpose::Bench {
+        wanted.extend(TO_BENCH);
     }
     if !shell::exists("dpkg-query") || !shell::exists("apt-get") {
         println!(
@@ -62,10 +70,13 @@ pub(crate) fn ensure(purpose: Purpose) -> anyhow::Result<()> {
         println!(
             "  WebKitGTK 4.1, librsvg, libayatana-appindicator and ALSA with their headers, a C compiler, pkg-config"
         );
-        if purpose == Purpose::Test {
+        if purpose != Purpose::Run {
             println!(
                 "  Xvfb, WebKitWebDriver, PulseAudio with its tools, Python 3.10 to 3.12 with venv, iproute2, Noto fonts"
             );
+        }
+        if purpose == Purpose::Bench {
+            println!("  Chromium, as /usr/bin/chromium");
         }
         return Ok(());
     }
