@@ -258,12 +258,6 @@ impl Reconciler {
         self.baseline.is_news(row)
     }
 
-    /// Invoices being watched.
-    #[must_use]
-    pub const fn watched(&self) -> &BTreeMap<CheckingId, Awaited> {
-        &self.watch
-    }
-
     /// True while a run is under way.
     #[must_use]
     pub const fn is_running(&self) -> bool {

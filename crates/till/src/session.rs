@@ -121,7 +121,6 @@ pub enum Effect {
 pub struct Session {
     evidence: Evidence,
     trust: Trust,
-    started: Moment,
 }
 
 /// What there is to go by.
@@ -194,7 +193,6 @@ impl Session {
                 heard_once: false,
             }),
             trust: Trust::new(true, now),
-            started: now.at,
         }
     }
 
@@ -204,7 +202,6 @@ impl Session {
         Self {
             evidence: Evidence::Believe(leave),
             trust: Trust::new(false, now),
-            started: now.at,
         }
     }
 
@@ -212,15 +209,6 @@ impl Session {
     #[must_use]
     pub const fn trust(&self) -> &Trust {
         &self.trust
-    }
-
-    /// The line between history and news, where there is one.
-    #[must_use]
-    pub const fn reconciler(&self) -> Option<&Reconciler> {
-        match &self.evidence {
-            Evidence::Ask(asking) => Some(&asking.reconciler),
-            Evidence::Believe(_) => None,
-        }
     }
 
     /// True while the display should say "checking".
@@ -563,12 +551,6 @@ impl Session {
             Evidence::Believe(_) => None,
         };
         [asking, self.trust.next_wake(at)].into_iter().flatten().min()
-    }
-
-    /// When this session began.
-    #[must_use]
-    pub const fn started(&self) -> Moment {
-        self.started
     }
 }
 
