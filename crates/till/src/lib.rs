@@ -16,6 +16,7 @@ pub mod baseline;
 pub mod clock;
 pub mod engine;
 pub mod enrol;
+pub mod failpoint;
 pub mod hints;
 pub mod ledger;
 pub mod log;

@@ -15,6 +15,7 @@ use super::{DemoWallet, Options, Output, Request, StartError};
 use crate::baseline::Baseline;
 use crate::clock::{Clock, Moment, Now};
 use crate::enrol::{EnrolError, Enrolled, enrol, read_form};
+use crate::failpoint::{self, Place as Failpoint};
 use crate::hints::Doubt;
 use crate::ledger::{Ledger, LedgerError, Syncer, set_aside};
 use crate::paired::{Found, Listen, Paired};
@@ -623,6 +624,7 @@ impl Actor {
                 }
             }
             Heard::Hints(hints) => {
+                failpoint::reach(Failpoint::Heard);
                 for hint in hints {
                     self.session_event(Event::Hint(hint), now);
                 }
@@ -883,6 +885,7 @@ impl Actor {
             Some(Cue::Ring { showing, kind }) => {
                 let chime = self.settings.settings().chime.clone();
                 self.order(BellOrder::Ring { showing, kind, chime });
+                failpoint::reach(Failpoint::Ordered);
             }
             Some(Cue::Announced(entries)) => {
                 if let Some(shop) = &mut self.shop {
@@ -916,6 +919,7 @@ impl Actor {
         let seq = entry.seq;
         if self.lines.try_send(line).is_ok() {
             shop.telling = Some(seq);
+            failpoint::reach(Failpoint::Ordered);
         }
     }
 

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use crate::baseline::Baseline;
 use crate::clock::Now;
 use crate::enrol::take_baseline;
+use crate::failpoint::{self, Place};
 use crate::ledger::{Entry, Ledger, LedgerError, Seq, Syncer, WalletRow};
 use crate::paired::{Listen, Paired};
 use crate::reconcile::{Changes, Reconciler};
@@ -434,7 +435,9 @@ impl Shop {
     fn write_one(&mut self, write: &Write, now: Now, entries: &mut Vec<Entry>) -> Result<(), LedgerError> {
         match write {
             Write::Record(arrived) => {
+                failpoint::reach(Place::Proven);
                 let new = self.ledger.record(self.row, arrived, now.wall)?;
+                failpoint::reach(Place::Recorded);
                 for (payment, _) in arrived {
                     self.owed
                         .remove(&(payment.payment_hash(), payment.checking_id().cloned()));
@@ -449,8 +452,15 @@ impl Shop {
                 }
                 entries.extend(new);
             }
-            Write::Save(changes) => self.ledger.save_changes(self.row, changes, now.wall)?,
-            Write::Announced(seqs) => self.ledger.announced(seqs, now.wall)?,
+            Write::Save(changes) => {
+                self.ledger.save_changes(self.row, changes, now.wall)?;
+                failpoint::reach(Place::Saved);
+            }
+            Write::Announced(seqs) => {
+                failpoint::reach(Place::Confirmed);
+                self.ledger.announced(seqs, now.wall)?;
+                failpoint::reach(Place::Marked);
+            }
         }
         Ok(())
     }

@@ -1,0 +1,75 @@
+//! Places on the way from a hint to a marked announcement where a test lets the process die, as by a power cut.
+//!
+//! Only with the feature `failpoints` is there anything here: then `TILLBELL_DIE_AT=recorded:3` kills the process
+//! (`SIGKILL`) when it comes to that place the third time.
+
+/// A place, in the order in which a payment comes by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// The engine has taken hints from the link.
+    Heard,
+    /// A payment is proven and not in the ledger.
+    Proven,
+    /// It is in the ledger; no display knows.
+    Recorded,
+    /// It is on its way to a display.
+    Ordered,
+    /// Its line is written; the engine does not know.
+    Written,
+    /// The engine has heard that it was announced; the ledger has not.
+    Confirmed,
+    /// The ledger knows.
+    Marked,
+    /// What a run over the list learned is written.
+    Saved,
+}
+
+/// The process has come to this place.
+#[cfg(not(feature = "failpoints"))]
+pub const fn reach(_: Place) {}
+
+/// The process has come to this place: the end of it, if that was asked for.
+#[cfg(feature = "failpoints")]
+pub fn reach(place: Place) {
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    static DOOM: OnceLock<Option<(String, AtomicU32)>> = OnceLock::new();
+    let doom = DOOM.get_or_init(|| {
+        let doom = std::env::var("TILLBELL_DIE_AT").ok()?;
+        let (place, times) = doom.split_once(':')?;
+        Some((place.to_owned(), AtomicU32::new(times.parse().ok()?)))
+    });
+    let Some((doomed, times)) = doom else { return };
+    if place.name() == doomed && times.fetch_sub(1, Ordering::Relaxed) == 1 {
+        die();
+    }
+}
+
+/// Nothing is finished, nobody is told.
+#[cfg(all(feature = "failpoints", unix))]
+fn die() {
+    let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+}
+
+/// Nothing is finished, nobody is told.
+#[cfg(all(feature = "failpoints", not(unix)))]
+fn die() {
+    std::process::abort();
+}
+
+#[cfg(feature = "failpoints")]
+impl Place {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Heard => "heard",
+            Self::Proven => "proven",
+            Self::Recorded => "recorded",
+            Self::Ordered => "ordered",
+            Self::Written => "written",
+            Self::Confirmed => "confirmed",
+            Self::Marked => "marked",
+            Self::Saved => "saved",
+        }
+    }
+}
