@@ -109,6 +109,17 @@ impl Watch {
         Self::started(command, profile)
     }
 
+    /// Starts one that dies as by a power cut when it comes to `place` the `nth` time (`tillbell_till::failpoint`).
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn doomed(profile: &Profile, place: &str, nth: u32) -> anyhow::Result<Self> {
+        let mut command = profile.command("mortal/tillbell-headless");
+        talkative(&mut command);
+        command.env("TILLBELL_DIE_AT", format!("{place}:{nth}"));
+        Self::started(command, profile)
+    }
+
     fn started(mut command: Command, profile: &Profile) -> anyhow::Result<Self> {
         command.args(["watch", "--json", "--profile"]).arg(profile.path());
         Ok(Self {
@@ -248,9 +259,32 @@ impl Watch {
         Ok(())
     }
 
-    /// Ends it as a power cut would.
-    pub fn kill(mut self) {
+    /// Ends it as a power cut would, and reads what it had said by then.
+    ///
+    /// # Errors
+    /// When one of its last lines is no event.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
         self.running.kill();
+        self.read_to_the_end()
+    }
+
+    /// True once the program has ended by itself; then everything it said has been read.
+    ///
+    /// # Errors
+    /// When the system does not know, or one of its last lines is no event.
+    pub fn has_ended(&mut self) -> anyhow::Result<bool> {
+        let ended = self.running.ended()?.is_some();
+        if ended {
+            self.read_to_the_end()?;
+        }
+        Ok(ended)
+    }
+
+    fn read_to_the_end(&mut self) -> anyhow::Result<()> {
+        while let Some((at, line)) = self.running.rest(Duration::from_secs(5))? {
+            self.take(at, &line)?;
+        }
+        Ok(())
     }
 
     /// Takes one more line; `false` when none came in time.
@@ -258,13 +292,18 @@ impl Watch {
         let Some((at, line)) = self.running.line(within)? else {
             return Ok(false);
         };
+        self.take(at, &line)?;
+        Ok(true)
+    }
+
+    fn take(&mut self, at: Instant, line: &str) -> anyhow::Result<()> {
         let event: Value =
-            serde_json::from_str(&line).with_context(|| format!("this line is no event: {line}"))?;
+            serde_json::from_str(line).with_context(|| format!("this line is no event: {line}"))?;
         anyhow::ensure!(
             event["v"] == 1 && event["event"].is_string(),
             "this line is no event: {line}"
         );
         self.events.push((at, event));
-        Ok(true)
+        Ok(())
     }
 }

@@ -15,6 +15,7 @@ mod relay;
 mod screen;
 mod self_signed;
 mod sound;
+pub mod tree;
 mod turn;
 mod wait;
 mod webdriver;

@@ -100,6 +100,18 @@ impl Running {
         }
     }
 
+    /// The next line of a program that has ended; `None` after the last one.
+    ///
+    /// # Errors
+    /// When something still holds its output after `within`.
+    pub(crate) fn rest(&self, within: Duration) -> anyhow::Result<Option<(Instant, String)>> {
+        match self.lines.recv_timeout(within) {
+            Ok(line) => Ok(Some(line)),
+            Err(RecvTimeoutError::Disconnected) => Ok(None),
+            Err(RecvTimeoutError::Timeout) => anyhow::bail!("the output of {} does not end", self.name),
+        }
+    }
+
     /// Everything written to standard output so far.
     #[must_use]
     pub fn stdout(&self) -> String {

@@ -206,7 +206,7 @@ fn what_is_paid_while_the_display_is_off_is_caught_up_once() -> Result {
     let mut watch = Watch::live(&profile)?;
     let live = lnbits.sell(&shop, &customer, 100, "live")?;
     verified_live(&watch.payment(&live.payment_hash)?);
-    watch.kill();
+    watch.kill()?;
 
     // Another display on the same wallet tells when the server has said everything.
     let beside = paired(&lnbits.url(), &shop)?;

@@ -1,4 +1,4 @@
-//! The project's commands: `cargo xtask run`, `build`, `test`, `bench`.
+//! The project's commands: `cargo xtask run`, `build`, `test`, `bench`, `fuzz`, `soak`.
 //!
 //! Each command first checks for what it needs and installs what is missing, says what it does and how long
 //! that took, and keeps everything worth keeping in one cache folder outside the clone.
@@ -13,10 +13,12 @@ mod bench;
 mod build;
 mod cache;
 mod deny;
+mod fuzz;
 mod lnbits;
 mod need;
 mod run;
 mod shell;
+mod soak;
 mod tally;
 mod test;
 mod ui;
@@ -31,11 +33,15 @@ Usage: cargo xtask COMMAND
                        (--demo is added while nothing is paired; without a screen it runs in the terminal)
   build                build target/release/tillbell and target/release/tillbell-headless
   test                 everything that is checked before a change goes in
-    --only NAME        one group (architecture, fmt, ui, clippy, unit, deny, end-to-end),
+    --only NAME        one group (architecture, fmt, ui, clippy, unit, deny, schedules, fuzz, end-to-end),
                        or one file of tests/tests without its .rs
-    --all              what takes long or needs the network, too
+    --all              what takes long or needs the network, too: a million schedules, a minute of fuzzing each,
+                       four released LNbits
     -- ARGUMENT…       pass these to the end-to-end tests' runner (a test's name, --nocapture)
   bench                measure the display beside Chromium: a payment to the glass, a start, memory, idling (4 minutes)
+  fuzz --minutes N     strange bytes for frames, pairing strings and REST bodies, so long for each
+  soak --minutes N     trade under faults for so long, and fail when a payment is lost, told twice or false,
+                       or when memory or handles grow
 
 Kept between runs: $TILLBELL_CACHE, else $XDG_CACHE_HOME/tillbell, else ~/.cache/tillbell";
 
@@ -47,6 +53,8 @@ fn main() -> ExitCode {
         Some("run") => run::run(&rest),
         Some("build") => build::build(&rest),
         Some("bench") => bench::bench(&rest),
+        Some("fuzz") => fuzz::command(&rest),
+        Some("soak") => soak::soak(&rest),
         Some("test") => test::Options::parse(&rest).and_then(|options| test::test(&options)),
         Some("help" | "--help" | "-h") => {
             println!("{USAGE}");

@@ -11,7 +11,7 @@ use anyhow::{Context as _, bail};
 use crate::cache::Cache;
 use crate::need::Purpose;
 use crate::tally::Tally;
-use crate::{architecture, deny, lnbits, need, shell, ui};
+use crate::{architecture, deny, fuzz, lnbits, need, shell, ui};
 
 /// The package that holds what crosses a process.
 const END_TO_END: &str = "tillbell-tests";
@@ -52,9 +52,10 @@ impl Options {
     }
 
     fn wants(&self, group: Group) -> bool {
-        self.only
-            .as_deref()
-            .is_none_or(|only| Group::named(only) == Some(group))
+        match &self.only {
+            Some(only) => Group::named(only) == Some(group),
+            None => self.all || !group.is_long(),
+        }
     }
 
     /// The single end-to-end test file that was asked for.
@@ -78,18 +79,24 @@ enum Group {
     Unit,
     /// Licences and sources.
     Deny,
+    /// A million random schedules instead of ten thousand; only when asked for, or with `--all`.
+    Schedules,
+    /// A minute of strange bytes for each target; likewise.
+    Fuzz,
     /// The real LNbits, the documented interface, the real window, the chime.
     EndToEnd,
 }
 
 impl Group {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 9] = [
         Self::Architecture,
         Self::Fmt,
         Self::Ui,
         Self::Clippy,
         Self::Unit,
         Self::Deny,
+        Self::Schedules,
+        Self::Fuzz,
         Self::EndToEnd,
     ];
 
@@ -101,7 +108,23 @@ impl Group {
             Self::Clippy => "clippy",
             Self::Unit => "unit",
             Self::Deny => "deny",
+            Self::Schedules => "schedules",
+            Self::Fuzz => "fuzz",
             Self::EndToEnd => "end-to-end",
+        }
+    }
+
+    /// True for what runs only when asked for.
+    const fn is_long(self) -> bool {
+        match self {
+            Self::Schedules | Self::Fuzz => true,
+            Self::Architecture
+            | Self::Fmt
+            | Self::Ui
+            | Self::Clippy
+            | Self::Unit
+            | Self::Deny
+            | Self::EndToEnd => false,
         }
     }
 
@@ -118,6 +141,8 @@ impl Group {
             Self::Clippy => clippy(cache),
             Self::Unit => unit(cache, tally),
             Self::Deny => deny::check(cache, options.all),
+            Self::Schedules => schedules(cache, tally),
+            Self::Fuzz => fuzz::fuzz(cache, Duration::from_secs(60), |_, well| tally.count(well)),
             Self::EndToEnd => end_to_end(cache, options, tally),
         }
     }
@@ -237,6 +262,14 @@ fn unit(cache: &Cache, tally: &mut Tally) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A million schedules, in a release build.
+fn schedules(cache: &Cache, tally: &mut Tally) -> anyhow::Result<()> {
+    let mut cargo = cache.cargo();
+    cargo.env("TILLBELL_SCHEDULES", "1000000");
+    cargo.args(["test", "--release", "-p", "tillbell-till", "--test", "schedules"]);
+    shell::run_heard(&mut cargo, |line| tally.hear(line))
+}
+
 /// The names of the files that are not the same in both folders.
 fn differences(one: &Path, other: &Path) -> anyhow::Result<Vec<String>> {
     let read = |folder: &Path| -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
@@ -269,6 +302,7 @@ fn end_to_end(cache: &Cache, options: &Options, tally: &mut Tally) -> anyhow::Re
     let lnbits = &lnbits::CURRENT;
     let venv = lnbits.ensure(cache)?;
     ui::build()?;
+    mortal(cache)?;
     shell::run(
         cache
             .cargo()
@@ -287,6 +321,28 @@ fn end_to_end(cache: &Cache, options: &Options, tally: &mut Tally) -> anyhow::Re
         cargo.arg("--").args(&options.runner);
     }
     shell::run_heard(&mut cargo, |line| tally.hear(line))
+}
+
+/// Builds the terminal's program once more, so that tests can kill it at chosen places, and puts it aside.
+fn mortal(cache: &Cache) -> anyhow::Result<()> {
+    // Both packages, so that nothing below them is built twice.
+    shell::run(cache.cargo().args([
+        "build",
+        "-p",
+        "tillbell",
+        "-p",
+        "tillbell-headless",
+        "--features",
+        "tillbell-headless/failpoints",
+        "--bin",
+        "tillbell-headless",
+    ]))?;
+    let folder = cache.target().join("debug");
+    let mortal = folder.join("mortal");
+    std::fs::create_dir_all(&mortal)?;
+    std::fs::copy(folder.join("tillbell-headless"), mortal.join("tillbell-headless"))
+        .context("the mortal display cannot be put aside")?;
+    Ok(())
 }
 
 /// The desktop shell does not compile without a built screen.
@@ -318,8 +374,14 @@ mod tests {
     }
 
     #[test]
-    fn without_arguments_every_group_runs() {
+    fn without_arguments_every_group_runs_but_the_long_ones() {
         let options = Options::parse(&[]).unwrap();
+        assert!(
+            Group::ALL
+                .into_iter()
+                .all(|group| options.wants(group) != group.is_long())
+        );
+        let options = Options::parse(&words("--all")).unwrap();
         assert!(Group::ALL.into_iter().all(|group| options.wants(group)));
     }
 

@@ -10,7 +10,7 @@ use tillbell_till::profile::Profile;
 use tillbell_till::view::{Kind, Verdict};
 
 /// The columns; new ones are added at the end.
-const COLUMNS: [&str; 12] = [
+const COLUMNS: [&str; 13] = [
     "heard_at",
     "settled_at",
     "created_at",
@@ -23,6 +23,7 @@ const COLUMNS: [&str; 12] = [
     "payment_hash",
     "checking_id",
     "server",
+    "announced_at",
 ];
 
 pub(crate) fn run(profile: &Profile) -> anyhow::Result<ExitCode> {
@@ -41,7 +42,7 @@ pub(crate) fn run(profile: &Profile) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn row(server: &str, entry: &Entry) -> [String; 12] {
+fn row(server: &str, entry: &Entry) -> [String; 13] {
     let time = |at: Option<Timestamp>| at.map_or_else(String::new, |at| at.to_string());
     let verdict = match entry.verdict {
         Verdict::Verified => "verified",
@@ -64,6 +65,7 @@ fn row(server: &str, entry: &Entry) -> [String; 12] {
         entry.payment_hash.to_string(),
         harmless(entry.checking_id.as_deref().unwrap_or_default()),
         server.to_owned(),
+        time(entry.announced_at),
     ]
 }
 

@@ -91,6 +91,33 @@ pub enum Looked {
     NotOurs,
 }
 
+/// A body that makes no sense.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nonsense {
+    /// It is not what was asked for at all.
+    Body,
+    /// It is, but our own payment's row in it cannot be read.
+    Row,
+}
+
+impl Looked {
+    /// Reads the body of `GET /api/v1/payments/{hash}`.
+    ///
+    /// # Errors
+    ///
+    /// When it makes no sense.
+    pub fn read(body: &[u8]) -> Result<Self, Nonsense> {
+        let Ok(Object(Some(WirePayment { details }))) = serde_json::from_slice(body) else {
+            return Err(Nonsense::Body);
+        };
+        match details {
+            None => Ok(Self::NotOurs),
+            Some(Row(Some(row))) => Ok(Self::Ours(Box::new(row))),
+            Some(Row(None)) => Err(Nonsense::Row),
+        }
+    }
+}
+
 /// Which rows to list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PageQuery {
@@ -122,6 +149,24 @@ pub struct Page {
     pub sent: u32,
     /// How many rows match in all, where the server says.
     pub total: Option<u64>,
+}
+
+impl Page {
+    /// Reads the body of `GET /api/v1/payments/paginated`.
+    ///
+    /// # Errors
+    ///
+    /// When it makes no sense as a whole.
+    pub fn read(body: &[u8]) -> Result<Self, Nonsense> {
+        let Ok(Object(Some(WirePage { data, total }))) = serde_json::from_slice(body) else {
+            return Err(Nonsense::Body);
+        };
+        Ok(Self {
+            sent: u32::try_from(data.len()).unwrap_or(u32::MAX),
+            rows: data.into_iter().filter_map(|Row(row)| row).collect(),
+            total,
+        })
+    }
 }
 
 /// An invoice to be made: `POST /api/v1/payments`.
@@ -291,15 +336,8 @@ impl Rest {
         if reply.status == StatusCode::NOT_FOUND && reply.detail().is_some_and(|detail| no_payment(&detail)) {
             return Ok(reply.answer(Looked::NotOurs));
         }
-        let body = reply.good()?;
-        let Ok(Object(Some(WirePayment { details }))) = serde_json::from_slice(body) else {
-            return Err(reply.nonsense());
-        };
-        match details {
-            None => Ok(reply.answer(Looked::NotOurs)),
-            Some(Row(Some(row))) => Ok(reply.answer(Looked::Ours(Box::new(row)))),
-            Some(Row(None)) => Err(RestError::Unreadable),
-        }
+        let looked = Looked::read(reply.good()?).map_err(|nonsense| reply.nonsense(nonsense))?;
+        Ok(reply.answer(looked))
     }
 
     /// A page of the wallet's payments, newest first.
@@ -329,13 +367,8 @@ impl Rest {
             .at_most(LIST)
             .with_key();
         let reply = self.ask(question).await?;
-        let body = reply.good()?;
-        let Ok(Object(Some(WirePage { data, total }))) = serde_json::from_slice(body) else {
-            return Err(reply.nonsense());
-        };
-        let sent = u32::try_from(data.len()).unwrap_or(u32::MAX);
-        let rows = data.into_iter().filter_map(|Row(row)| row).collect();
-        Ok(reply.answer(Page { rows, sent, total }))
+        let page = Page::read(reply.good()?).map_err(|nonsense| reply.nonsense(nonsense))?;
+        Ok(reply.answer(page))
     }
 
     /// Makes an invoice.
@@ -616,16 +649,15 @@ impl Reply {
 
     /// A 2xx, decoded.
     fn read<T: DeserializeOwned>(&self) -> Result<Answer<T>, RestError> {
-        let value = serde_json::from_slice(self.good()?).map_err(|_| self.nonsense())?;
+        let value = serde_json::from_slice(self.good()?).map_err(|_| self.nonsense(Nonsense::Body))?;
         Ok(self.answer(value))
     }
 
     /// What a 2xx that cannot be read is.
-    fn nonsense(&self) -> RestError {
-        if self.is_page() {
-            RestError::NotLnbits
-        } else {
-            RestError::Unreadable
+    fn nonsense(&self, nonsense: Nonsense) -> RestError {
+        match nonsense {
+            Nonsense::Body if self.is_page() => RestError::NotLnbits,
+            Nonsense::Body | Nonsense::Row => RestError::Unreadable,
         }
     }
 

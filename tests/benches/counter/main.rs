@@ -5,14 +5,13 @@
 #![expect(clippy::print_stdout, reason = "a table is all that it is for")]
 
 mod page;
-mod tree;
 
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use tillbell_fake_lnbits::{NewInvoice, Version, Wallet};
-use tillbell_tests::{Eye, Fake, Profile, Running, Screen, Sound, headless, until};
+use tillbell_tests::{Eye, Fake, Profile, Running, Screen, Sound, headless, tree, until};
 
 const SIZE: (u32, u32) = (1280, 800);
 const STARTS: usize = 5;
@@ -136,7 +135,9 @@ fn measure(contenders: &[Contender<'_>; 2], server: &Fake) -> anyhow::Result<[Re
             // Each by itself: together they would share libraries.
             std::thread::sleep(REST);
             reached.processes = tree::count(counter.program.id())?;
-            reached.fresh.push(tree::memory(counter.program.id())?);
+            reached
+                .fresh
+                .push(tree::memory(counter.program.id())?.proportional);
             counter.close()?;
         }
     }
@@ -166,7 +167,7 @@ fn measure(contenders: &[Contender<'_>; 2], server: &Fake) -> anyhow::Result<[Re
         std::thread::sleep(IDLE);
         let worked = tree::taken(root)?.saturating_sub(before);
         reached.idle = worked.as_secs_f64() / began.elapsed().as_secs_f64() * 100.0;
-        reached.used = tree::memory(root)?;
+        reached.used = tree::memory(root)?.proportional;
     }
     counters.into_iter().try_for_each(Counter::close)?;
     Ok(reached)

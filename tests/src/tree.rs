@@ -8,6 +8,15 @@ use anyhow::Context as _;
 /// Linux counts a program's time in these, whatever its clock.
 const TICK: Duration = Duration::from_millis(10);
 
+/// Memory in MB (10⁶ bytes).
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Memory {
+    /// All that lies in memory; what processes share is counted for each.
+    pub resident: f64,
+    /// What processes share is counted in part.
+    pub proportional: f64,
+}
+
 /// A process, from its `stat` line.
 #[derive(Debug, Clone, Copy)]
 struct Process {
@@ -19,7 +28,7 @@ struct Process {
 ///
 /// # Errors
 /// When `/proc` cannot be read.
-pub(crate) fn count(root: u32) -> anyhow::Result<usize> {
+pub fn count(root: u32) -> anyhow::Result<usize> {
     Ok(below(root)?.len())
 }
 
@@ -27,24 +36,42 @@ pub(crate) fn count(root: u32) -> anyhow::Result<usize> {
 ///
 /// # Errors
 /// When `/proc` cannot be read.
-pub(crate) fn taken(root: u32) -> anyhow::Result<Duration> {
+pub fn taken(root: u32) -> anyhow::Result<Duration> {
     Ok(TICK * below(root)?.values().map(|process| process.ticks).sum::<u32>())
 }
 
-/// Their memory in MB, what they share with others counted in part (PSS).
+/// Their memory, added up.
 ///
 /// # Errors
 /// When `/proc` cannot be read.
-pub(crate) fn memory(root: u32) -> anyhow::Result<f64> {
-    let mut kib = 0;
+pub fn memory(root: u32) -> anyhow::Result<Memory> {
+    let mut memory = Memory::default();
     for id in below(root)?.into_keys() {
         let path = format!("/proc/{id}/smaps_rollup");
         let rollup = std::fs::read_to_string(&path).with_context(|| path.clone())?;
-        let pss = rollup.lines().find_map(|line| line.strip_prefix("Pss:"));
-        let pss = pss.and_then(|rest| rest.split_whitespace().next());
-        kib += pss.context(path)?.parse::<u32>()?;
+        let read = |name: &str| -> anyhow::Result<f64> {
+            let line = rollup.lines().find_map(|line| line.strip_prefix(name));
+            let kib = line.and_then(|rest| rest.split_whitespace().next());
+            let kib: u32 = kib.with_context(|| path.clone())?.parse()?;
+            Ok(f64::from(kib) * 1024.0 / 1e6)
+        };
+        memory.resident += read("Rss:")?;
+        memory.proportional += read("Pss:")?;
     }
-    Ok(f64::from(kib) * 1024.0 / 1e6)
+    Ok(memory)
+}
+
+/// How many files, sockets and pipes all of them hold open.
+///
+/// # Errors
+/// When `/proc` cannot be read.
+pub fn handles(root: u32) -> anyhow::Result<usize> {
+    let mut handles = 0;
+    for id in below(root)?.into_keys() {
+        let path = format!("/proc/{id}/fd");
+        handles += std::fs::read_dir(&path).with_context(|| path)?.count();
+    }
+    Ok(handles)
 }
 
 /// The process `root` and all its descendants.

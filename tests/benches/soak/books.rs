@@ -1,0 +1,148 @@
+//! What is counted while trade goes on, and what must hold at the end.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use anyhow::ensure;
+use tillbell_tests::tree;
+
+use crate::DRIFT;
+
+/// One look at a program when all was well.
+#[derive(Debug, Clone, Copy)]
+struct Look {
+    at: Duration,
+    memory: tree::Memory,
+    handles: usize,
+}
+
+/// A program and how it looked.
+#[derive(Debug)]
+struct Display {
+    name: &'static str,
+    process: u32,
+    looks: Vec<Look>,
+}
+
+/// All that was counted.
+#[derive(Debug)]
+pub(crate) struct Books {
+    time: Duration,
+    displays: [Display; 2],
+}
+
+impl Books {
+    pub(crate) fn new(time: Duration, window: u32, terminal: u32) -> Self {
+        let display = |name, process| Display {
+            name,
+            process,
+            looks: Vec::new(),
+        };
+        Self {
+            time,
+            displays: [display("window", window), display("terminal", terminal)],
+        }
+    }
+
+    /// Looks at both programs.
+    pub(crate) fn look(&mut self, at: Duration) -> anyhow::Result<()> {
+        for display in &mut self.displays {
+            display.looks.push(Look {
+                at,
+                memory: tree::memory(display.process)?,
+                handles: tree::handles(display.process)?,
+            });
+        }
+        Ok(())
+    }
+
+    /// A line for whoever reads along.
+    pub(crate) fn line(&self, at: Duration, sold: usize, told: usize, faults: u32) -> anyhow::Result<String> {
+        let mut line = format!(
+            "{:>3} min  {sold} paid, {told} told, {faults} faults",
+            at.as_secs() / 60
+        );
+        for display in &self.displays {
+            let memory = tree::memory(display.process)?;
+            let worked = tree::taken(display.process)?.as_secs_f64() / at.as_secs_f64().max(1.0) * 100.0;
+            write!(
+                line,
+                "  │ {}: RSS {:.1} MB, PSS {:.1} MB, {} handles, {worked:.1} % of a core",
+                display.name,
+                memory.resident,
+                memory.proportional,
+                tree::handles(display.process)?
+            )?;
+        }
+        Ok(line)
+    }
+
+    /// Memory and handles must not have grown between the second sixth of the time, when all is warm, and the last.
+    pub(crate) fn steady(&self) -> anyhow::Result<()> {
+        let mut wrong = String::new();
+        for display in &self.displays {
+            let warm = display.between(self.time / 6, self.time / 3);
+            let last = display.between(self.time - self.time / 6, self.time);
+            ensure!(
+                !warm.is_empty() && !last.is_empty(),
+                "there was no quiet moment to look at the {}: take more minutes",
+                display.name
+            );
+            let memory = |looks: &[Look]| median(looks.iter().map(|look| look.memory.resident));
+            let handles = |looks: &[Look]| looks.iter().map(|look| look.handles).max().unwrap_or(0);
+            let grown = memory(&last) / memory(&warm);
+            println!(
+                "{}: memory (RSS, medians) {:.1} MB warm, {:.1} MB at the end: {:+.1} %; handles at most {} and {}",
+                display.name,
+                memory(&warm),
+                memory(&last),
+                (grown - 1.0) * 100.0,
+                handles(&warm),
+                handles(&last)
+            );
+            if grown > DRIFT {
+                writeln!(wrong, "the {}'s memory grows", display.name)?;
+            }
+            if handles(&last) > handles(&warm) {
+                writeln!(wrong, "the {}'s handles grow", display.name)?;
+            }
+        }
+        ensure!(wrong.is_empty(), "{}", wrong.trim_end());
+        Ok(())
+    }
+}
+
+impl Display {
+    fn between(&self, from: Duration, to: Duration) -> Vec<Look> {
+        let within = |look: &&Look| look.at >= from && look.at <= to;
+        self.looks.iter().filter(within).copied().collect()
+    }
+}
+
+/// Each payment told once, and nothing else.
+pub(crate) fn judge(display: &str, sold: &[String], told: &[String]) -> anyhow::Result<()> {
+    let mut times: BTreeMap<&str, u32> = BTreeMap::new();
+    for hash in told {
+        *times.entry(hash).or_default() += 1;
+    }
+    let twice = times.values().filter(|times| **times > 1).count();
+    let lost: Vec<_> = sold
+        .iter()
+        .filter(|hash| !times.contains_key(hash.as_str()))
+        .collect();
+    let known: std::collections::BTreeSet<_> = sold.iter().map(String::as_str).collect();
+    let wrong = times.keys().filter(|hash| !known.contains(*hash)).count();
+    println!("{display}: {} lost, {twice} twice, {wrong} false", lost.len());
+    ensure!(
+        lost.is_empty() && twice == 0 && wrong == 0,
+        "the {display} did not tell the truth: lost {lost:?}, {twice} twice, {wrong} false"
+    );
+    Ok(())
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<_> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(0.0)
+}
