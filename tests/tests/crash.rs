@@ -209,7 +209,7 @@ fn killed_fifteen_times_under_load_on_a_real_server() -> Result {
         let killed = (0..15).try_fold(Lives::default(), |mut lives, _| {
             let mut watch = Watch::start(&profile)?;
             let enough = sold.load(Ordering::Relaxed) + chance.random_range(2..15);
-            until("some payments", Duration::from_secs(60), || {
+            until("some payments", Duration::from_secs(180), || {
                 watch.listen(Duration::from_millis(chance.random_range(1..50)))?;
                 Ok((sold.load(Ordering::Relaxed) >= enough).then_some(()))
             })?;

@@ -1,5 +1,7 @@
-//! What must be absent: a toolkit under `crates/`, Tauri in the UI outside its one door, other people's folders, big files.
+//! What must be absent: a toolkit under `crates/`, Tauri in the UI outside its one door, other people's folders, big files, tests that are
+//! only named.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -37,6 +39,10 @@ pub(crate) fn check(cache: &Cache) -> anyhow::Result<Vec<(&'static str, Vec<Stri
             folders_outside(&files),
         ),
         ("No file is larger than 1 MiB", large(&files)),
+        (
+            "Every test that a document names is there",
+            tests_that_are_only_named(&files),
+        ),
     ])
 }
 
@@ -92,6 +98,33 @@ fn large(files: &[PathBuf]) -> Vec<String> {
         .filter(|(_, size)| *size > LARGEST)
         .map(|(file, size)| format!("{} has {} KiB", file.display(), size / 1024))
         .collect()
+}
+
+/// Documents name tests as `file::test`, or as `::test` in the file named before.
+fn tests_that_are_only_named(files: &[PathBuf]) -> Vec<String> {
+    let read = |file: &PathBuf| std::fs::read_to_string(crate::top().join(file)).unwrap_or_default();
+    let with = |ending: &'static str| {
+        let ends = move |file: &&PathBuf| file.extension().is_some_and(|extension| extension == ending);
+        files.iter().filter(ends)
+    };
+    let sources: BTreeSet<String> = with("rs")
+        .flat_map(|file| words(&read(file)).map(str::to_owned).collect::<Vec<_>>())
+        .collect();
+    let mut missing = Vec::new();
+    for document in with("md").filter(|file| file.starts_with("docs")) {
+        let text = read(document);
+        let named = text.split('`').skip(1).step_by(2);
+        let tests = named.filter_map(|code| code.split_once("::").map(|(_, test)| test));
+        for test in tests.filter(|test| !sources.contains(*test)) {
+            missing.push(format!("{}: {test}", document.display()));
+        }
+    }
+    missing
+}
+
+/// Everything in a source that may be a name.
+fn words(source: &str) -> impl Iterator<Item = &str> {
+    source.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')
 }
 
 fn holds(file: &Path, text: &str) -> bool {
