@@ -18,11 +18,19 @@ impl Fake {
     /// # Errors
     /// When it cannot listen.
     pub fn start(version: Version) -> anyhow::Result<Self> {
+        Self::with(Options::version(version))
+    }
+
+    /// One that is as told.
+    ///
+    /// # Errors
+    /// When it cannot listen.
+    pub fn with(options: Options) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()?;
-        let server = runtime.block_on(FakeLnbits::start(Options::version(version)))?;
+        let server = runtime.block_on(FakeLnbits::start(options))?;
         Ok(Self { server, runtime })
     }
 

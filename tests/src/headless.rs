@@ -148,6 +148,29 @@ impl Watch {
         })
     }
 
+    /// Reads on until the link is not live, and answers with how long that took.
+    ///
+    /// # Errors
+    /// When it is still live after `within`.
+    pub fn until_lost(&mut self, within: Duration) -> anyhow::Result<Duration> {
+        let began = Instant::now();
+        self.until("a link that is not live", within, |watch| {
+            (watch.link() != Some("live")).then_some(())
+        })?;
+        Ok(began.elapsed())
+    }
+
+    /// Reads on until the link's detail has these words in it.
+    ///
+    /// # Errors
+    /// When it has not `within` this time.
+    pub fn until_told(&mut self, words: &str, within: Duration) -> anyhow::Result<()> {
+        self.until(&format!("a link that says «{words}»"), within, |watch| {
+            let detail = watch.all("link").last()?["detail"].as_str()?;
+            detail.contains(words).then_some(())
+        })
+    }
+
     /// Reads on until the payment with this hash is announced, and answers with its event.
     ///
     /// # Errors

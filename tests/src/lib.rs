@@ -4,11 +4,14 @@
 //! Everything here blocks with a deadline and answers with an error that says what was awaited. Whatever is
 //! started ends when its handle is dropped, and with this process at the latest.
 
+mod counter;
 mod eye;
 mod fake;
 mod headless;
 mod http;
+mod idle;
 mod lnbits;
+mod names;
 mod process;
 mod profile;
 mod relay;
@@ -20,12 +23,16 @@ mod turn;
 mod wait;
 mod webdriver;
 mod window;
+mod world;
 
+pub use counter::Counter;
 pub use eye::Eye;
 pub use fake::Fake;
 pub use headless::{Said, Watch, headless, headless_traced};
 pub use http::{Answer, Http};
+pub use idle::{Alive, IdleProxy};
 pub use lnbits::{Invoice, RealLnbits, Wallet};
+pub use names::{NameServer, Names};
 pub use process::Running;
 pub use profile::Profile;
 pub use relay::Relay;
@@ -35,3 +42,4 @@ pub use sound::Sound;
 pub use turn::{Turn, turn};
 pub use wait::until;
 pub use window::{Shown, Window};
+pub use world::{Way, World, in_a_world_of_its_own};

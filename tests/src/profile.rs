@@ -12,6 +12,7 @@ use crate::process::program;
 #[derive(Debug)]
 pub struct Profile {
     folder: TempDir,
+    network: Option<String>,
 }
 
 impl Profile {
@@ -22,9 +23,17 @@ impl Profile {
     pub fn new() -> anyhow::Result<Self> {
         let profile = Self {
             folder: tempfile::tempdir()?,
+            network: None,
         };
         std::fs::create_dir(profile.home())?;
         Ok(profile)
+    }
+
+    /// The same machine on another network: a namespace that `ip netns` knows by this name.
+    #[must_use]
+    pub fn on_network(mut self, namespace: &str) -> Self {
+        self.network = Some(namespace.to_owned());
+        self
     }
 
     /// What `--profile` is given.
@@ -107,7 +116,15 @@ impl Profile {
     /// A command for one of Tillbell's programs on this profile.
     #[must_use]
     pub fn command(&self, name: &str) -> Command {
-        let mut command = program(binary(name));
+        let mut command = match &self.network {
+            None => program(binary(name)),
+            Some(namespace) => {
+                let mut command = program("nsenter");
+                command.arg(format!("--net=/run/netns/{namespace}"));
+                command.arg("--").arg(binary(name));
+                command
+            }
+        };
         self.dress(&mut command);
         command
     }

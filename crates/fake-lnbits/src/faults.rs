@@ -65,6 +65,8 @@ pub enum RestFault {
     Hang,
     /// This status instead of an answer, with `Retry-After` in seconds if given.
     Status(u16, Option<u32>),
+    /// This status, with LNbits' own words for what is wrong: 401 "Invalid key".
+    Says(u16, String),
     /// 301 to this location.
     Redirect(String),
     /// 200 and a web page, as a captive portal does.

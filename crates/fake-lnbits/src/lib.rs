@@ -30,7 +30,7 @@ mod version;
 
 use std::{
     io,
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
@@ -54,7 +54,9 @@ pub struct Options {
     pub version: Version,
     /// The path under which it lives: empty, or something like `/lnbits`, without a slash at the end.
     pub prefix: String,
-    /// The port on 127.0.0.1; 0 takes a free one.
+    /// Where it listens: on this machine only, unless a test has made a network of its own.
+    pub address: IpAddr,
+    /// The port; 0 takes a free one.
     pub port: u16,
     /// How often sockets are pinged, and how long an answer may take: 20 s as with uvicorn.
     pub ping_every: Duration,
@@ -67,6 +69,7 @@ impl Default for Options {
         Options {
             version: Version::default(),
             prefix: String::new(),
+            address: Ipv4Addr::LOCALHOST.into(),
             port: 0,
             ping_every: Duration::from_secs(20),
             clock: Clock::default(),
@@ -182,7 +185,7 @@ pub struct FakeLnbits {
 }
 
 impl FakeLnbits {
-    /// Starts a server on 127.0.0.1.
+    /// Starts a server.
     ///
     /// # Errors
     /// If the port is taken.
@@ -208,7 +211,7 @@ impl FakeLnbits {
 
     /// Where it listens.
     pub fn addr(&self) -> SocketAddr {
-        SocketAddr::from((Ipv4Addr::LOCALHOST, self.server.port))
+        SocketAddr::new(self.server.options.address, self.server.port)
     }
 
     /// `http://127.0.0.1:PORT` and the prefix, without a slash at the end.
@@ -238,6 +241,11 @@ impl FakeLnbits {
     /// Gives a wallet new keys. Sockets on the old ones stay connected and silent.
     pub fn rotate_keys(&self, wallet: &Wallet) -> Wallet {
         self.server.rotate_keys(wallet)
+    }
+
+    /// Gives a wallet the keys back that stand in `wallet`, after [`FakeLnbits::rotate_keys`].
+    pub fn return_keys(&self, wallet: &Wallet) {
+        self.server.ledger().replace_wallet(wallet.clone());
     }
 
     /// What a wallet holds, in millisatoshis.

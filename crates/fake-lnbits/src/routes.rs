@@ -117,6 +117,7 @@ async fn spoil(fault: RestFault, answer: impl Future<Output = Response>) -> Resp
             }
             response
         }
+        RestFault::Says(code, what) => detail(status(code), &what),
         RestFault::Redirect(to) => redirect(&to),
         RestFault::Html => Html(PORTAL).into_response(),
         RestFault::Body(text) => ([(header::CONTENT_TYPE, "application/json")], text).into_response(),

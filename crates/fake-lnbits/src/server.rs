@@ -3,7 +3,6 @@
 use std::{
     collections::BTreeMap,
     io,
-    net::Ipv4Addr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -56,7 +55,7 @@ impl Drop for Life {
 
 impl Server {
     pub(crate) async fn start(options: Options) -> io::Result<Arc<Server>> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port)).await?;
+        let listener = TcpListener::bind((options.address, options.port)).await?;
         let server = Arc::new(Server {
             port: listener.local_addr()?.port(),
             started: options.clock.now(),
@@ -75,7 +74,7 @@ impl Server {
     }
 
     pub(crate) async fn serve(self: &Arc<Server>) -> io::Result<()> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, self.port)).await?;
+        let listener = TcpListener::bind((self.options.address, self.port)).await?;
         self.serve_on(listener);
         Ok(())
     }

@@ -285,6 +285,39 @@ async fn a_push_that_is_dead_is_found_in_sixteen_seconds_and_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn with_an_invoice_on_the_screen_a_push_that_is_dead_is_found_in_four_seconds() {
+    let counter = Counter::paired(Version::V1_6).await;
+    let mut watching = counter.watch().await;
+    watching.engine.await_invoice(true).await.unwrap();
+    counter.fake.faults().set(Fault::PushDead);
+    // The list has just been looked at: the next look is as far away as it can be.
+    counter.fake.reset_requests();
+    while counter.fake.requests().count(Path::Paginated) == 0 {
+        watching.listen(Duration::from_millis(20)).await;
+    }
+    watching.listen(Duration::from_millis(200)).await;
+    let hash = counter.sell(21);
+    let payment = watching.until_paid(&hash, Duration::from_secs(4)).await;
+    assert_eq!(payment.kind, Kind::Live);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_an_invoice_on_the_screen_a_socket_that_is_dead_is_noticed_in_six_seconds() {
+    let counter = Counter::paired(Version::V1_6).await;
+    let mut watching = counter.watch().await;
+    watching.engine.await_invoice(true).await.unwrap();
+    watching.listen(Duration::from_millis(500)).await;
+    counter.fake.faults().set(Fault::SilentSockets);
+    watching
+        .until("a link that is not live", Duration::from_secs(6), |seen| {
+            seen.link
+                .as_ref()
+                .is_some_and(|link| link.state != LinkState::Live)
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_burst_that_no_frame_told_is_found_whole_although_offsets_shift() {
     let counter = Counter::paired(Version::V1_6).await;
     counter.fake.faults().set(Fault::InsertWhilePaging(3));

@@ -3,6 +3,8 @@
 use std::sync::Mutex;
 
 use futures_util::StreamExt;
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
 use tokio::io::DuplexStream;
 use tokio_tungstenite::accept_async;
 
@@ -27,12 +29,13 @@ impl Transport for Pipe {
 }
 
 fn start(roll: f64) -> (Link, mpsc::UnboundedReceiver<DuplexStream>) {
+    start_with(move || roll)
+}
+
+fn start_with(roll: impl FnMut() -> f64 + Send + 'static) -> (Link, mpsc::UnboundedReceiver<DuplexStream>) {
     let (far_ends, dialled) = mpsc::unbounded_channel();
     let url = Url::parse(&format!("ws://shop/api/v1/ws/{KEY}")).unwrap();
-    (
-        Link::hold(Pipe(far_ends), url, Budgets::default(), move || roll),
-        dialled,
-    )
+    (Link::hold(Pipe(far_ends), url, Budgets::default(), roll), dialled)
 }
 
 async fn accept(dialled: &mut mpsc::UnboundedReceiver<DuplexStream>) -> WebSocketStream<DuplexStream> {
@@ -159,6 +162,37 @@ async fn a_server_that_is_back_is_found_within_the_cap() {
         back.elapsed() <= Duration::from_millis(6_010),
         "{:?}",
         back.elapsed()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_thousand_outages_it_was_back_in_two_seconds_at_the_median_and_in_eight_nearly_always() {
+    let mut dice = SmallRng::seed_from_u64(21);
+    let (mut link, mut dialled) = start_with({
+        let mut dice = SmallRng::seed_from_u64(42);
+        move || dice.random()
+    });
+    let mut socket = accept(&mut dialled).await;
+    let mut took = Vec::new();
+    for opening in 1..=1_000 {
+        until_open(&mut link, opening).await;
+        behave_then_drop(socket, Duration::from_secs_f64(dice.random_range(0.0..60.0))).await;
+        let back = Instant::now() + Duration::from_secs_f64(dice.random_range(0.1..300.0));
+        socket = loop {
+            let far = dialled.recv().await.unwrap();
+            if Instant::now() >= back {
+                break accept_async(far).await.unwrap();
+            }
+        };
+        until_open(&mut link, opening + 1).await;
+        took.push(back.elapsed());
+    }
+    took.sort_unstable();
+    assert!(took[500] <= Duration::from_secs(2), "median {:?}", took[500]);
+    assert!(
+        took[990] <= Duration::from_secs(8),
+        "99th percentile {:?}",
+        took[990]
     );
 }
 

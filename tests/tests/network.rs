@@ -1,0 +1,563 @@
+//! What networks and servers do to a display, and that afterwards everything that was paid was announced once.
+//!
+//! Each test ends with [`Counter::balance`]: the display's announcements are the server's books, each entry once.
+
+use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tillbell_fake_lnbits::faults::{Fault, RestFault, UpgradeFault};
+use tillbell_fake_lnbits::{Ending, NewInvoice, Path, Version};
+use tillbell_tests::{Counter, Fake, NameServer, Names, Watch, Way, World, in_a_world_of_its_own, until};
+
+type Result = anyhow::Result<()>;
+
+/// A dead connection is noticed within this time: a ping every 10 s, 5 s for its answer.
+const NOTICED: Duration = Duration::from_secs(15);
+/// What a test allows on top, for a busy machine.
+const SLACK: Duration = Duration::from_secs(1);
+
+fn kind_of(watch: &mut Watch, hash: &str) -> anyhow::Result<Value> {
+    Ok(watch.payment(hash)?["kind"].clone())
+}
+
+// The line.
+
+#[test]
+fn a_line_that_is_dead_in_both_directions_is_noticed_in_fifteen_seconds() -> Result {
+    in_a_world_of_its_own(
+        "a_line_that_is_dead_in_both_directions_is_noticed_in_fifteen_seconds",
+        |world| lost_packets(world, &[Way::ToServer, Way::ToShop]),
+    )
+}
+
+#[test]
+fn a_line_on_which_only_our_words_are_lost_is_noticed_in_fifteen_seconds() -> Result {
+    in_a_world_of_its_own(
+        "a_line_on_which_only_our_words_are_lost_is_noticed_in_fifteen_seconds",
+        |world| lost_packets(world, &[Way::ToServer]),
+    )
+}
+
+#[test]
+fn a_line_on_which_only_the_servers_words_are_lost_is_noticed_in_fifteen_seconds() -> Result {
+    in_a_world_of_its_own(
+        "a_line_on_which_only_the_servers_words_are_lost_is_noticed_in_fifteen_seconds",
+        |world| lost_packets(world, &[Way::ToShop]),
+    )
+}
+
+fn lost_packets(world: &World, ways: &[Way]) -> Result {
+    let counter = world.counter(World::SERVER)?;
+    let mut watch = counter.watch()?;
+    let before = counter.sell(10, "before");
+    assert_eq!(kind_of(&mut watch, &before)?, "live");
+
+    for way in ways {
+        world.lose(*way)?;
+    }
+    let first = counter.sell(11, "said into the dead line");
+    let noticed = watch.until_lost(NOTICED + SLACK)?;
+    println!("measured: noticed after {noticed:?}");
+    watch.until_told("did not answer in time", Duration::from_secs(20))?;
+    let second = counter.sell(12, "while it was known to be dead");
+    if ways.contains(&Way::ToShop) {
+        assert_eq!(
+            watch.announced(),
+            [before.as_str()],
+            "nothing can have come through"
+        );
+    }
+
+    for way in ways {
+        world.mend(*way)?;
+    }
+    // The waits between attempts reach 6 s, and one that is under way may have 5 s left.
+    watch.until_live()?;
+    for hash in [&second, &first] {
+        let kind = kind_of(&mut watch, hash)?;
+        // The first frame can get through where only our own words are lost.
+        assert!(
+            kind == "late" || (hash == &first && !ways.contains(&Way::ToShop)),
+            "{kind}"
+        );
+    }
+    counter.balance(watch)
+}
+
+#[test]
+fn an_ipv6_address_that_leads_nowhere_costs_a_moment_where_ipv4_works() -> Result {
+    in_a_world_of_its_own(
+        "an_ipv6_address_that_leads_nowhere_costs_a_moment_where_ipv4_works",
+        |world| {
+            world.names(
+                &format!(
+                    "{} shop.example\n{} shop.example\n",
+                    World::SERVER6,
+                    World::SERVER
+                ),
+                None,
+            )?;
+            let counter = world.counter("shop.example")?;
+            world.lose(Way::ToServer6)?;
+            let started = Instant::now();
+            let mut watch = counter.watch()?;
+            let took = started.elapsed();
+            println!("measured: live after {took:?}");
+            // 300 ms each for the socket and for the first question; a SYN's own time-out would be 5 s.
+            assert!(took < Duration::from_secs(3), "{took:?}");
+            let sold = counter.sell(10, "over IPv4");
+            assert_eq!(kind_of(&mut watch, &sold)?, "live");
+            counter.balance(watch)?;
+
+            // And the other way round.
+            world.mend(Way::ToServer6)?;
+            world.lose(Way::ToServer)?;
+            let mut watch = counter.watch()?;
+            let sold = counter.sell(11, "over IPv6");
+            assert_eq!(kind_of(&mut watch, &sold)?, "live");
+            watch.stop()
+        },
+    )
+}
+
+#[test]
+fn a_name_that_is_not_found_or_not_looked_up_is_told_and_got_over() -> Result {
+    in_a_world_of_its_own(
+        "a_name_that_is_not_found_or_not_looked_up_is_told_and_got_over",
+        |world| {
+            let names = NameServer::start(World::SERVER, Names::All(Ipv4Addr::new(10, 99, 2, 2)))?;
+            world.names("", Some(World::SERVER))?;
+            let counter = world.counter("shop.example")?;
+            let mut watch = counter.watch()?;
+            for (answer, told) in [
+                (Names::Unknown, "No server called shop.example was found"),
+                (Names::Silent, "Looking up shop.example takes too long"),
+            ] {
+                names.answers(answer);
+                // A connection that stands needs no name.
+                let sold = counter.sell(10, "no name, no matter");
+                assert_eq!(kind_of(&mut watch, &sold)?, "live");
+                counter.server.go_away();
+                watch.until_told(told, Duration::from_secs(20))?;
+                let sold = counter.sell(11, "nobody found the server");
+                counter.server.come_back()?;
+                names.answers(Names::All(Ipv4Addr::new(10, 99, 2, 2)));
+                assert_eq!(kind_of(&mut watch, &sold)?, "late");
+                watch.until_live()?;
+            }
+            counter.balance(watch)
+        },
+    )
+}
+
+// The server.
+
+/// A server that is restarted behind a proxy: its sockets end in some way, and for a while the proxy has nobody to ask.
+fn restart_behind_a_proxy(ending: Ending) -> Result {
+    let counter = Counter::open()?;
+    let mut watch = counter.watch()?;
+    counter
+        .server
+        .faults()
+        .set(Fault::Upgrade(UpgradeFault::Status(502)));
+    counter
+        .server
+        .faults()
+        .set(Fault::Rest(None, RestFault::Status(502, None)));
+    assert_eq!(counter.server.drop_sockets(ending), 1);
+    let noticed = watch.until_lost(Duration::from_secs(2))?;
+    println!("after {ending:?} noticed in {noticed:?}");
+    let missed = [counter.sell(11, "missed"), counter.sell(12, "missed, too")];
+    watch.until_told("is LNbits running behind its proxy?", Duration::from_secs(5))?;
+
+    counter.server.faults().clear();
+    for hash in &missed {
+        assert_eq!(kind_of(&mut watch, hash)?, "late");
+    }
+    counter.balance(watch)
+}
+
+#[test]
+fn a_reset_loses_nothing() -> Result {
+    restart_behind_a_proxy(Ending::Reset)
+}
+
+#[test]
+fn a_connection_that_ends_without_a_close_frame_loses_nothing() -> Result {
+    restart_behind_a_proxy(Ending::Silent)
+}
+
+#[test]
+fn a_restart_that_is_said_loses_nothing() -> Result {
+    restart_behind_a_proxy(Ending::Close(1012))
+}
+
+#[test]
+fn an_upgrade_that_is_never_answered_is_done_without() -> Result {
+    let counter = Counter::open()?;
+    counter.server.faults().set(Fault::Upgrade(UpgradeFault::Hang));
+    let mut watch = Watch::start(&counter.profile)?;
+    let first = counter.sell(10, "before the first answer");
+    let began = Instant::now();
+    watch.payment(&first)?;
+    assert!(
+        began.elapsed() < Duration::from_secs(6),
+        "the list is asked every three seconds where there is no socket: {:?}",
+        began.elapsed()
+    );
+    watch.until("a link that asks instead", Duration::from_secs(20), |watch| {
+        (watch.link() == Some("polling")).then_some(())
+    })?;
+    watch.until_told("did not answer in time (opening the socket)", SLACK)?;
+    let second = counter.sell(11, "found by asking");
+    assert_eq!(kind_of(&mut watch, &second)?, "live");
+    assert_eq!(counter.server.listeners(&counter.wallet.invoice_key), 0);
+
+    counter.server.faults().clear();
+    counter.balance(watch)
+}
+
+#[test]
+fn a_server_that_hangs_altogether_is_told_and_got_over() -> Result {
+    let counter = Counter::open()?;
+    let mut watch = counter.watch()?;
+    counter.server.faults().set(Fault::SilentSockets);
+    counter.server.faults().set(Fault::HangAccept);
+    counter.server.faults().set(Fault::Rest(None, RestFault::Hang));
+    let missed = counter.sell(11, "nobody says so");
+    watch.until_lost(NOTICED + SLACK)?;
+    watch.until_told("did not answer in time", Duration::from_secs(20))?;
+    let later = counter.sell(12, "neither this");
+    counter.server.faults().clear();
+    for hash in [missed, later] {
+        assert_eq!(kind_of(&mut watch, &hash)?, "late");
+    }
+    counter.balance(watch)
+}
+
+#[test]
+fn a_server_that_is_away_again_and_again_is_found_within_eight_seconds_of_its_return() -> Result {
+    let counter = Counter::open()?;
+    let mut watch = counter.watch()?;
+    for away in [200, 3_000, 900, 1_700] {
+        counter.server.go_away();
+        let left = Instant::now();
+        watch.until_lost(Duration::from_secs(2))?;
+        let missed = counter.sell(away, "nobody was there");
+        watch.listen(Duration::from_millis(away).saturating_sub(left.elapsed()))?;
+        counter.server.come_back()?;
+        let back = Instant::now();
+        watch.until("a live link", Duration::from_secs(8), |watch| {
+            (watch.link() == Some("live")).then_some(())
+        })?;
+        println!("away for {away} ms, live {:?} after", back.elapsed());
+        assert_eq!(kind_of(&mut watch, &missed)?, "late");
+    }
+    counter.balance(watch)
+}
+
+// What stands between.
+
+#[test]
+fn a_sign_in_page_is_named_and_what_was_paid_behind_it_is_not_lost() -> Result {
+    let counter = Counter::open()?;
+    let mut watch = counter.watch()?;
+    counter.server.faults().captive_portal();
+    counter.server.drop_sockets(Ending::Silent);
+    watch.until_lost(Duration::from_secs(2))?;
+    watch.until_told("sign in to this network", Duration::from_secs(5))?;
+    let missed = counter.sell(11, "behind the page");
+    watch.until("a link that is down", Duration::from_secs(10), |watch| {
+        (watch.link() == Some("down")).then_some(())
+    })?;
+    assert_eq!(watch.announced().len(), 0);
+    counter.server.faults().clear();
+    assert_eq!(kind_of(&mut watch, &missed)?, "late");
+    counter.balance(watch)
+}
+
+#[test]
+fn a_display_that_is_sent_elsewhere_does_not_carry_its_key_there() -> Result {
+    let elsewhere = Fake::start(Version::V1_6)?;
+    let counter = Counter::open()?;
+    let mut watch = counter.watch()?;
+    let there = elsewhere.base_url();
+    counter
+        .server
+        .faults()
+        .set(Fault::Upgrade(UpgradeFault::Redirect(there.clone())));
+    counter
+        .server
+        .faults()
+        .set(Fault::Rest(None, RestFault::Redirect(there.clone())));
+    counter.server.drop_sockets(Ending::Close(1001));
+    watch.until_lost(Duration::from_secs(2))?;
+    watch.until_told(
+        &format!("sends us elsewhere (to {there}): pair again"),
+        Duration::from_secs(5),
+    )?;
+    let missed = counter.sell(11, "while sent away");
+    watch.until("a link that is down", Duration::from_secs(10), |watch| {
+        (watch.link() == Some("down")).then_some(())
+    })?;
+    assert!(
+        counter.server.requests().count(Path::Paginated) > 1,
+        "it was asked"
+    );
+    assert_eq!(elsewhere.requests().total(), 0, "{:?}", elsewhere.requests());
+
+    counter.server.faults().clear();
+    assert_eq!(kind_of(&mut watch, &missed)?, "late");
+    counter.balance(watch)
+}
+
+// The answers.
+
+/// Payments are named by frames while no question about them is answered well.
+fn questions_go_wrong(fault: &RestFault) -> Result {
+    let counter = Counter::open()?;
+    let mut watch = counter.watch()?;
+    counter.server.faults().set(Fault::Rest(None, fault.clone()));
+    let named: Vec<_> = (0..3)
+        .map(|nth| counter.sell(10 + nth, "named by a frame"))
+        .collect();
+    until("a question", Duration::from_secs(10), || {
+        Ok((counter.server.requests().count(Path::Payment) >= 3).then_some(()))
+    })?;
+    watch.listen(Duration::from_secs(2))?;
+    anyhow::ensure!(watch.announced().is_empty(), "{fault:?} became a payment");
+
+    counter.server.faults().clear();
+    for hash in &named {
+        // It was named by a frame on the open socket.
+        let kind = kind_of(&mut watch, hash)?;
+        anyhow::ensure!(kind == "live", "{fault:?}: {kind}");
+    }
+    counter.balance(watch)
+}
+
+#[test]
+fn a_server_that_wants_to_be_left_alone_costs_time_and_no_payment() -> Result {
+    questions_go_wrong(&RestFault::Status(429, None))?;
+    questions_go_wrong(&RestFault::Status(429, Some(3)))
+}
+
+#[test]
+fn a_server_whose_database_fails_costs_time_and_no_payment() -> Result {
+    questions_go_wrong(&RestFault::Status(500, None))
+}
+
+#[test]
+fn an_answer_that_comes_drop_by_drop_costs_time_and_no_payment() -> Result {
+    questions_go_wrong(&RestFault::Drip(1, Duration::from_millis(100)))
+}
+
+#[test]
+fn an_answer_that_is_cut_costs_time_and_no_payment() -> Result {
+    questions_go_wrong(&RestFault::Cut)
+}
+
+#[test]
+fn an_answer_that_comes_slowly_but_whole_is_believed() -> Result {
+    let counter = Counter::open()?;
+    let mut watch = counter.watch()?;
+    counter
+        .server
+        .faults()
+        .set(Fault::Rest(None, RestFault::Drip(64, Duration::from_millis(40))));
+    let sold = counter.sell(10, "slowly");
+    assert_eq!(kind_of(&mut watch, &sold)?, "live");
+    counter.server.faults().clear();
+    counter.balance(watch)
+}
+
+#[test]
+fn a_key_that_is_taken_away_and_given_back_loses_nothing() -> Result {
+    // As LNbits 1.6 does: the key is unknown, and its channel stays open and silent.
+    let counter = Counter::open()?;
+    let mut watch = counter.watch()?;
+    counter.server.rotate_keys(&counter.wallet);
+    let first = counter.sell(11, "while the key was unknown");
+    watch.until_told("does not know this key: pair again", Duration::from_secs(25))?;
+    assert_eq!(watch.link(), Some("down"));
+    assert_eq!(watch.announced().len(), 0, "nothing can be proven");
+    counter.server.return_keys(&counter.wallet);
+    assert_eq!(kind_of(&mut watch, &first)?, "late");
+    watch.until_live()?;
+
+    // And 401, in LNbits' words, while frames still come.
+    let refusal = RestFault::Says(401, "Invalid key".to_owned());
+    counter.server.faults().set(Fault::Rest(None, refusal));
+    let second = counter.sell(12, "while the key was refused");
+    watch.until_told("does not know this key: pair again", Duration::from_secs(25))?;
+    assert_eq!(watch.announced(), [first.as_str()]);
+    counter.server.faults().clear();
+    watch.payment(&second)?;
+    counter.balance(watch)
+}
+
+// The frames.
+
+#[test]
+fn a_channel_that_is_dead_though_its_socket_lives_is_found_and_named() -> Result {
+    let counter = Counter::open()?;
+    let mut watch = counter.watch()?;
+    counter.server.faults().set(Fault::PushDead);
+    let began = Instant::now();
+    let silent = counter.sell(11, "nobody pushed this");
+    assert_eq!(kind_of(&mut watch, &silent)?, "live");
+    println!("found after {:?}", began.elapsed());
+    assert!(
+        began.elapsed() <= Duration::from_secs(16),
+        "{:?}",
+        began.elapsed()
+    );
+    watch.until_told("This server does not push", Duration::from_secs(5))?;
+    assert_eq!(watch.link(), Some("polling"));
+    counter.server.faults().clear();
+    // The first frame that comes shows that it does push.
+    let pushed = counter.sell(12, "pushed");
+    assert_eq!(kind_of(&mut watch, &pushed)?, "live");
+    counter.balance(watch)
+}
+
+#[test]
+fn garbage_on_the_channel_ends_nothing_that_does_not_come_back() -> Result {
+    let counter = Counter::open()?;
+    let mut watch = counter.watch()?;
+    let deep = format!("{{\"payment\":{}1{}}}", "[".repeat(20_000), "]".repeat(20_000));
+    let megabyte = format!("{{\"payment\":{{\"memo\":\"{}\"}}}}", "x".repeat(1_000_000));
+    for text in [
+        "",
+        "{",
+        "}{",
+        "\u{0}",
+        "null",
+        "[[[]]]",
+        "{\"payment\":",
+        "{\"payment\":null}",
+        "{\"payment\":{\"payment_hash\":7}}",
+        "{\"payment\":{\"amount\":1e999}}",
+        &deep,
+        &megabyte,
+    ] {
+        counter.say(text);
+    }
+    counter
+        .server
+        .say_binary(&counter.wallet.invoice_key, &[0xFF, 0xFE, 0, 1]);
+    counter
+        .server
+        .say_binary(&counter.wallet.invoice_key, &vec![0x7B; 500_000]);
+    let sold = counter.sell(10, "after the garbage");
+    assert_eq!(kind_of(&mut watch, &sold)?, "live");
+    assert_eq!(states(&watch).last().map(String::as_str), Some("live"));
+    assert_eq!(
+        counter.server.requests().count(Path::Socket),
+        2,
+        "one at pairing, one since"
+    );
+
+    // Twice as much is more than is read: the socket ends, and comes back.
+    counter.say(&"y".repeat(2_000_000));
+    watch.until_lost(Duration::from_secs(5))?;
+    let missed = counter.sell(11, "while it was away, or a moment after");
+    watch.payment(&missed)?;
+    counter.balance(watch)
+}
+
+fn states(watch: &Watch) -> Vec<String> {
+    let state = |event: &Value| event["state"].as_str().map(str::to_owned);
+    watch.all("link").filter_map(state).collect()
+}
+
+#[test]
+fn a_frame_that_is_repeated_a_thousand_times_is_one_payment() -> Result {
+    let counter = Counter::open()?;
+    let mut watch = counter.watch()?;
+    counter.server.faults().set(Fault::RepeatFrames(999));
+    let sold = counter.sell(10, "once");
+    assert_eq!(kind_of(&mut watch, &sold)?, "live");
+    counter.server.faults().clear();
+    // And a minute later again, from somebody who wrote it down.
+    let frame = json!({"wallet_balance": 10, "payment": {
+        "checking_id": sold, "payment_hash": sold, "wallet_id": counter.wallet.id,
+        "amount": 10_000, "status": "success", "memo": "once",
+    }});
+    for _ in 0..1_000 {
+        counter.say(&frame.to_string());
+    }
+    counter.balance(watch)
+}
+
+#[test]
+fn frames_that_are_lost_are_made_up_for() -> Result {
+    let counter = Counter::open()?;
+    let mut watch = counter.watch()?;
+    counter.server.faults().set(Fault::DropEveryNth(2));
+    let sold: Vec<_> = (0..6)
+        .map(|nth| counter.sell(10 + nth, "every other one is lost"))
+        .collect();
+    for hash in &sold {
+        assert_eq!(kind_of(&mut watch, hash)?, "live");
+    }
+    counter.server.faults().clear();
+    counter.balance(watch)
+}
+
+// What people write.
+
+#[test]
+fn hostile_memos_are_cleaned() -> Result {
+    let counter = Counter::open()?;
+    let mut watch = counter.watch()?;
+    let tags: String = "paid 9 BTC"
+        .chars()
+        .filter_map(|c| char::from_u32(0xE0000 + c as u32))
+        .collect();
+    let zalgo: String = "Tea"
+        .chars()
+        .flat_map(|c| [c].into_iter().chain((0x300..0x340).filter_map(char::from_u32)))
+        .collect();
+    for (memo, shown) in [
+        ("Cof\u{0}fee\u{7}\u{1b}[31m".to_owned(), "Coffee[31m".to_owned()),
+        (
+            "\u{202e}eeffoC\u{202c} \u{2066}x\u{2069}".to_owned(),
+            "eeffoC x".to_owned(),
+        ),
+        (format!("Coffee{tags}"), "Coffee".to_owned()),
+        (
+            "two\r\nlines\u{2028}or\tthree".to_owned(),
+            "two lines or three".to_owned(),
+        ),
+        ("☕".repeat(640), "☕".repeat(640)),
+        ("☕".repeat(641), format!("{}…", "☕".repeat(639))),
+    ] {
+        let sold = counter.sell(10, &memo);
+        assert_eq!(watch.payment(&sold)?["memo"], shown, "{memo:?}");
+    }
+    let sold = counter.sell(10, &zalgo);
+    let shown = watch.payment(&sold)?["memo"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
+    assert!(
+        shown.starts_with('T') && shown.chars().count() <= 3 * 5,
+        "{shown:?}"
+    );
+
+    // A comment, too, is a stranger's.
+    let mut extra = serde_json::Map::new();
+    extra.insert("comment".to_owned(), format!("\u{202e}{tags}thanks\u{0}").into());
+    let invoice = counter.server.make_invoice(
+        &counter.wallet,
+        NewInvoice {
+            extra,
+            ..NewInvoice::sats(10, "")
+        },
+    );
+    assert!(counter.server.settle(&invoice.payment_hash));
+    assert_eq!(watch.payment(&invoice.payment_hash)?["comment"], "thanks");
+    counter.balance(watch)
+}
