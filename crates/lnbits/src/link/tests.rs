@@ -402,6 +402,9 @@ impl tracing::Subscriber for Log {
 #[tokio::test(start_paused = true)]
 async fn the_log_tells_a_failure_once_and_never_the_key() {
     let log = Log::default();
+    // While there is but one subscriber, tracing lets the first thread that comes by decide for all of them whether
+    // an event is wanted, and the other tests' threads want none.
+    let _second = tracing::Dispatch::new(Log::default());
     let _quiet = tracing::subscriber::set_default(log.clone());
     let (mut link, mut dialled) = start(1.0);
     for _ in 0..5 {
