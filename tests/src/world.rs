@@ -30,24 +30,28 @@ set -e
 mount -t tmpfs tmpfs /run
 mkdir /run/netns
 ip link set lo up
-for name in way shop; do
-    ip netns add $name
-    ip -n $name link set lo up
+ip netns add way
+ip netns add shop
+ip -n way link set lo up
+ip -n shop link set lo up
+# An address counts at once, not after a second of asking whether somebody else has it.
+for network in /proc/self/ns/net /run/netns/way /run/netns/shop; do
+    nsenter --net=$network sh -c 'echo 0 >/proc/sys/net/ipv6/conf/default/accept_dad'
 done
 ip link add to-way type veth peer name to-server netns way
 ip -n way link add to-shop type veth peer name to-way netns shop
 
 ip addr add 10.99.2.2/24 dev to-way
-ip addr add 2001:db8:2::2/64 dev to-way nodad
+ip addr add 2001:db8:2::2/64 dev to-way
 ip link set to-way up
 ip -n way addr add 10.99.2.1/24 dev to-server
-ip -n way addr add 2001:db8:2::1/64 dev to-server nodad
+ip -n way addr add 2001:db8:2::1/64 dev to-server
 ip -n way link set to-server up
 ip -n way addr add 10.99.1.1/24 dev to-shop
-ip -n way addr add 2001:db8:1::1/64 dev to-shop nodad
+ip -n way addr add 2001:db8:1::1/64 dev to-shop
 ip -n way link set to-shop up
 ip -n shop addr add 10.99.1.2/24 dev to-way
-ip -n shop addr add 2001:db8:1::2/64 dev to-way nodad
+ip -n shop addr add 2001:db8:1::2/64 dev to-way
 ip -n shop link set to-way up
 
 nsenter --net=/run/netns/way sh -c '
