@@ -148,16 +148,14 @@ impl Watch {
         })
     }
 
-    /// Reads on until the link is not live, and answers with how long that took.
+    /// Reads on until the link is not live.
     ///
     /// # Errors
     /// When it is still live after `within`.
-    pub fn until_lost(&mut self, within: Duration) -> anyhow::Result<Duration> {
-        let began = Instant::now();
+    pub fn until_lost(&mut self, within: Duration) -> anyhow::Result<()> {
         self.until("a link that is not live", within, |watch| {
             (watch.link() != Some("live")).then_some(())
-        })?;
-        Ok(began.elapsed())
+        })
     }
 
     /// Reads on until the link's detail has these words in it.

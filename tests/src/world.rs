@@ -175,7 +175,6 @@ pub fn in_a_world_of_its_own(
     let well = ended.with_context(|| said.clone())?.success();
     // Had nothing of that name been found, that would have been a success, too.
     anyhow::ensure!(well && said.contains("test result: ok. 1 passed"), "{said}");
-    print!("{}", measured(&said));
     Ok(())
 }
 
@@ -201,12 +200,4 @@ fn run(command: &mut Command) -> anyhow::Result<()> {
         String::from_utf8_lossy(&done.stderr)
     );
     Ok(())
-}
-
-/// What the test itself printed inside: its measurements.
-fn measured(said: &str) -> String {
-    let own = |line: &&str| line.starts_with("measured: ");
-    said.lines()
-        .filter(own)
-        .fold(String::new(), |all, line| all + line + "\n")
 }

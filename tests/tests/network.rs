@@ -58,8 +58,7 @@ fn lost_packets(world: &World, ways: &[Way]) -> Result {
         world.lose(*way)?;
     }
     let first = counter.sell(11, "said into the dead line");
-    let noticed = watch.until_lost(NOTICED + SLACK)?;
-    println!("measured: noticed after {noticed:?}");
+    watch.until_lost(NOTICED + SLACK)?;
     watch.until_told("did not answer in time", Duration::from_secs(20))?;
     let second = counter.sell(12, "while it was known to be dead");
     if ways.contains(&Way::ToShop) {
@@ -106,7 +105,6 @@ fn an_address_that_leads_nowhere_costs_a_moment_where_another_works() -> Result 
                 let started = Instant::now();
                 let mut watch = counter.watch()?;
                 let took = started.elapsed();
-                println!("measured: with nothing going {dead:?} live after {took:?}");
                 // 300 ms each for the socket and for the first question; a SYN's own time-out would be seconds.
                 assert!(took < Duration::from_secs(2), "{dead:?}: {took:?}");
                 let sold = counter.sell(10, "the other way");
@@ -165,8 +163,7 @@ fn restart_behind_a_proxy(ending: Ending) -> Result {
         .faults()
         .set(Fault::Rest(None, RestFault::Status(502, None)));
     assert_eq!(counter.server.drop_sockets(ending), 1);
-    let noticed = watch.until_lost(Duration::from_secs(2))?;
-    println!("after {ending:?} noticed in {noticed:?}");
+    watch.until_lost(Duration::from_secs(2))?;
     let missed = [counter.sell(11, "missed"), counter.sell(12, "missed, too")];
     watch.until_told("is LNbits running behind its proxy?", Duration::from_secs(5))?;
 
@@ -203,14 +200,13 @@ fn an_upgrade_that_is_never_answered_is_done_without() -> Result {
         (watch.link() == Some("polling")).then_some(())
     })?;
     watch.until_told("did not answer in time (opening the socket)", SLACK)?;
-    let asked = Instant::now();
-    let second = counter.sell(11, "found by asking");
-    assert_eq!(kind_of(&mut watch, &second)?, "live");
-    assert!(
-        asked.elapsed() < Duration::from_secs(5),
-        "where there is no socket the list is asked every three seconds: {:?}",
-        asked.elapsed()
-    );
+    // Where there is no socket the list is asked every three seconds, however long each attempt at one takes.
+    for sats in 11..14 {
+        let asked = Instant::now();
+        let next = counter.sell(sats, "found by asking");
+        assert_eq!(kind_of(&mut watch, &next)?, "live");
+        assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
+    }
     assert_eq!(counter.server.listeners(&counter.wallet.invoice_key), 0);
 
     counter.server.faults().clear();
