@@ -1,5 +1,7 @@
 //! A desktop's session bus and the keyring on it.
 
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -66,7 +68,6 @@ impl SessionBus {
 #[derive(Debug)]
 pub struct Keyring<'a> {
     bus: &'a SessionBus,
-    profile: &'a Profile,
     _daemon: Running,
 }
 
@@ -97,7 +98,6 @@ impl<'a> Keyring<'a> {
         command.args(["-c", script]);
         let keyring = Self {
             bus,
-            profile,
             _daemon: Running::start("gnome-keyring-daemon", command)?,
         };
         until("the keyring on the bus", Duration::from_secs(10), || {
@@ -116,20 +116,27 @@ impl<'a> Keyring<'a> {
         Ok(keyring)
     }
 
-    /// Unlocks it, as typing the password does.
+    /// Unlocks it, as a login with a password does: through its control socket.
     ///
     /// # Errors
     /// When the keyring does not take it.
     pub fn unlock(&self) -> anyhow::Result<()> {
-        let mut command = program("sh");
-        self.profile.dress(&mut command);
-        let control = self.bus.folder.path().join("keyring");
-        let script = format!("exec gnome-keyring-daemon --unlock < '{}'", self.bus.password().display());
-        let status = command
-            .env("GNOME_KEYRING_CONTROL", control)
-            .args(["-c", &script])
-            .status()?;
-        anyhow::ensure!(status.success(), "the keyring is not unlocked: {status}");
+        let length = |of: usize| u32::try_from(of).map(u32::to_be_bytes);
+        let mut control = UnixStream::connect(self.bus.folder.path().join("keyring/control"))?;
+        control.set_read_timeout(Some(Duration::from_secs(10)))?;
+        // A byte that carries the caller's credentials; then the packet's length, the operation and the password.
+        let mut packet = vec![0];
+        packet.extend(length(4 + 4 + 4 + PASSWORD.len())?);
+        packet.extend(1_u32.to_be_bytes());
+        packet.extend(length(PASSWORD.len())?);
+        packet.extend(PASSWORD.as_bytes());
+        control.write_all(&packet)?;
+        let mut answer = [0; 8];
+        control.read_exact(&mut answer).context("the keyring's answer")?;
+        anyhow::ensure!(
+            answer == [0, 0, 0, 8, 0, 0, 0, 0],
+            "the keyring answers {answer:?}"
+        );
         Ok(())
     }
 
