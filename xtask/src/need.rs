@@ -39,8 +39,6 @@ const TO_TEST: &[&str] = &[
     "pulseaudio-utils",
     "iproute2",
     "dbus",
-    "dbus-bin",
-    "dbus-daemon",
     "gnome-keyring",
     "faketime",
     "fonts-noto-core",
