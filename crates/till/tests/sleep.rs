@@ -113,11 +113,9 @@ async fn after_hours_of_sleep_it_dials_at_once_and_tells_late_and_once_what_was_
         hash
     };
     // A socket that died while nobody was there to notice: it stays open and tells nothing.
-    fake.faults().set(Fault::SilentSockets);
+    fake.faults().set(Fault::PushDead);
     let (one, two) = (sell("asleep"), sell("asleep, too"));
     assert_eq!(fake.listeners(&wallet.invoice_key), 1);
-    fake.faults().lift(&Fault::SilentSockets);
-    fake.faults().set(Fault::PushDead);
     fake.reset_requests();
 
     clock.slept_s.store(9 * 3_600, Ordering::SeqCst);
