@@ -52,7 +52,7 @@ fn main() -> ExitCode {
     match run(&arguments) {
         Ok(code) => code,
         Err(error) => {
-            complain(&format!("{error:#}"));
+            say(&format!("{error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -88,6 +88,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         match runtime.block_on(async { Engine::start(options()) }) {
             Ok(started) => break started,
             Err(StartError::Profile(ProfileError::Locked(_))) if front::call(&profile) => {
+                say("Tillbell is running already with this profile: its window was brought to the front.");
                 return Ok(ExitCode::SUCCESS);
             }
             // The one who has the profile may be about to end.
@@ -136,8 +137,8 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Says why nothing came up, where there is no window yet to say it in.
-#[expect(clippy::print_stderr, reason = "there is no window yet")]
-fn complain(sentence: &str) {
+/// Says why no window came up, where there is none to say it in.
+#[expect(clippy::print_stderr, reason = "there is no window to say it in")]
+fn say(sentence: &str) {
     eprintln!("tillbell: {sentence}");
 }

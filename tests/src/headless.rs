@@ -66,7 +66,8 @@ pub fn headless_traced(profile: &Profile, arguments: &[&str]) -> anyhow::Result<
 }
 
 fn run(mut command: Command, profile: &Profile, arguments: &[&str]) -> anyhow::Result<Said> {
-    command.args(arguments).arg("--profile").arg(profile.path());
+    command.args(arguments);
+    profile.choose(&mut command);
     let mut running = Running::start("tillbell-headless", command)?;
     let status = running
         .wait(Duration::from_secs(45))
@@ -121,7 +122,8 @@ impl Watch {
     }
 
     fn started(mut command: Command, profile: &Profile) -> anyhow::Result<Self> {
-        command.args(["watch", "--json", "--profile"]).arg(profile.path());
+        command.args(["watch", "--json"]);
+        profile.choose(&mut command);
         Ok(Self {
             running: Running::start("tillbell-headless watch", command)?,
             events: Vec::new(),
@@ -237,6 +239,22 @@ impl Watch {
     #[must_use]
     pub fn events(&self) -> &[(Instant, Value)] {
         &self.events
+    }
+
+    /// Reads on until the link is in this state and its detail has these words, and answers with the whole detail.
+    ///
+    /// # Errors
+    /// When it does not get there within 20 s.
+    pub fn until_link(&mut self, state: &str, words: &str) -> anyhow::Result<String> {
+        self.until(
+            &format!("a link {state} because «{words}»"),
+            Duration::from_secs(20),
+            |watch| {
+                let last = watch.all("link").last()?;
+                let detail = last["detail"].as_str().unwrap_or_default();
+                (last["state"] == state && detail.contains(words)).then(|| detail.to_owned())
+            },
+        )
     }
 
     /// The link's last known state.

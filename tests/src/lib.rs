@@ -4,14 +4,19 @@
 //! Everything here blocks with a deadline and answers with an error that says what was awaited. Whatever is
 //! started ends when its handle is dropped, and with this process at the latest.
 
+mod clerk;
+mod clock;
 mod counter;
+mod display;
 mod eye;
 mod fake;
 mod headless;
 mod http;
 mod idle;
+mod keyring;
 mod lnbits;
 mod names;
+mod namespace;
 mod process;
 mod profile;
 mod relay;
@@ -25,15 +30,20 @@ mod webdriver;
 mod window;
 mod world;
 
+pub use clerk::Clerk;
+pub use clock::FakedClock;
 pub use counter::Counter;
+pub use display::Display;
 pub use eye::Eye;
 pub use fake::Fake;
 pub use headless::{Said, Watch, headless, headless_traced};
 pub use http::{Answer, Http};
 pub use idle::{Alive, IdleProxy};
+pub use keyring::{Keyring, SessionBus};
 pub use lnbits::{Invoice, RealLnbits, Wallet};
 pub use names::{NameServer, Names};
-pub use process::Running;
+pub use namespace::Namespace;
+pub use process::{Running, signal};
 pub use profile::Profile;
 pub use relay::Relay;
 pub use screen::{Screen, Shot};

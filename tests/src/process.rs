@@ -171,11 +171,7 @@ impl Running {
     /// # Errors
     /// When the program is gone.
     pub fn signal(&self, signal: &str) -> anyhow::Result<()> {
-        // The shell's own `kill`: the program of that name is not everywhere.
-        let script = format!("kill -{signal} {}", self.child.id());
-        let status = Command::new("sh").args(["-c", &script]).status()?;
-        anyhow::ensure!(status.success(), "{} cannot be sent {signal}", self.name);
-        Ok(())
+        crate::signal(self.child.id(), signal).with_context(|| self.name.clone())
     }
 
     /// Ends it as a user would, and waits for that.
@@ -201,6 +197,18 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Sends a signal: `KILL`, `STOP`, `CONT`.
+///
+/// # Errors
+/// When there is no such program.
+pub fn signal(id: u32, signal: &str) -> anyhow::Result<()> {
+    // The shell's own `kill`: the program of that name is not everywhere.
+    let script = format!("kill -{signal} {id}");
+    let status = Command::new("sh").args(["-c", &script]).status()?;
+    anyhow::ensure!(status.success(), "{id} cannot be sent {signal}");
+    Ok(())
 }
 
 fn each_line(from: impl Read, mut hear: impl FnMut(String)) {

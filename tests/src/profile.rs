@@ -6,13 +6,19 @@ use std::process::Command;
 use anyhow::Context as _;
 use tempfile::TempDir;
 
+use crate::Namespace;
 use crate::process::program;
 
 /// A profile folder and a home folder that are gone with it.
 #[derive(Debug)]
 pub struct Profile {
-    folder: TempDir,
+    /// Where the programs run, if not on the machine itself.
+    namespace: Option<Namespace>,
+    /// The network of their own, if there is one.
     network: Option<String>,
+    folder: TempDir,
+    portable: bool,
+    environment: Vec<(String, String)>,
 }
 
 impl Profile {
@@ -22,10 +28,14 @@ impl Profile {
     /// When the folders cannot be made.
     pub fn new() -> anyhow::Result<Self> {
         let profile = Self {
+            namespace: None,
             folder: tempfile::tempdir()?,
             network: None,
+            portable: true,
+            environment: Vec::new(),
         };
         std::fs::create_dir(profile.home())?;
+        std::fs::create_dir(profile.path())?;
         Ok(profile)
     }
 
@@ -36,13 +46,75 @@ impl Profile {
         self
     }
 
+    /// One that lies where the platform has it, not in a folder of its own: there a key goes to the keyring.
+    ///
+    /// # Errors
+    /// When the folders cannot be made.
+    pub fn of_this_user() -> anyhow::Result<Self> {
+        Ok(Self {
+            portable: false,
+            ..Self::new()?
+        })
+    }
+
+    /// One on a disk of its own of this many KiB.
+    ///
+    /// # Errors
+    /// When the system allows no namespaces.
+    pub fn on_small_disk(kib: u32) -> anyhow::Result<Self> {
+        let profile = Self::new()?;
+        let script = format!(
+            "mount -t tmpfs -o size={kib}k,mode=700 tillbell '{}'",
+            profile.path().display()
+        );
+        profile.moved_into(Namespace::with(&script)?)
+    }
+
+    /// The same folders, seen from a namespace of their own.
+    ///
+    /// # Errors
+    /// When the system allows no namespaces.
+    pub fn in_namespace(self) -> anyhow::Result<Self> {
+        self.moved_into(Namespace::with("")?)
+    }
+
+    fn moved_into(self, namespace: Namespace) -> anyhow::Result<Self> {
+        Ok(Self {
+            namespace: Some(namespace),
+            ..self
+        })
+    }
+
+    /// The namespace in which its programs run.
+    ///
+    /// # Errors
+    /// When they run on the machine itself.
+    pub fn namespace(&self) -> anyhow::Result<&Namespace> {
+        self.namespace.as_ref().context("no namespace")
+    }
+
+    /// Every program on this profile gets this variable from now on.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Where the profile's files are seen from here.
+    fn place(&self) -> PathBuf {
+        match &self.namespace {
+            Some(namespace) => namespace.outside(&self.path()),
+            None => self.path(),
+        }
+    }
+
     /// What `--profile` is given.
     #[must_use]
     pub fn path(&self) -> PathBuf {
         self.folder.path().join("profile")
     }
 
-    fn home(&self) -> PathBuf {
+    /// The home folder.
+    #[must_use]
+    pub fn home(&self) -> PathBuf {
         self.folder.path().join("home")
     }
 
@@ -51,8 +123,7 @@ impl Profile {
     /// # Errors
     /// When it cannot be written.
     pub fn write(&self, name: &str, content: &[u8]) -> anyhow::Result<()> {
-        std::fs::create_dir_all(self.path())?;
-        Ok(std::fs::write(self.path().join(name), content)?)
+        Ok(std::fs::write(self.place().join(name), content)?)
     }
 
     /// Reads a file of the profile.
@@ -60,7 +131,7 @@ impl Profile {
     /// # Errors
     /// When it is not there.
     pub fn read(&self, name: &str) -> anyhow::Result<Vec<u8>> {
-        let path = self.path().join(name);
+        let path = self.place().join(name);
         std::fs::read(&path).with_context(|| path.display().to_string())
     }
 
@@ -111,19 +182,30 @@ impl Profile {
             .env("XDG_CACHE_HOME", home.join(".cache"))
             .env("LC_ALL", "C.UTF-8")
             .env("TZ", "UTC");
+        for (name, value) in &self.environment {
+            command.env(name, value);
+        }
+    }
+
+    /// Adds `--profile`, unless it lies where the platform has it.
+    pub(crate) fn choose(&self, command: &mut Command) {
+        if self.portable {
+            command.arg("--profile").arg(self.path());
+        }
     }
 
     /// A command for one of Tillbell's programs on this profile.
     #[must_use]
     pub fn command(&self, name: &str) -> Command {
-        let mut command = match &self.network {
-            None => program(binary(name)),
-            Some(namespace) => {
+        let mut command = match (&self.namespace, &self.network) {
+            (Some(namespace), _) => namespace.program(&binary(name)),
+            (None, Some(network)) => {
                 let mut command = program("nsenter");
-                command.arg(format!("--net=/run/netns/{namespace}"));
+                command.arg(format!("--net=/run/netns/{network}"));
                 command.arg("--").arg(binary(name));
                 command
             }
+            (None, None) => program(binary(name)),
         };
         self.dress(&mut command);
         command

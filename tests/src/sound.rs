@@ -25,8 +25,14 @@ pub struct Sound {
     folder: TempDir,
     recording: Arc<Mutex<Recording>>,
     recorder: Child,
+    /// PulseAudio's name for the loudspeaker.
+    device: String,
     _server: Running,
 }
+
+/// The loudspeaker.
+const DEVICE: &str = "module-null-sink";
+const DEVICE_OPTIONS: [&str; 4] = ["sink_name=till", "norewinds=1", "rate=48000", "channels=2"];
 
 impl Sound {
     /// Starts it and waits until the recorder hears the silence.
@@ -46,9 +52,7 @@ impl Sound {
             "--disable-shm=yes",
         ]);
         server.args(["--high-priority=no", "--realtime=no", "--log-target=stderr"]);
-        server.arg(format!(
-            "--load=module-null-sink sink_name=till norewinds=1 rate={RATE} channels=2"
-        ));
+        server.arg(format!("--load={DEVICE} {}", DEVICE_OPTIONS.join(" ")));
         server.arg(format!(
             "--load=module-native-protocol-unix socket={}",
             socket.display()
@@ -59,9 +63,67 @@ impl Sound {
         })
         .with_context(|| server.last_words())?;
 
+        let (recording, recorder) = Self::record(&folder)?;
+        let mut sound = Self {
+            folder,
+            recording,
+            recorder,
+            device: String::new(),
+            _server: server,
+        };
+        let modules = sound.pactl(&["list", "short", "modules"])?;
+        let device = modules.lines().find(|line| line.contains(DEVICE));
+        let number = device.and_then(|line| line.split_whitespace().next());
+        sound.device = number.context("no loudspeaker")?.to_owned();
+        sound.until_recording()?;
+        Ok(sound)
+    }
+
+    /// Pulls the loudspeaker out.
+    ///
+    /// # Errors
+    /// When PulseAudio refuses.
+    pub fn unplug(&mut self) -> anyhow::Result<()> {
+        self.pactl(&["unload-module", &self.device]).map(drop)
+    }
+
+    /// Plugs it in again. What was heard before is forgotten.
+    ///
+    /// # Errors
+    /// When PulseAudio refuses, or nothing is recorded from it.
+    pub fn plug_in(&mut self) -> anyhow::Result<()> {
+        let arguments = [&["load-module", DEVICE][..], &DEVICE_OPTIONS].concat();
+        self.device = self.pactl(&arguments)?.trim().to_owned();
+        let _ = self.recorder.kill();
+        let _ = self.recorder.wait();
+        (self.recording, self.recorder) = Self::record(&self.folder)?;
+        self.until_recording()
+    }
+
+    fn pactl(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        let mut command = Command::new("pactl");
+        self.dress(&mut command);
+        let output = command.args(arguments).output().context("pactl")?;
+        anyhow::ensure!(
+            output.status.success(),
+            "pactl {arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    fn until_recording(&self) -> anyhow::Result<()> {
+        until("the recorder's first samples", Duration::from_secs(20), || {
+            Ok((self.recorded() > Duration::from_millis(100)).then_some(()))
+        })
+    }
+
+    /// Starts a recorder at the loudspeaker.
+    fn record(folder: &TempDir) -> anyhow::Result<(Arc<Mutex<Recording>>, Child)> {
+        let socket = folder.path().join("native");
         let recording = Arc::<Mutex<Recording>>::default();
         let mut parec = program("parec");
-        Self::home(&folder, &mut parec);
+        Self::home(folder, &mut parec);
         parec.env("PULSE_SERVER", format!("unix:{}", socket.display()));
         parec.args([
             "--device=till.monitor",
@@ -88,16 +150,7 @@ impl Sound {
                     .hear(&bytes[..count], now);
             }
         });
-        let sound = Self {
-            folder,
-            recording,
-            recorder,
-            _server: server,
-        };
-        until("the recorder's first samples", Duration::from_secs(20), || {
-            Ok((sound.recorded() > Duration::from_millis(100)).then_some(()))
-        })?;
-        Ok(sound)
+        Ok((recording, recorder))
     }
 
     /// Lets `command` play on it.
@@ -110,7 +163,7 @@ impl Sound {
             .env("XDG_RUNTIME_DIR", self.folder.path());
     }
 
-    /// When each sound so far began: the first loud sample after a rest.
+    /// When each sound since the loudspeaker was plugged in began: the first loud sample after a rest.
     #[must_use]
     pub fn onsets(&self) -> Vec<SystemTime> {
         self.recording

@@ -18,8 +18,9 @@ pub struct Memory {
 }
 
 /// A process, from its `stat` line.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Process {
+    name: String,
     parent: u32,
     ticks: u32,
 }
@@ -38,6 +39,19 @@ pub fn count(root: u32) -> anyhow::Result<usize> {
 /// When `/proc` cannot be read.
 pub fn taken(root: u32) -> anyhow::Result<Duration> {
     Ok(TICK * below(root)?.values().map(|process| process.ticks).sum::<u32>())
+}
+
+/// Those of them with this name (Linux keeps its first 15 letters).
+///
+/// # Errors
+/// When `/proc` cannot be read.
+pub fn named(root: u32, name: &str) -> anyhow::Result<Vec<u32>> {
+    let kept = name.get(..15).unwrap_or(name);
+    let all = below(root)?.into_iter();
+    Ok(all
+        .filter(|(_, process)| process.name == kept)
+        .map(|(id, _)| id)
+        .collect())
 }
 
 /// Their memory, added up.
@@ -106,9 +120,11 @@ fn below(root: u32) -> anyhow::Result<BTreeMap<u32, Process>> {
 
 /// The line begins with the id and, in brackets, a name that may hold anything.
 fn read(stat: &str) -> Option<Process> {
-    let fields: Vec<_> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let (before, after) = stat.rsplit_once(')')?;
+    let fields: Vec<_> = after.split_whitespace().collect();
     let number = |nth: usize| fields.get(nth)?.parse::<u32>().ok();
     Some(Process {
+        name: before.split_once('(')?.1.to_owned(),
         parent: number(1)?,
         ticks: number(11)? + number(12)?,
     })

@@ -92,6 +92,11 @@ impl Session {
             .map(drop)
     }
 
+    /// The driver's process id.
+    pub(crate) fn driver_id(&self) -> u32 {
+        self.driver.id()
+    }
+
     /// Everything that the driver and the window wrote to standard error.
     pub(crate) fn stderr(&self) -> String {
         self.driver.stderr()

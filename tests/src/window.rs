@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::process::program;
 use crate::profile::{binary, talkative};
 use crate::webdriver::Session;
-use crate::{Profile, Screen, Sound, until};
+use crate::{Profile, Screen, Sound, tree, until};
 
 /// Notes every picture that the page shows from now on. Each showing of a payment is an element of its own, so two
 /// equal payments are two notes, and one payment that is merely redrawn is one.
@@ -371,6 +371,15 @@ impl Window {
             const fields = [...document.querySelectorAll('input, textarea')].map((field) => field.value);
             return document.documentElement.outerHTML + fields.join(' ');";
         Ok(self.run(script)?.as_str().unwrap_or_default().to_owned())
+    }
+
+    /// The process id of the program behind the window.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn program_id(&self) -> anyhow::Result<u32> {
+        let found = tree::named(self.session.driver_id(), "tillbell")?;
+        found.first().copied().context("no program")
     }
 
     /// Everything that the window wrote to standard error.

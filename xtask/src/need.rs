@@ -29,8 +29,8 @@ const TO_RUN: &[&str] = &[
     "libasound2-plugins",
 ];
 
-/// A screen, a sound card and a driver for the window, none of them real; fonts for what customers write in memos;
-/// and Python for the real LNbits.
+/// A screen, a sound card and a driver for the window, none of them real; fonts for what customers write in memos; a
+/// keyring on a session bus; a wall clock that can be moved; and Python for the real LNbits.
 const TO_TEST: &[&str] = &[
     "python3-venv",
     "xvfb",
@@ -38,6 +38,9 @@ const TO_TEST: &[&str] = &[
     "pulseaudio",
     "pulseaudio-utils",
     "iproute2",
+    "dbus",
+    "gnome-keyring",
+    "faketime",
     "fonts-noto-core",
     "fonts-noto-cjk",
     "fonts-noto-color-emoji",
@@ -72,7 +75,7 @@ pub(crate) fn ensure(purpose: Purpose) -> anyhow::Result<()> {
         );
         if purpose != Purpose::Run {
             println!(
-                "  Xvfb, WebKitWebDriver, PulseAudio with its tools, Python 3.10 to 3.12 with venv, iproute2, Noto fonts"
+                "  Xvfb, WebKitWebDriver, PulseAudio with its tools, dbus-daemon, gnome-keyring, libfaketime, Python 3.10 to 3.12 with venv, iproute2, Noto fonts"
             );
         }
         if purpose == Purpose::Bench {

@@ -112,7 +112,7 @@ async fn check_wallet(profile: &Profile, paired: &Paired, report: &mut Report) -
     let dialer = Dialer::default();
     let (rest, channel) = match &paired.listen {
         Listen::WalletId(id) => (None, Channel::WalletId(id.clone())),
-        Listen::Key => match Secrets::of(profile).find(&paired.reference) {
+        Listen::Key => match Secrets::of(profile).find(&paired.reference, false).await {
             Ok((key, place)) => {
                 report.ok("key", place.describe())?;
                 (

@@ -38,14 +38,14 @@ pub(crate) async fn run(arguments: PairArguments, profile: &Profile) -> anyhow::
         }
     };
     let enrolled = enrol(pairing, &Dialer::default(), &mut tell).await?;
-    let paired = adopt(enrolled, profile, &lock, Timestamp::now())?;
+    let paired = adopt(enrolled, profile, &lock, Timestamp::now()).await?;
     say(&format!(
         "Paired with “{}” on {}.",
         paired.name,
         paired.server.as_str()
     ))?;
     if paired.listen == Listen::Key {
-        let (_, place) = Secrets::of(profile).find(&paired.reference)?;
+        let (_, place) = Secrets::of(profile).find(&paired.reference, false).await?;
         say(&format!("Its invoice key is kept in {}.", place.describe()))?;
     }
     Ok(ExitCode::SUCCESS)

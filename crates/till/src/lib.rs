@@ -18,6 +18,7 @@ pub mod engine;
 pub mod enrol;
 pub mod failpoint;
 pub mod hints;
+mod keyring;
 pub mod ledger;
 pub mod log;
 pub mod paired;

@@ -8,9 +8,11 @@ use std::path::PathBuf;
 
 use tillbell_lnbits::InvoiceKey;
 
-use crate::profile::{Profile, replace};
+use jiff::Timestamp;
 
-const SERVICE: &str = "tillbell";
+use crate::keyring::{self, KeyringError};
+use crate::ledger::set_aside;
+use crate::profile::{Profile, replace};
 
 /// The keeper of keys.
 #[derive(Debug, Clone)]
@@ -32,11 +34,22 @@ pub enum Place {
 #[derive(Debug, thiserror::Error)]
 pub enum SecretsError {
     /// The file cannot be read or written.
-    #[error("the key's file cannot be used: {0}")]
+    #[error("the invoice key's file cannot be used: {0}")]
     File(#[from] io::Error),
+    /// The file holds something else than keys.
+    #[error("the invoice key's file {} is damaged: pair again", .0.display())]
+    Garbled(PathBuf),
+    /// The keyring has it and is locked.
+    #[error(
+        "the invoice key is in this desktop's keyring, and that is locked: unlock it, and this display goes on by itself"
+    )]
+    Locked,
     /// Neither place has it.
     #[error("the invoice key is not where it was kept: unlock the keyring, or pair again")]
     Missing,
+    /// The profile's own folder does not have it, and nothing of a portable profile lies anywhere else.
+    #[error("the invoice key is not in {} any more: pair again", .0.display())]
+    Gone(PathBuf),
 }
 
 impl Secrets {
@@ -49,13 +62,13 @@ impl Secrets {
         }
     }
 
-    /// Keeps a key and says where it is now.
+    /// Keeps a key and says where it is now. It may take a minute: a locked keyring asks for its password.
     ///
     /// # Errors
     /// When it can be kept nowhere.
-    pub fn keep(&self, reference: &str, key: &InvoiceKey) -> Result<Place, SecretsError> {
+    pub async fn keep(&self, reference: &str, key: &InvoiceKey) -> Result<Place, SecretsError> {
         if self.keyring {
-            match keyring::Entry::new(SERVICE, reference).and_then(|entry| entry.set_password(key.reveal())) {
+            match keyring::set(reference, key.reveal()).await {
                 Ok(()) => {
                     // An older copy in the file would outlive its rotation.
                     self.change_file(|keys| keys.remove(reference).is_some())?;
@@ -74,41 +87,57 @@ impl Secrets {
         Ok(Place::File)
     }
 
-    /// Finds a key.
+    /// Finds a key within seconds. With `ask`, a locked keyring is told to ask for its password; nobody waits for
+    /// that here, and a later look finds the key.
     ///
     /// # Errors
-    /// When it is in neither place, or the file cannot be read.
-    pub fn find(&self, reference: &str) -> Result<(InvoiceKey, Place), SecretsError> {
-        if let Some(key) = self.read_file()?.get(reference).and_then(|key| key.parse().ok()) {
-            return Ok((key, Place::File));
+    /// When it is in neither place, the keyring is locked, or the file cannot be read.
+    pub async fn find(&self, reference: &str, ask: bool) -> Result<(InvoiceKey, Place), SecretsError> {
+        match (self.find_in_file(reference), self.keyring) {
+            (Ok(Some(key)), _) => return Ok((key, Place::File)),
+            (Ok(None), false) => return Err(SecretsError::Gone(self.file.clone())),
+            (Err(error), false) => return Err(error),
+            (Ok(None) | Err(_), true) => {}
         }
-        if self.keyring
-            && let Ok(key) = keyring::Entry::new(SERVICE, reference).and_then(|entry| entry.get_password())
-            && let Ok(key) = key.parse()
-        {
-            return Ok((key, Place::Keyring));
+        match keyring::get(reference, ask).await {
+            Ok(key) => key
+                .parse()
+                .map(|key| (key, Place::Keyring))
+                .map_err(|_| SecretsError::Missing),
+            Err(KeyringError::Locked) => Err(SecretsError::Locked),
+            Err(error @ (KeyringError::Unknown | KeyringError::Silent | KeyringError::Unusable(_))) => {
+                tracing::info!(%error, "the key was not found in the keyring");
+                Err(SecretsError::Missing)
+            }
         }
-        Err(SecretsError::Missing)
+    }
+
+    /// Looks where nobody has to be waited for: a key in the file is found at once.
+    pub(crate) fn find_in_file(&self, reference: &str) -> Result<Option<InvoiceKey>, SecretsError> {
+        Ok(self.read_file()?.get(reference).and_then(|key| key.parse().ok()))
     }
 
     /// Forgets a key, wherever it is.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn forget(&self, reference: &str) -> Result<(), SecretsError> {
+    pub async fn forget(&self, reference: &str) -> Result<(), SecretsError> {
         if self.keyring
-            && let Err(error) =
-                keyring::Entry::new(SERVICE, reference).and_then(|entry| entry.delete_credential())
+            && let Err(error) = keyring::delete(reference).await
         {
-            tracing::debug!(%error, "the keyring had no key to forget");
+            tracing::info!(%error, "the key was not removed from the keyring");
         }
+        self.forget_in_file(reference)
+    }
+
+    /// Forgets a key in the file.
+    pub(crate) fn forget_in_file(&self, reference: &str) -> Result<(), SecretsError> {
         self.change_file(|keys| keys.remove(reference).is_some())
     }
 
     fn read_file(&self) -> Result<BTreeMap<String, String>, SecretsError> {
         match fs::read(&self.file) {
-            // What cannot be read as keys holds none: the merchant pairs again.
-            Ok(bytes) => Ok(serde_json::from_slice(&bytes).unwrap_or_default()),
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|_| SecretsError::Garbled(self.file.clone())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeMap::new()),
             Err(error) => Err(error.into()),
         }
@@ -118,7 +147,14 @@ impl Secrets {
         &self,
         change: impl FnOnce(&mut BTreeMap<String, String>) -> bool,
     ) -> Result<(), SecretsError> {
-        let mut keys = self.read_file()?;
+        let mut keys = match self.read_file() {
+            Err(SecretsError::Garbled(file)) => {
+                let aside = set_aside(&file, Timestamp::now())?;
+                tracing::warn!(aside = %aside.display(), "the damaged file of keys was set aside");
+                BTreeMap::new()
+            }
+            read => read?,
+        };
         if change(&mut keys) {
             let text = serde_json::to_vec_pretty(&keys).map_err(io::Error::other)?;
             replace(&self.file, &text)?;
@@ -142,14 +178,36 @@ impl Place {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_portable_profile_keeps_its_key_in_its_own_folder() {
+    #[tokio::test]
+    async fn a_portable_profile_keeps_its_key_in_its_own_folder() {
         let folder = tempfile::tempdir().unwrap();
         let secrets = Secrets::of(&Profile::at(folder.path()));
         let key: InvoiceKey = "0123456789abcdef0123456789abcdef".parse().unwrap();
-        assert_eq!(secrets.keep("a", &key).unwrap(), Place::File);
-        assert_eq!(secrets.find("a").unwrap(), (key, Place::File));
-        secrets.forget("a").unwrap();
-        assert!(matches!(secrets.find("a"), Err(SecretsError::Missing)));
+        assert_eq!(secrets.keep("a", &key).await.unwrap(), Place::File);
+        assert_eq!(secrets.find("a", true).await.unwrap(), (key, Place::File));
+        secrets.forget("a").await.unwrap();
+        assert!(matches!(
+            secrets.find("a", true).await,
+            Err(SecretsError::Gone(_))
+        ));
+    }
+
+    #[tokio::test]
+    async fn a_damaged_file_of_keys_is_named_and_set_aside_by_the_next_pairing() {
+        let folder = tempfile::tempdir().unwrap();
+        let secrets = Secrets::of(&Profile::at(folder.path()));
+        fs::write(folder.path().join("secrets.json"), "{\"a\": ").unwrap();
+        assert!(matches!(
+            secrets.find("a", true).await,
+            Err(SecretsError::Garbled(_))
+        ));
+        let key: InvoiceKey = "0123456789abcdef0123456789abcdef".parse().unwrap();
+        secrets.keep("a", &key).await.unwrap();
+        assert_eq!(secrets.find("a", true).await.unwrap(), (key, Place::File));
+        let aside = fs::read_dir(folder.path())
+            .unwrap()
+            .map(|file| file.unwrap().path())
+            .find(|path| path.to_string_lossy().contains("aside"));
+        assert_eq!(fs::read(aside.unwrap()).unwrap(), b"{\"a\": ");
     }
 }

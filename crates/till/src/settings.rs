@@ -94,7 +94,8 @@ pub struct Opened {
 }
 
 impl SettingsFile {
-    /// Reads the file, or begins a new one. One that cannot be understood is set aside, not lost.
+    /// Reads the file, or begins a new one where that can be written. One that cannot be understood is set aside, not
+    /// lost.
     ///
     /// # Errors
     /// When it can be neither read nor set aside.
@@ -117,7 +118,10 @@ impl SettingsFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(error),
         };
-        replace(path, TEMPLATE.as_bytes())?;
+        // The defaults hold without a file, too: on a full disk the display starts and says what it must say.
+        if let Err(error) = replace(path, TEMPLATE.as_bytes()) {
+            tracing::warn!(%error, "the settings file could not be made");
+        }
         let (document, settings) = parse(TEMPLATE).unwrap_or_default();
         Ok(Opened {
             file: Self {

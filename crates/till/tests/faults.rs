@@ -55,7 +55,9 @@ impl Counter {
             .await
             .unwrap();
         let profile = counter.profile();
-        adopt(enrolled, &profile, &profile.lock().unwrap(), Timestamp::now()).unwrap();
+        adopt(enrolled, &profile, &profile.lock().unwrap(), Timestamp::now())
+            .await
+            .unwrap();
         counter
     }
 
@@ -406,7 +408,9 @@ async fn a_rotated_key_of_the_same_wallet_keeps_the_baseline() {
         .await
         .unwrap();
     let profile = counter.profile();
-    adopt(enrolled, &profile, &profile.lock().unwrap(), Timestamp::now()).unwrap();
+    adopt(enrolled, &profile, &profile.lock().unwrap(), Timestamp::now())
+        .await
+        .unwrap();
     let mut watching = counter.watch().await;
     assert_eq!(
         watching.until_paid(&missed, Duration::from_secs(5)).await.kind,

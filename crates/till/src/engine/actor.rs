@@ -5,19 +5,20 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use tillbell_lnbits::InvoiceKey;
 use tillbell_lnbits::dial::Dialer;
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
 use super::outlets::{BellOrder, Line, LinkLine, PaymentLine, PendingLine, RejectedLine};
 use super::shop::{Answer, Answered, Heard, Shop};
-use super::{DemoWallet, Options, Output, Request, StartError};
+use super::{AdoptError, Adoption, DemoWallet, Options, Output, Request, StartError};
 use crate::baseline::Baseline;
 use crate::clock::{Clock, Moment, Now};
 use crate::enrol::{EnrolError, Enrolled, enrol, read_form};
 use crate::failpoint::{self, Place as Failpoint};
 use crate::hints::Doubt;
-use crate::ledger::{Ledger, LedgerError, Syncer, set_aside};
+use crate::ledger::{Ledger, LedgerError, SetAside, Syncer, set_aside};
 use crate::paired::{Found, Listen, Paired};
 use crate::pay_code;
 use crate::profile::{Lock, Profile};
@@ -41,9 +42,6 @@ const PAIRED_SHOWN: Duration = Duration::from_secs(3);
 const WRITE_RETRY: Duration = Duration::from_secs(1);
 /// Between two looks for a key that is not there: somebody may unlock the keyring.
 const KEY_RETRY: Duration = Duration::from_secs(5);
-/// Said while the ledger cannot be written.
-const DISK_FULL: &str =
-    "Payments cannot be recorded: is the disk full? Free some space; this display goes on by itself.";
 /// After so many unbelieved hints the merchant is told, at most once in `BETWEEN_WARNINGS`.
 const FORGERIES: u64 = 3;
 const BETWEEN_WARNINGS: Duration = Duration::from_secs(3_600);
@@ -75,12 +73,13 @@ pub(super) struct Actor {
     /// Somebody asked us to listen closely; the stage's own strips ask too.
     invoice_awaited: bool,
     closed: Option<Closed>,
-    look_for_key: Option<Moment>,
+    looks: Looks,
     told_link: Option<(LinkState, Option<String>)>,
 
     inbox: mpsc::Receiver<Request>,
     answers: (mpsc::Sender<Answer>, mpsc::Receiver<Answer>),
     attempts: (mpsc::Sender<Tried>, mpsc::Receiver<Tried>),
+    found: (mpsc::Sender<FoundKey>, mpsc::Receiver<FoundKey>),
     bell: mpsc::Sender<BellOrder>,
     lines: mpsc::Sender<Line>,
     display: watch::Sender<Arc<Display>>,
@@ -109,6 +108,24 @@ struct Tried {
 enum TriedWhat {
     Progress(PairingProgress),
     Ended(Box<Result<Enrolled, EnrolError>>),
+    /// The key is kept, and whatever came before it is stored: the last step is ours.
+    Kept(Box<Result<Adoption, AdoptError>>),
+}
+
+/// Looks into the keyring, one at a time. None waits for a person.
+#[derive(Debug, Default)]
+struct Looks {
+    under_way: bool,
+    /// The desktop was told once to ask for the keyring's password; it is not told again each time.
+    asked: bool,
+    /// When to look again: somebody may have unlocked it.
+    again: Option<Moment>,
+}
+
+/// What a look into the keyring found.
+struct FoundKey {
+    reference: String,
+    result: Result<(InvoiceKey, Place), SecretsError>,
 }
 
 /// Hints that were not believed since the last line.
@@ -128,6 +145,8 @@ struct Closed {
     /// What its ledger still owes.
     owed: Vec<(Arrived, Kind)>,
     since: Timestamp,
+    /// What the merchant can do about it.
+    advice: &'static str,
     retry: Moment,
 }
 
@@ -137,6 +156,7 @@ enum Woken {
     Link(Heard),
     Answer(Answer),
     Tried(Tried),
+    FoundKey(FoundKey),
     Time,
 }
 
@@ -182,11 +202,12 @@ impl Actor {
             retry_writes: None,
             invoice_awaited: false,
             closed: None,
-            look_for_key: None,
+            looks: Looks::default(),
             told_link: None,
             inbox,
             answers: mpsc::channel(256),
             attempts: mpsc::channel(64),
+            found: mpsc::channel(4),
             bell,
             lines,
             display,
@@ -204,7 +225,7 @@ impl Actor {
         match options.demo {
             Some(wallet) => actor.open_demo(wallet, now)?,
             None => match Paired::find(&actor.profile.pairing_file(), now.wall)? {
-                Found::Paired(paired) => actor.open_shop(*paired, now)?,
+                Found::Paired(paired) => actor.open_or_retry(*paired, Vec::new(), now),
                 Found::Nothing => actor.welcome = Some(Welcome::default()),
                 Found::SetAside(path) => {
                     actor.notice(
@@ -234,6 +255,7 @@ impl Actor {
                 heard = hear(&mut self.shop) => Woken::Link(heard),
                 Some(answer) = self.answers.1.recv() => Woken::Answer(answer),
                 Some(tried) = self.attempts.1.recv() => Woken::Tried(tried),
+                Some(found) = self.found.1.recv() => Woken::FoundKey(found),
                 () = tokio::time::sleep(wait) => Woken::Time,
             };
             let now = self.clock.now();
@@ -254,6 +276,7 @@ impl Actor {
                 Woken::Link(heard) => self.on_heard(heard, now),
                 Woken::Answer(answer) => self.on_answer(answer, now),
                 Woken::Tried(tried) => self.on_tried(tried, now),
+                Woken::FoundKey(found) => self.on_found_key(found, now),
                 Woken::Time => self.session_event(Event::Tick, now),
             }
             self.settle(now);
@@ -388,12 +411,14 @@ impl Actor {
             self.shop = Some(shop);
             return Err(format!("The pairing could not be removed: {error}."));
         }
-        if let Err(error) = self.secrets.forget(&shop.paired.reference) {
+        let reference = shop.paired.reference.clone();
+        if let Err(error) = self.secrets.forget_in_file(&reference) {
             self.notice(
                 NoticeWeight::Warning,
                 format!("The wallet's key could not be removed: {error}."),
             );
         }
+        self.forget_in_background(reference);
         drop(shop);
         self.stage.clear();
         self.welcome = Some(Welcome::default());
@@ -453,83 +478,172 @@ impl Actor {
                 self.welcome.get_or_insert_default().progress = Some(progress);
             }
             TriedWhat::Ended(result) => {
-                self.attempt = None;
-                let outcome = match result
+                let begun = result
                     .map_err(|error| error.to_string())
-                    .and_then(|enrolled| self.adopt(enrolled, now))
-                {
+                    .and_then(|enrolled| self.begin_adoption(enrolled, tried.number, now));
+                if let Err(sentence) = begun {
+                    self.attempt_ended(PairingOutcome::Failed { sentence }, now);
+                }
+            }
+            TriedWhat::Kept(kept) => {
+                let outcome = match self.finish_adoption(*kept, now) {
                     Ok(shop) => PairingOutcome::Paired { shop },
                     Err(sentence) => PairingOutcome::Failed { sentence },
                 };
-                let welcome = self.welcome.get_or_insert_default();
-                if matches!(outcome, PairingOutcome::Paired { .. }) {
-                    welcome.paired_at = Some(now.at);
-                    self.order(BellOrder::Test {
-                        chime: self.settings.settings().chime.clone(),
-                    });
-                }
-                if let Some(welcome) = &mut self.welcome {
-                    let steps = welcome
-                        .progress
-                        .take()
-                        .map_or_else(Vec::new, |progress| progress.steps);
-                    welcome.progress = Some(PairingProgress {
-                        steps,
-                        outcome: Some(outcome),
-                    });
-                }
+                self.attempt_ended(outcome, now);
             }
         }
     }
 
-    /// Stores a pairing that works and begins to listen to it. Returns the shop's name.
-    fn adopt(&mut self, enrolled: Enrolled, now: Now) -> Result<String, String> {
+    fn attempt_ended(&mut self, outcome: PairingOutcome, now: Now) {
+        self.attempt = None;
+        let welcome = self.welcome.get_or_insert_default();
+        let paired = matches!(outcome, PairingOutcome::Paired { .. });
+        if paired {
+            welcome.paired_at = Some(now.at);
+        }
+        let steps = welcome
+            .progress
+            .take()
+            .map_or_else(Vec::new, |progress| progress.steps);
+        welcome.progress = Some(PairingProgress {
+            steps,
+            outcome: Some(outcome),
+        });
+        if paired {
+            self.order(BellOrder::Test {
+                chime: self.settings.settings().chime.clone(),
+            });
+        }
+    }
+
+    /// Begins to store a pairing that works: the keyring may ask a person for its password, and the shop that is
+    /// being listened to goes on meanwhile.
+    fn begin_adoption(&mut self, enrolled: Enrolled, number: u64, now: Now) -> Result<(), String> {
         if self.lock.is_none() {
             self.lock = Some(self.profile.lock().map_err(|error| error.to_string())?);
             self.settings.own();
         }
-        let Some(lock) = &self.lock else {
-            return Err(String::new());
-        };
-        let paired = super::adopt(enrolled, &self.profile, lock, now.wall)
-            .map_err(|error: SecretsError| format!("The pairing could not be stored: {error}."))?;
+        let adoption = Adoption::begin(enrolled, &self.profile, now.wall).map_err(not_stored)?;
+        let (secrets, tell) = (self.secrets.clone(), self.attempts.0.clone());
+        let task = tokio::spawn(async move {
+            let kept = adoption.keep_key(&secrets).await;
+            let what = TriedWhat::Kept(Box::new(kept.map(|()| adoption)));
+            let _ = tell.send(Tried { number, what }).await;
+        });
+        self.attempt = Some(Attempt {
+            number,
+            task: task.abort_handle(),
+        });
+        Ok(())
+    }
+
+    /// Puts a pairing whose key is kept in force and begins to listen to it. Returns the shop's name.
+    fn finish_adoption(&mut self, kept: Result<Adoption, AdoptError>, now: Now) -> Result<String, String> {
+        let (paired, former) = kept
+            .and_then(|adoption| adoption.finish(&self.profile))
+            .map_err(not_stored)?;
+        if let Some(former) = former {
+            self.forget_in_background(former);
+        }
         let name = paired.name.clone();
         // The former shop's ledger is closed before it is opened again.
         self.shop = None;
         self.open_or_retry(paired, Vec::new(), now);
         match &self.closed {
             None => Ok(name),
-            Some(_) => Err(format!(
-                "“{name}” is paired, but nothing can be recorded yet. {DISK_FULL}"
+            Some(Closed { advice, .. }) => Err(format!(
+                "“{name}” is paired, but nothing can be recorded yet. {advice}"
             )),
+        }
+    }
+
+    /// Removes a key that nobody needs any more; the keyring may take its time.
+    fn forget_in_background(&self, reference: String) {
+        let secrets = self.secrets.clone();
+        tokio::spawn(async move {
+            if let Err(error) = secrets.forget(&reference).await {
+                tracing::warn!(%error, "a former wallet's key could not be removed");
+            }
+        });
+    }
+
+    // ── The key ────────────────────────────────────────────────────────────────────────────────────
+
+    /// The key for a shop that opens, where nobody has to be waited for. Else a look into the keyring begins.
+    fn key_at_hand(&mut self, paired: &Paired) -> Option<InvoiceKey> {
+        if paired.listen != Listen::Key {
+            return None;
+        }
+        if let Ok(Some(key)) = self.secrets.find_in_file(&paired.reference) {
+            self.key_place = Some(Place::File);
+            return Some(key);
+        }
+        self.look_for_key(paired.reference.clone());
+        None
+    }
+
+    fn look_for_key(&mut self, reference: String) {
+        if std::mem::replace(&mut self.looks.under_way, true) {
+            return;
+        }
+        let ask = !std::mem::replace(&mut self.looks.asked, true);
+        let (secrets, tell) = (self.secrets.clone(), self.found.0.clone());
+        tokio::spawn(async move {
+            let result = secrets.find(&reference, ask).await;
+            let _ = tell.send(FoundKey { reference, result }).await;
+        });
+    }
+
+    fn on_found_key(&mut self, found: FoundKey, now: Now) {
+        self.looks.under_way = false;
+        let Some(shop) = self.shop.as_mut().filter(|shop| shop.lacks_key()) else {
+            return;
+        };
+        let paired = shop.paired.clone();
+        match found.result {
+            Ok((key, place)) if paired.reference == found.reference => {
+                self.key_place = Some(place);
+                self.shop = None;
+                self.open_or_retry_with(paired, Some(key), Vec::new(), now);
+            }
+            Ok(_) => self.looks.again = Some(now.at),
+            Err(error) => {
+                let why = format!("{}.", capitalised(&error.to_string()));
+                match &mut shop.keyless {
+                    Some((_, known)) => *known = why,
+                    None => shop.keyless = Some((now.wall, why)),
+                }
+                self.looks.again = Some(now.at + KEY_RETRY);
+            }
         }
     }
 
     // ── Opening shops ──────────────────────────────────────────────────────────────────────────────
 
-    fn open_shop(&mut self, mut paired: Paired, now: Now) -> Result<(), LedgerError> {
+    fn open_shop(
+        &mut self,
+        paired: &mut Paired,
+        key: Option<InvoiceKey>,
+        now: Now,
+    ) -> Result<(), LedgerError> {
         let path = self.profile.ledger_file();
         let (ledger, aside) = Ledger::open_or_set_aside(&path, now.wall)?;
-        if aside.is_some() {
-            self.begin_anew(&mut paired, now);
+        // A pairing gives its wallet a row: without one this is another ledger, or an emptied one.
+        if aside.is_some() || !ledger.knows(&paired.server, &paired.reference)? {
+            if aside.is_some() || !paired.begin_anew {
+                self.begin_anew(paired, aside.as_ref(), now);
+            }
+            // Before the ledger has the row: a start after this one must know, too.
+            paired
+                .store(&self.profile.pairing_file())
+                .map_err(LedgerError::Pairing)?;
         }
-        let key = match paired.listen {
-            Listen::WalletId(_) => None,
-            Listen::Key => match self.secrets.find(&paired.reference) {
-                Ok((key, place)) => {
-                    self.key_place = Some(place);
-                    Some(key)
-                }
-                Err(error) => {
-                    self.notice(NoticeWeight::Warning, capitalised(&error.to_string()));
-                    None
-                }
-            },
-        };
+        let key = key.or_else(|| self.key_at_hand(paired));
         let syncer = Syncer::start(&path)?;
         self.generations += 1;
         let shop = Shop::open(
-            paired,
+            paired.clone(),
             key,
             ledger,
             Some(syncer),
@@ -542,21 +656,33 @@ impl Actor {
         self.take_over(shop)
     }
 
-    /// The ledger was set aside: says so, and notes that nothing old may ring.
-    fn begin_anew(&mut self, paired: &mut Paired, now: Now) {
+    /// The ledger was set aside or is gone: says so, and notes that nothing old may ring.
+    fn begin_anew(&mut self, paired: &mut Paired, aside: Option<&SetAside>, now: Now) {
         let time = now
             .wall
             .to_zoned_datetime(TimeZone::system())
             .strftime("%H:%M")
             .to_string();
-        self.notice(
-            NoticeWeight::Warning,
-            format!("The record before {time} was set aside: check your wallet."),
-        );
+        let text = match aside {
+            Some(SetAside {
+                moved_to,
+                newer: true,
+            }) => format!(
+                "The record before {time} was written by a newer Tillbell and set aside as {}: install that Tillbell, \
+                 and give the file its name back.",
+                moved_to.display()
+            ),
+            Some(SetAside {
+                moved_to,
+                newer: false,
+            }) => format!(
+                "The record before {time} could not be read and was set aside as {}: check your wallet.",
+                moved_to.display()
+            ),
+            None => format!("The record before {time} is missing: check your wallet."),
+        };
+        self.notice(NoticeWeight::Warning, text);
         paired.begin_anew = paired.listen == Listen::Key;
-        if let Err(error) = paired.store(&self.profile.pairing_file()) {
-            tracing::warn!(%error, "the pairing could not be stored");
-        }
     }
 
     fn open_demo(&mut self, wallet: DemoWallet, now: Now) -> Result<(), LedgerError> {
@@ -646,20 +772,14 @@ impl Actor {
             Answered::Dialect(Some(dialect)) => self.session_event(Event::Dialect(dialect), now),
             Answered::Dialect(None) => {}
             Answered::Baseline(Ok((baseline, _))) => {
-                let found = self
-                    .shop
-                    .as_ref()
-                    .map(|shop| self.secrets.find(&shop.paired.reference));
-                if let (Some(shop), Some(Ok((key, _)))) = (&mut self.shop, found) {
-                    match shop.begin_anew(baseline, key, now) {
+                if let Some(shop) = &mut self.shop {
+                    match shop.begin_anew(baseline, now) {
                         Ok(()) => self.store_pairing(),
                         Err(error) => {
                             tracing::warn!(%error, "listening could not begin anew");
                             shop.take_baseline_later();
                         }
                     }
-                } else if let Some(shop) = &self.shop {
-                    shop.take_baseline_later();
                 }
             }
             Answered::Baseline(Err(error)) => {
@@ -766,7 +886,7 @@ impl Actor {
                 if shop.stuck.is_none() {
                     tracing::warn!(%error, "the ledger refuses");
                 }
-                shop.stuck.get_or_insert((now.wall, DISK_FULL.to_owned()));
+                shop.stuck.get_or_insert((now.wall, error.advice().to_owned()));
                 self.retry_writes = Some(now.at + WRITE_RETRY);
             }
         }
@@ -779,19 +899,36 @@ impl Actor {
         let mut paired = shop.paired.clone();
         let owed = shop.take_owed_records();
         drop(shop);
-        if let Err(error) = set_aside(&self.profile.ledger_file(), now.wall) {
-            self.notice(
+        match set_aside(&self.profile.ledger_file(), now.wall) {
+            Ok(moved_to) => {
+                let aside = SetAside {
+                    moved_to,
+                    newer: false,
+                };
+                self.begin_anew(&mut paired, Some(&aside), now);
+            }
+            Err(error) => self.notice(
                 NoticeWeight::Warning,
                 format!("The damaged payment record cannot be set aside: {error}."),
-            );
+            ),
         }
-        self.begin_anew(&mut paired, now);
         self.open_or_retry(paired, owed, now);
     }
 
     /// Opens a shop, or tries again each second: a full disk may be emptied, and nothing may stay deaf for good.
     fn open_or_retry(&mut self, paired: Paired, owed: Vec<(Arrived, Kind)>, now: Now) {
-        match self.open_shop(paired.clone(), now) {
+        self.open_or_retry_with(paired, None, owed, now);
+    }
+
+    /// The same, with a key that was found already.
+    fn open_or_retry_with(
+        &mut self,
+        mut paired: Paired,
+        key: Option<InvoiceKey>,
+        owed: Vec<(Arrived, Kind)>,
+        now: Now,
+    ) {
+        match self.open_shop(&mut paired, key, now) {
             Ok(()) => {
                 self.closed = None;
                 if let Some(shop) = self.shop.as_mut().filter(|_| !owed.is_empty()) {
@@ -807,6 +944,7 @@ impl Actor {
                     paired,
                     owed,
                     since,
+                    advice: error.advice(),
                     retry: now.at + WRITE_RETRY,
                 });
             }
@@ -816,27 +954,17 @@ impl Actor {
     /// Opens what could not be opened, and looks for a key that was not there, when it is time.
     fn retry_opening(&mut self, now: Now) {
         if self.closed.as_ref().is_some_and(|closed| now.at >= closed.retry)
-            && let Some(Closed {
-                paired, owed, since, ..
-            }) = self.closed.take()
+            && let Some(closed) = &mut self.closed
         {
-            self.closed = Some(Closed {
-                paired: paired.clone(),
-                owed: Vec::new(),
-                since,
-                retry: now.at + WRITE_RETRY,
-            });
+            let (paired, owed) = (closed.paired.clone(), std::mem::take(&mut closed.owed));
             self.open_or_retry(paired, owed, now);
         }
-        let keyless = self.shop.as_ref().filter(|shop| shop.keyless_since.is_some());
-        if let Some(paired) = keyless.map(|shop| shop.paired.clone())
-            && self.look_for_key.is_none_or(|at| now.at >= at)
+        let keyless = self.shop.as_ref().filter(|shop| shop.lacks_key());
+        if let Some(reference) = keyless.map(|shop| shop.paired.reference.clone())
+            && self.looks.again.is_some_and(|at| now.at >= at)
         {
-            self.look_for_key = Some(now.at + KEY_RETRY);
-            if self.secrets.find(&paired.reference).is_ok() {
-                self.shop = None;
-                self.open_or_retry(paired, Vec::new(), now);
-            }
+            self.looks.again = None;
+            self.look_for_key(reference);
         }
     }
 
@@ -962,8 +1090,12 @@ impl Actor {
     }
 
     fn tell_link(&mut self, now: Now) {
-        let Some(shop) = &self.shop else { return };
-        let LinkView { state, detail, .. } = shop.link_view(now);
+        let wallet = match (&self.shop, &self.closed) {
+            (Some(shop), _) => shop.paired.name.clone(),
+            (None, Some(closed)) => closed.paired.name.clone(),
+            (None, None) => return,
+        };
+        let LinkView { state, detail, .. } = self.link_view(now);
         let changed = self
             .told_link
             .as_ref()
@@ -972,7 +1104,7 @@ impl Actor {
             tracing::info!(state = ?state, detail = detail.as_deref(), "link");
             let line = LinkLine {
                 at: now.wall,
-                wallet: shop.paired.name.clone(),
+                wallet,
                 state,
                 detail: detail.clone(),
             };
@@ -1012,15 +1144,10 @@ impl Actor {
             },
             Some(_) | None => self.stage.scene(checking, self.pay_code.clone()),
         };
-        let nothing = LinkView {
-            state: LinkState::Down,
-            detail: self.closed.as_ref().map(|_| DISK_FULL.to_owned()),
-            untrusted_since: self.closed.as_ref().map(|closed| closed.since.to_string()),
-        };
         Display {
             revision: 0,
             scene,
-            link: self.shop.as_ref().map_or(nothing, |shop| shop.link_view(now)),
+            link: self.link_view(now),
             sound: match self.settings.settings().volume {
                 0 => SoundView::Muted,
                 _ => self.device,
@@ -1030,6 +1157,18 @@ impl Actor {
             theme: self.settings.settings().theme,
             shop: self.shop.as_ref().map(|shop| shop.paired.name.clone()),
         }
+    }
+
+    /// The link as the merchant should see it; without a shop there is none.
+    fn link_view(&self, now: Now) -> LinkView {
+        self.shop.as_ref().map_or_else(
+            || LinkView {
+                state: LinkState::Down,
+                detail: self.closed.as_ref().map(|closed| closed.advice.to_owned()),
+                untrusted_since: self.closed.as_ref().map(|closed| closed.since.to_string()),
+            },
+            |shop| shop.link_view(now),
+        )
     }
 
     fn notice(&mut self, weight: NoticeWeight, text: String) {
@@ -1061,7 +1200,8 @@ impl Actor {
             None
         };
         let closed = self.closed.as_ref().map(|closed| closed.retry);
-        [session, writes, rejections, welcome, stage, closed]
+        let key = self.looks.again;
+        [session, writes, rejections, welcome, stage, closed, key]
             .into_iter()
             .flatten()
             .min()
@@ -1094,6 +1234,10 @@ fn first_picture() -> Display {
         theme: crate::view::Theme::Auto,
         shop: None,
     }
+}
+
+fn not_stored(error: AdoptError) -> String {
+    format!("The pairing could not be stored: {error}.")
 }
 
 /// Errors begin in lower case, sentences on a screen do not.

@@ -16,9 +16,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 pub use outlets::{BellOrder, Line, LinkLine, PaymentLine, PendingLine, RejectedLine};
 
 use crate::clock::Clock;
-use crate::ledger::{LedgerError, Seq};
-use crate::paired::Paired;
+use crate::enrol::Enrolled;
+use crate::ledger::{Ledger, LedgerError, Seq};
+use crate::paired::{Found, Listen, Paired};
 use crate::profile::{Lock, Profile, ProfileError};
+use crate::secrets::{Secrets, SecretsError};
 use crate::view::{Display, PairingForm, SettingsForm, SettingsView, SoundView};
 
 /// Where announcements go.
@@ -284,32 +286,98 @@ impl Engine {
     }
 }
 
-/// Stores what a pairing found: the key first, then what names it; an older key last.
+/// Why a pairing that works cannot be stored.
+#[derive(Debug, thiserror::Error)]
+pub enum AdoptError {
+    /// The key.
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
+    /// The ledger.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// What names them.
+    #[error("the pairing's file cannot be written: {0}")]
+    Pairing(#[from] std::io::Error),
+}
+
+/// Stores what a pairing found: its line in the ledger first, then the key, then what names both; an older key last.
 ///
 /// A wallet that is known already keeps its name in the ledger and its baseline, so that a rotated key loses
 /// and repeats nothing.
 ///
 /// # Errors
-/// When key or pairing cannot be stored; then the older pairing is still in force.
-pub fn adopt(
-    enrolled: crate::enrol::Enrolled,
+/// When something cannot be stored; then the older pairing is still in force.
+pub async fn adopt(
+    enrolled: Enrolled,
     profile: &Profile,
     _held: &Lock,
     now: jiff::Timestamp,
-) -> Result<Paired, crate::secrets::SecretsError> {
-    let secrets = crate::secrets::Secrets::of(profile);
-    let path = profile.pairing_file();
-    let old = match Paired::find(&path, now)? {
-        crate::paired::Found::Paired(old) => Some(*old),
-        crate::paired::Found::Nothing | crate::paired::Found::SetAside(_) => None,
-    };
-    let same = old.as_ref().is_some_and(|old| {
+) -> Result<Paired, AdoptError> {
+    let adoption = Adoption::begin(enrolled, profile, now)?;
+    let secrets = Secrets::of(profile);
+    adoption.keep_key(&secrets).await?;
+    let (paired, former) = adoption.finish(profile)?;
+    if let Some(former) = former
+        && let Err(error) = secrets.forget(&former).await
+    {
+        tracing::warn!(%error, "the former wallet's key could not be removed");
+    }
+    Ok(paired)
+}
+
+/// A pairing that is being stored, in steps: keeping the key may wait for a person.
+#[derive(Debug)]
+struct Adoption {
+    paired: Paired,
+    key: Option<InvoiceKey>,
+    /// The reference of the pairing that this one takes the place of.
+    former: Option<String>,
+}
+
+impl Adoption {
+    /// Names the wallet and gives it its line in the ledger, so that a ledger without it is known to be another one.
+    fn begin(enrolled: Enrolled, profile: &Profile, now: jiff::Timestamp) -> Result<Self, AdoptError> {
+        let old = match Paired::find(&profile.pairing_file(), now)? {
+            Found::Paired(old) => Some(*old),
+            Found::Nothing | Found::SetAside(_) => None,
+        };
+        let key = enrolled.key.clone();
+        let (mut paired, same) = bind(enrolled, old.as_ref(), now);
+        let (mut ledger, _) = Ledger::open_or_set_aside(&profile.ledger_file(), now)?;
+        let known = ledger.knows(&paired.server, &paired.reference)?;
+        ledger.wallet(&paired.server, &paired.reference)?;
+        // The line that this wallet had is lost with its ledger.
+        paired.begin_anew |= same && !known && paired.listen == Listen::Key;
+        let former = old
+            .map(|old| old.reference)
+            .filter(|old| *old != paired.reference);
+        Ok(Self { paired, key, former })
+    }
+
+    /// Keeps the key. It may take a minute.
+    async fn keep_key(&self, secrets: &Secrets) -> Result<(), AdoptError> {
+        if let Some(key) = &self.key {
+            secrets.keep(&self.paired.reference, key).await?;
+        }
+        Ok(())
+    }
+
+    /// The key is kept: from now on this pairing is in force. Returns the reference of the one before.
+    fn finish(self, profile: &Profile) -> Result<(Paired, Option<String>), AdoptError> {
+        self.paired.store(&profile.pairing_file())?;
+        Ok((self.paired, self.former))
+    }
+}
+
+/// What is to be stored, and whether it is the wallet that was paired before.
+fn bind(enrolled: Enrolled, old: Option<&Paired>, now: jiff::Timestamp) -> (Paired, bool) {
+    let same = old.is_some_and(|old| {
         old.server == enrolled.server
             && old.listen == enrolled.listen
-            && (matches!(enrolled.listen, crate::paired::Listen::WalletId(_))
+            && (matches!(enrolled.listen, Listen::WalletId(_))
                 || (old.wallet.is_some() && old.wallet == enrolled.wallet))
     });
-    let paired = match &old {
+    let paired = match old {
         Some(old) if same => Paired {
             name: enrolled.name,
             ..old.clone()
@@ -329,16 +397,7 @@ pub fn adopt(
             begin_anew: false,
         },
     };
-    if let Some(key) = &enrolled.key {
-        secrets.keep(&paired.reference, key)?;
-    }
-    paired.store(&path)?;
-    if let Some(old) = old.filter(|old| old.reference != paired.reference)
-        && let Err(error) = secrets.forget(&old.reference)
-    {
-        tracing::warn!(%error, "the former wallet's key could not be removed");
-    }
-    Ok(paired)
+    (paired, same)
 }
 
 fn random_reference() -> String {

@@ -28,9 +28,6 @@ const HINTS: usize = 256;
 /// Between two tries to take a baseline anew.
 const BASELINE_RETRY: std::time::Duration = std::time::Duration::from_secs(3);
 
-/// Said while the keyring is locked or the key's file is gone.
-const NO_KEY: &str = "The invoice key is not where it was kept: unlock the keyring, or pair again.";
-
 /// A shop being listened to.
 pub(super) struct Shop {
     pub(super) paired: Paired,
@@ -46,8 +43,9 @@ pub(super) struct Shop {
     writes: VecDeque<Write>,
     /// What is in the writes' records already: while a ledger refuses, every run finds the same news again.
     owed: BTreeSet<(PaymentHash, Option<CheckingId>)>,
-    /// The key could not be found since.
-    pub(super) keyless_since: Option<Timestamp>,
+    key: Option<InvoiceKey>,
+    /// The key could not be found: since when and why.
+    pub(super) keyless: Option<(Timestamp, String)>,
     /// The ledger refuses: since when and why.
     pub(super) stuck: Option<(Timestamp, String)>,
     /// When the wallet was last heard before this start.
@@ -126,7 +124,7 @@ impl Shop {
         let rest = key
             .as_ref()
             .map(|key| Rest::new(dialer.clone(), paired.server.clone(), Some(key.clone())));
-        let channel = match (&paired.listen, key) {
+        let channel = match (&paired.listen, key.clone()) {
             (Listen::WalletId(id), _) => Some(Channel::WalletId(id.clone())),
             (Listen::Key, key) => key.map(Channel::Key),
         };
@@ -142,16 +140,14 @@ impl Shop {
             syncer,
             writes: VecDeque::new(),
             owed: BTreeSet::new(),
-            keyless_since: None,
+            key,
+            keyless: None,
             stuck: None,
             away_since,
             to_tell: VecDeque::new(),
             telling: None,
             answers,
         };
-        if channel.is_none() {
-            shop.keyless_since = Some(now.wall);
-        }
         match channel {
             Some(channel) if shop.paired.begin_anew => {
                 shop.take_baseline(std::time::Duration::ZERO);
@@ -197,15 +193,18 @@ impl Shop {
     }
 
     /// The line was taken anew: listen from here.
-    pub(super) fn begin_anew(
-        &mut self,
-        baseline: Baseline,
-        key: InvoiceKey,
-        now: Now,
-    ) -> Result<(), LedgerError> {
+    pub(super) fn begin_anew(&mut self, baseline: Baseline, now: Now) -> Result<(), LedgerError> {
+        let Some(key) = self.key.clone() else {
+            return Ok(());
+        };
         self.paired.baseline = Some(baseline);
         self.paired.begin_anew = false;
         self.listen(&Channel::Key(key), now)
+    }
+
+    /// True while nothing can be heard because the key is not there (yet).
+    pub(super) fn lacks_key(&self) -> bool {
+        self.paired.listen == Listen::Key && self.key.is_none()
     }
 
     /// The line could not be taken: try again.
@@ -252,15 +251,15 @@ impl Shop {
     /// The link as the merchant should see it: a ledger that refuses counts as not to be relied on.
     pub(super) fn link_view(&self, now: Now) -> LinkView {
         let view = self.trust().view(now.at);
-        match (&self.stuck, self.keyless_since) {
+        match (&self.stuck, &self.keyless) {
             (Some((since, why)), _) => LinkView {
                 detail: Some(why.clone()),
                 untrusted_since: Some(since.to_string()),
                 ..view
             },
-            (None, Some(since)) => LinkView {
+            (None, Some((since, why))) => LinkView {
                 state: LinkState::Down,
-                detail: Some(NO_KEY.to_owned()),
+                detail: Some(why.clone()),
                 untrusted_since: Some(since.to_string()),
             },
             (None, None) => view,

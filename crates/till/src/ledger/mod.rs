@@ -71,6 +71,9 @@ pub enum LedgerError {
     /// The damaged file cannot be moved out of the way.
     #[error("the damaged payment record cannot be set aside: {0}")]
     SetAside(#[source] std::io::Error),
+    /// What a ledger that begins anew needs is not in it, and cannot be stored where it belongs.
+    #[error("the pairing cannot be stored: {0}")]
+    Pairing(#[source] std::io::Error),
 }
 
 impl LedgerError {
@@ -79,11 +82,32 @@ impl LedgerError {
     pub fn is_ruined(&self) -> bool {
         match self {
             Self::TooNew | Self::Damaged(_) => true,
-            Self::SetAside(_) => false,
+            Self::SetAside(_) | Self::Pairing(_) => false,
             Self::Sqlite(error) => matches!(
                 error.sqlite_error_code(),
                 Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::TypeMismatch)
             ),
+        }
+    }
+
+    /// What the merchant can do about it while this display keeps trying.
+    #[must_use]
+    pub fn advice(&self) -> &'static str {
+        let code = match self {
+            Self::Sqlite(error) => error.sqlite_error_code(),
+            Self::TooNew | Self::Damaged(_) | Self::SetAside(_) | Self::Pairing(_) => None,
+        };
+        match code {
+            Some(ErrorCode::DiskFull) => {
+                "Payments cannot be recorded: the disk is full. Free some space; this display goes on by itself."
+            }
+            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
+                "Payments cannot be recorded: the payment record may not be written. See that its folder may be \
+                 written; this display goes on by itself."
+            }
+            Some(_) | None => {
+                "Payments cannot be recorded: is the disk full? Free some space; this display goes on by itself."
+            }
         }
     }
 }
@@ -93,6 +117,8 @@ impl LedgerError {
 pub struct SetAside {
     /// Where it is now.
     pub moved_to: PathBuf,
+    /// It is not damaged but from a newer Tillbell, which can read it again.
+    pub newer: bool,
 }
 
 /// The open ledger.
@@ -129,7 +155,8 @@ impl Ledger {
             Err(error) if error.is_ruined() => {
                 let moved_to = set_aside(path, now).map_err(LedgerError::SetAside)?;
                 tracing::warn!(%error, moved_to = %moved_to.display(), "the payment record was set aside");
-                Ok((Self::open(path)?, Some(SetAside { moved_to })))
+                let newer = matches!(error, LedgerError::TooNew);
+                Ok((Self::open(path)?, Some(SetAside { moved_to, newer })))
             }
             Err(error) => Err(error),
         }
@@ -179,6 +206,18 @@ impl Ledger {
             |row| row.get(0),
         )?;
         Ok(WalletRow(id))
+    }
+
+    /// True when a wallet has its row: from its pairing on, in the ledger that it was paired with.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn knows(&self, server: &Server, reference: &str) -> Result<bool, LedgerError> {
+        Ok(self.db.query_row(
+            "SELECT EXISTS (SELECT 1 FROM wallet WHERE server = ?1 AND reference = ?2)",
+            params![server.as_str(), reference],
+            |row| row.get(0),
+        )?)
     }
 
     /// Writes payments down, all or nothing. Returns those that were not there yet, in the ledger's order.

@@ -53,9 +53,13 @@ const MIGRATIONS: &[&str] = &[
 
 /// Brings a ledger to the newest version.
 pub(super) fn migrate(db: &mut Connection) -> Result<(), LedgerError> {
+    migrate_with(db, MIGRATIONS)
+}
+
+fn migrate_with(db: &mut Connection, migrations: &[&str]) -> Result<(), LedgerError> {
     let version: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     let mut number = 0;
-    for sql in MIGRATIONS {
+    for sql in migrations {
         number += 1;
         if number <= version {
             continue;
@@ -69,5 +73,59 @@ pub(super) fn migrate(db: &mut Connection) -> Result<(), LedgerError> {
         Err(LedgerError::TooNew)
     } else {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a next release may bring.
+    const NEXT: &str = "ALTER TABLE wallet ADD COLUMN colour TEXT; UPDATE wallet SET colour = 'green';";
+
+    fn version(db: &Connection) -> i64 {
+        db.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap()
+    }
+
+    fn older_ledger() -> Connection {
+        let mut db = Connection::open_in_memory().unwrap();
+        migrate_with(&mut db, &MIGRATIONS[..1]).unwrap();
+        db.execute("INSERT INTO wallet (server, reference) VALUES ('s', 'r')", [])
+            .unwrap();
+        db
+    }
+
+    #[test]
+    fn an_older_ledger_keeps_its_rows_and_takes_each_later_step_once() {
+        let mut db = older_ledger();
+        let steps = [MIGRATIONS[0], NEXT];
+        for _ in 0..2 {
+            migrate_with(&mut db, &steps).unwrap();
+            assert_eq!(version(&db), 2);
+            let colour: String = db
+                .query_row("SELECT colour FROM wallet WHERE reference = 'r'", [], |row| {
+                    row.get(0)
+                })
+                .unwrap();
+            assert_eq!(colour, "green");
+        }
+        assert!(matches!(
+            migrate_with(&mut db, &steps[..1]),
+            Err(LedgerError::TooNew)
+        ));
+    }
+
+    #[test]
+    fn a_step_that_fails_half_way_leaves_the_ledger_as_it_was() {
+        let mut db = older_ledger();
+        let half = "ALTER TABLE wallet ADD COLUMN colour TEXT; INSERT INTO nowhere VALUES (1);";
+        assert!(migrate_with(&mut db, &[MIGRATIONS[0], half]).is_err());
+        assert_eq!(version(&db), 1);
+        assert!(
+            db.prepare("SELECT colour FROM wallet").is_err(),
+            "nothing of it is left"
+        );
+        migrate_with(&mut db, &[MIGRATIONS[0], NEXT]).unwrap();
+        assert_eq!(version(&db), 2);
     }
 }

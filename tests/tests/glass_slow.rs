@@ -1,0 +1,95 @@
+//! Pages that hang or lose themselves: what is found out by their silence, and so takes its time.
+
+use std::time::Duration;
+
+use tillbell_tests::{Clerk, Display, Screen, Sound, Window, signal, turn, until};
+
+type Result = anyhow::Result<()>;
+
+const SOON: Duration = Duration::from_secs(20);
+/// Three missed beats, the look for them, and the page's own start.
+const ONE_SILENCE: Duration = Duration::from_secs(30);
+/// As long again, until the window itself is made anew.
+const TWO_SILENCES: Duration = Duration::from_secs(60);
+
+/// Waits until the edge of the glass has another colour.
+fn until_other(screen: &Screen, than: [u8; 3], within: Duration) -> Result {
+    until("another picture on the glass", within, || {
+        let shot = screen.shot("glass-slow")?;
+        Ok((shot.edge != than && shot.colours > 20).then_some(()))
+    })
+}
+
+fn idle(screen: &Screen) -> anyhow::Result<[u8; 3]> {
+    until("the idle screen", SOON, || {
+        let shot = screen.shot("glass-slow")?;
+        Ok((shot.colours > 20).then_some(shot.edge))
+    })
+}
+
+#[test]
+fn a_page_that_hangs_is_loaded_anew_and_shows_what_was_paid() -> Result {
+    let _turn = turn();
+    let clerk = Clerk::paired("theme = \"dark\"\ndwell_s = 60\nvolume = 80\n")?;
+    let (screen, sound) = (Screen::start(1280, 800)?, Sound::start()?);
+    let display = Display::live(&screen, Some(&sound), &clerk.profile)?;
+    let calm = idle(&screen)?;
+    let page = display.page()?;
+    signal(page, "STOP")?;
+    clerk.sell(100, "while it hangs")?;
+    until("the chime, which needs no page", SOON, || {
+        Ok((!sound.onsets().is_empty()).then_some(()))
+    })?;
+    until_other(&screen, calm, ONE_SILENCE)?;
+    assert_eq!(display.said("loading it anew"), 1);
+    assert_eq!(display.said("opening its window anew"), 0, "the same window");
+    assert!(!display.pages()?.contains(&page), "the one that hung is gone");
+    assert_eq!(sound.onsets().len(), 1, "rung once");
+    Ok(())
+}
+
+#[test]
+fn a_page_that_never_comes_back_gets_a_new_window_that_shows_what_was_paid() -> Result {
+    let _turn = turn();
+    let clerk = Clerk::paired("theme = \"dark\"\ndwell_s = 60\n")?;
+    let screen = Screen::start(1280, 800)?;
+    let mut display = Display::live(&screen, None, &clerk.profile)?;
+    let calm = idle(&screen)?;
+    clerk.sell(100, "while nothing works").map(drop)?;
+    until_other(&screen, calm, SOON)?;
+    until("a window made anew", TWO_SILENCES, || {
+        // Whatever page is there hangs, the one that was loaded anew, too.
+        for page in display.pages()? {
+            // It may have been ended meanwhile.
+            let _ = signal(page, "STOP");
+        }
+        Ok((display.said("opening its window anew") > 0).then_some(()))
+    })?;
+    // The last one that was stopped may be the new window's: it is found out like any other.
+    until_other(&screen, calm, TWO_SILENCES)?;
+    assert!(display.program().ended()?.is_none(), "the program goes on");
+    let sold = clerk.sell(200, "in the new window")?;
+    assert!(!sold.is_empty());
+    display.until_said("link state=Live", SOON)
+}
+
+#[test]
+fn a_page_that_lost_itself_is_loaded_anew() -> Result {
+    let _turn = turn();
+    let clerk = Clerk::paired("dwell_s = 2\n")?;
+    let screen = Screen::start(1280, 800)?;
+    let window = Window::open(&screen, None, &clerk.profile, &[])?;
+    window.until_live()?;
+    let calm = idle(&screen)?;
+    window.run("location.replace('about:blank')")?;
+    until("a blank page", SOON, || {
+        Ok((screen.shot("glass-slow")?.colours < 3).then_some(()))
+    })?;
+    // The page's process is another one then, so its driver has lost it: the glass tells.
+    until("the idle screen", ONE_SILENCE, || {
+        let shot = screen.shot("glass-slow")?;
+        Ok((shot.edge == calm && shot.colours > 20).then_some(()))
+    })?;
+    clerk.sell(100, "afterwards")?;
+    until_other(&screen, calm, SOON)
+}

@@ -1,0 +1,462 @@
+//! What goes wrong on the shop's own machine, as far as it needs no window: the disk, the files, the keyring, the clock.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tillbell_tests::{Clerk, FakedClock, Keyring, Namespace, Profile, SessionBus, Watch, headless, until};
+
+type Result = anyhow::Result<()>;
+
+/// What must not come has this long to come: longer than a run over the wallet's list takes to begin.
+const A_RUN: Duration = Duration::from_secs(4);
+
+/// Announcements so far, as the ledger must have them too.
+fn are_in_the_ledger(watch: &Watch, clerk: &Clerk) -> Result {
+    let ledger = headless(&clerk.profile, &["export", "--csv"])?.well()?.stdout;
+    for hash in watch.announced() {
+        assert!(
+            ledger.contains(hash),
+            "{hash} was announced and is not in the ledger:\n{ledger}"
+        );
+    }
+    Ok(())
+}
+
+// ── Two displays on one profile ────────────────────────────────────────────────────────────────────
+
+#[test]
+fn a_second_display_on_a_profile_says_so_and_ends_and_the_first_goes_on() -> Result {
+    let clerk = Clerk::paired("")?;
+    let mut watch = Watch::live(&clerk.profile)?;
+    let second = headless(&clerk.profile, &["watch", "--json"])?;
+    assert!(!second.status.success());
+    assert_eq!(second.stdout, "", "nothing but events belongs there");
+    assert!(second.stderr.contains("already running"), "{}", second.stderr);
+    assert!(
+        second.stderr.contains("--profile"),
+        "it says what to do: {}",
+        second.stderr
+    );
+    watch.payment(&clerk.sell(1, "after the second")?)?;
+    watch.stop()
+}
+
+// ── The disk ───────────────────────────────────────────────────────────────────────────────────────
+
+#[test]
+fn a_full_disk_is_said_and_what_was_paid_meanwhile_is_announced_once_there_is_space() -> Result {
+    let clerk = Clerk::on(Profile::on_small_disk(768)?, "")?;
+    let (namespace, folder) = (clerk.profile.namespace()?, clerk.profile.path());
+    let mut watch = Watch::live(&clerk.profile)?;
+    let mut sold = vec![clerk.sell(1, "before")?];
+    watch.payment(&sold[0])?;
+
+    let filler = namespace.fill(&folder)?;
+    // The ledger has some room of its own: what fits is announced as ever, until nothing fits.
+    let long = "m".repeat(600);
+    until("a payment that is not recorded", Duration::from_secs(60), || {
+        let hash = clerk.sell(2, &long)?;
+        let told = watch.until("it", A_RUN, |watch| {
+            watch.announced().contains(&hash.as_str()).then_some(())
+        });
+        sold.push(hash);
+        Ok(told.is_err().then_some(()))
+    })?;
+    let detail = watch.until_link("live", "disk")?;
+    assert!(detail.contains("cannot be recorded"), "{detail}");
+    assert!(detail.contains("Free some space"), "it says what to do: {detail}");
+    sold.push(clerk.sell(3, "on a full disk")?);
+    watch.listen(A_RUN)?;
+    assert!(
+        watch.announced().len() < sold.len(),
+        "what cannot be recorded is not announced"
+    );
+    are_in_the_ledger(&watch, &clerk)?;
+
+    std::fs::remove_file(filler)?;
+    watch.until("the link without a complaint", Duration::from_secs(10), |watch| {
+        let last = watch.all("link").last()?;
+        (last["state"] == "live" && last["detail"].is_null()).then_some(())
+    })?;
+    for hash in &sold {
+        watch.payment(hash)?;
+    }
+    watch.listen(A_RUN)?;
+    let mut announced = watch.announced();
+    announced.sort_unstable();
+    let mut expected: Vec<_> = sold.iter().map(String::as_str).collect();
+    expected.sort_unstable();
+    assert_eq!(announced, expected, "each once");
+    are_in_the_ledger(&watch, &clerk)?;
+    watch.stop()
+}
+
+#[test]
+fn a_display_that_starts_on_a_full_disk_says_so_and_goes_on_when_there_is_space() -> Result {
+    let clerk = Clerk::on(Profile::on_small_disk(768)?, "")?;
+    let (namespace, folder) = (clerk.profile.namespace()?, clerk.profile.path());
+    let filler = namespace.fill(&folder)?;
+    let mut watch = Watch::start(&clerk.profile)?;
+    watch.until_link("down", "cannot be recorded")?;
+    let sold = clerk.sell(1, "on a full disk")?;
+    watch.listen(Duration::from_secs(2))?;
+    assert_eq!(watch.announced(), Vec::<&str>::new());
+    std::fs::remove_file(filler)?;
+    watch.payment(&sold)?;
+    watch.until_live()?;
+    watch.listen(A_RUN)?;
+    assert_eq!(watch.announced(), [sold], "once");
+    watch.stop()
+}
+
+#[test]
+fn a_ledger_that_may_not_be_written_is_said_and_used_again_when_it_may() -> Result {
+    let clerk = Clerk::paired("")?;
+    let clerk = Clerk {
+        profile: clerk.profile.in_namespace()?,
+        ..clerk
+    };
+    let namespace = clerk.profile.namespace()?;
+    let ledger = clerk.profile.path().join("ledger.sqlite3").display().to_string();
+    namespace.run(&format!(
+        "mount --bind '{ledger}' '{ledger}'; mount -o remount,bind,ro '{ledger}'"
+    ))?;
+    let mut watch = Watch::start(&clerk.profile)?;
+    watch.until_link("down", "may not be written")?;
+    let sold = clerk.sell(1, "unwritten")?;
+    watch.listen(Duration::from_secs(2))?;
+    assert_eq!(watch.announced(), Vec::<&str>::new());
+    namespace.run(&format!("umount '{ledger}'"))?;
+    watch.payment(&sold)?;
+    watch.stop()
+}
+
+#[test]
+fn a_folder_that_may_not_be_written_is_named() -> Result {
+    let clerk = Clerk::paired("")?;
+    let folder = clerk.profile.path().display().to_string();
+    let clerk = Clerk {
+        profile: clerk.profile.in_namespace()?,
+        ..clerk
+    };
+    let namespace: &Namespace = clerk.profile.namespace()?;
+    namespace.run(&format!(
+        "mount --bind '{folder}' '{folder}'; mount -o remount,bind,ro '{folder}'"
+    ))?;
+    let said = headless(&clerk.profile, &["watch", "--json"])?;
+    assert!(!said.status.success());
+    assert!(said.stderr.contains(&folder), "{}", said.stderr);
+    assert!(
+        said.stderr.contains("may be written"),
+        "it says what to do: {}",
+        said.stderr
+    );
+    Ok(())
+}
+
+// ── The ledger ─────────────────────────────────────────────────────────────────────────────────────
+
+/// Sells and announces enough for the ledger to have inner pages, spoils it as told while the display is off, and
+/// then wants: the display starts and says `words`, what was announced stays silent, what comes new is announced, and
+/// the pairing is the same. Answers with the files of the profile's folder.
+fn after_the_ledger(
+    spoil: impl FnOnce(&Clerk, Vec<u8>) -> anyhow::Result<()>,
+    words: &str,
+) -> anyhow::Result<(Clerk, Vec<PathBuf>)> {
+    let clerk = Clerk::paired("")?;
+    let mut watch = Watch::live(&clerk.profile)?;
+    let memo = "a long day ".repeat(40);
+    let old: Vec<_> = (0..60)
+        .map(|_| clerk.sell(10, &memo))
+        .collect::<anyhow::Result<_>>()?;
+    for hash in &old {
+        watch.payment(hash)?;
+    }
+    watch.stop()?;
+    let pairing = |clerk: &Clerk| -> anyhow::Result<[serde_json::Value; 3]> {
+        let mut read: serde_json::Value = serde_json::from_slice(&clerk.profile.read("pairing.json")?)?;
+        Ok(["server", "reference", "wallet"].map(|name| read[name].take()))
+    };
+    let bound = pairing(&clerk)?;
+    let ledger = clerk.profile.read("ledger.sqlite3")?;
+    anyhow::ensure!(ledger.len() > 8 * 4096, "{} bytes are no long day", ledger.len());
+    spoil(&clerk, ledger)?;
+
+    let mut watch = Watch::live(&clerk.profile)?;
+    watch.listen(A_RUN)?;
+    assert_eq!(watch.announced(), Vec::<&str>::new(), "nothing old rings");
+    let new = clerk.sell(11, "after")?;
+    watch.payment(&new)?;
+    let said = watch.program().stderr();
+    assert!(said.contains(words), "«{words}» is not said:\n{said}");
+    watch.stop()?;
+    // And it stays so.
+    let mut watch = Watch::live(&clerk.profile)?;
+    watch.listen(A_RUN)?;
+    assert_eq!(
+        watch.announced(),
+        Vec::<&str>::new(),
+        "nothing rings again after the next start"
+    );
+    watch.stop()?;
+    assert_eq!(pairing(&clerk)?, bound, "the pairing is kept");
+    let files = clerk.profile.files()?;
+    Ok((clerk, files))
+}
+
+/// One of the files set aside is this, byte for byte.
+fn kept(files: &[PathBuf], ledger: &[u8]) {
+    let aside = files
+        .iter()
+        .filter(|file| file.to_string_lossy().contains("ledger.sqlite3.aside-"));
+    let found = aside
+        .map(std::fs::read)
+        .any(|bytes| bytes.is_ok_and(|bytes| bytes == ledger));
+    assert!(found, "the old file is not kept: {files:?}");
+}
+
+#[test]
+fn a_ledger_with_a_garbled_head_is_set_aside() -> Result {
+    let mut spoiled = Vec::new();
+    let (_clerk, files) = after_the_ledger(
+        |clerk, mut ledger| {
+            ledger[..200].fill(0xAA);
+            spoiled.clone_from(&ledger);
+            clerk.profile.write("ledger.sqlite3", &ledger)
+        },
+        "set aside",
+    )?;
+    kept(&files, &spoiled);
+    Ok(())
+}
+
+#[test]
+fn a_ledger_with_garbage_in_the_middle_is_set_aside() -> Result {
+    let mut spoiled = Vec::new();
+    let (_clerk, files) = after_the_ledger(
+        |clerk, mut ledger| {
+            let end = ledger.len();
+            ledger[4096..end].fill(0x55);
+            spoiled.clone_from(&ledger);
+            clerk.profile.write("ledger.sqlite3", &ledger)
+        },
+        "set aside",
+    )?;
+    kept(&files, &spoiled);
+    Ok(())
+}
+
+#[test]
+fn a_ledger_that_was_cut_off_is_set_aside() -> Result {
+    let mut spoiled = Vec::new();
+    let (_clerk, files) = after_the_ledger(
+        |clerk, mut ledger| {
+            ledger.truncate(4096 * 5);
+            spoiled.clone_from(&ledger);
+            clerk.profile.write("ledger.sqlite3", &ledger)
+        },
+        "set aside",
+    )?;
+    kept(&files, &spoiled);
+    Ok(())
+}
+
+#[test]
+fn a_stale_log_beside_a_ruined_ledger_goes_with_it() -> Result {
+    after_the_ledger(
+        |clerk, mut ledger| {
+            // A log that is valid in itself, with pages of the ruined ledger: taken over, it would ruin the new one.
+            let mut watch = Watch::live(&clerk.profile)?;
+            let hash = clerk.sell(12, "in the log")?;
+            watch.payment(&hash)?;
+            let log = clerk.profile.read("ledger.sqlite3-wal")?;
+            watch.stop()?;
+            ledger[..200].fill(0xAA);
+            clerk.profile.write("ledger.sqlite3", &ledger)?;
+            clerk.profile.write("ledger.sqlite3-wal", &log)
+        },
+        "set aside",
+    )
+    .map(drop)
+}
+
+#[test]
+fn an_emptied_ledger_is_said_and_nothing_old_rings() -> Result {
+    after_the_ledger(
+        |clerk, _| clerk.profile.write("ledger.sqlite3", b""),
+        "is missing",
+    )
+    .map(drop)
+}
+
+#[test]
+fn a_ledger_that_is_gone_is_said_and_nothing_old_rings() -> Result {
+    after_the_ledger(
+        |clerk, _| Ok(std::fs::remove_file(clerk.profile.path().join("ledger.sqlite3"))?),
+        "is missing",
+    )
+    .map(drop)
+}
+
+#[test]
+fn a_ledger_from_a_newer_tillbell_is_kept_and_it_is_said_what_to_do() -> Result {
+    let mut newer = Vec::new();
+    let (_clerk, files) = after_the_ledger(
+        |clerk, mut ledger| {
+            // The schema's number stands in bytes 60 to 63 of an SQLite file.
+            ledger[60..64].copy_from_slice(&999_u32.to_be_bytes());
+            newer.clone_from(&ledger);
+            clerk.profile.write("ledger.sqlite3", &ledger)
+        },
+        "newer Tillbell",
+    )?;
+    kept(&files, &newer);
+    Ok(())
+}
+
+// ── Pairing and key ────────────────────────────────────────────────────────────────────────────────
+
+#[test]
+fn a_pairing_that_cannot_be_read_is_said() -> Result {
+    let clerk = Clerk::paired("")?;
+    clerk
+        .profile
+        .write("pairing.json", b"{\"version\": 1, \"server\": ")?;
+    let said = headless(&clerk.profile, &["watch", "--json"])?;
+    assert!(!said.status.success());
+    assert!(said.stderr.contains("pair again"), "{}", said.stderr);
+    let said = headless(&clerk.profile, &["doctor"])?;
+    assert!(said.stdout.contains("failed  pairing"), "{}", said.read());
+    // Pairing again keeps what could not be read, and works.
+    headless(&clerk.profile, &["pair", &clerk.pairing()])?.well()?;
+    assert!(
+        clerk
+            .profile
+            .files()?
+            .iter()
+            .any(|file| file.to_string_lossy().contains("pairing.json.aside-")),
+        "the unreadable pairing is kept"
+    );
+    Watch::live(&clerk.profile)?.stop()
+}
+
+#[test]
+fn a_key_that_is_gone_or_garbled_is_said_and_found_again() -> Result {
+    let clerk = Clerk::paired("")?;
+    let key = clerk.profile.read("secrets.json")?;
+    for (spoiled, words) in [
+        (&b"{}"[..], "secrets.json any more: pair again"),
+        (b"{\"wallet", "is damaged: pair again"),
+    ] {
+        clerk.profile.write("secrets.json", spoiled)?;
+        let mut watch = Watch::start(&clerk.profile)?;
+        watch.until_link("down", words)?;
+        let sold = clerk.sell(1, "unheard")?;
+        // Somebody puts it back: the display finds it by itself.
+        clerk.profile.write("secrets.json", &key)?;
+        watch.payment(&sold)?;
+        watch.stop()?;
+    }
+    Ok(())
+}
+
+// ── The keyring ────────────────────────────────────────────────────────────────────────────────────
+
+#[test]
+fn a_key_goes_to_the_desktops_keyring_and_comes_back_when_that_is_unlocked() -> Result {
+    let mut profile = Profile::of_this_user()?;
+    let bus = SessionBus::for_profile(&mut profile)?;
+    let desktop = Keyring::unlocked(&bus, &profile)?;
+    let server = tillbell_tests::Fake::start(tillbell_fake_lnbits::Version::V1_6)?;
+    let wallet = server.add_wallet("shop");
+    let pairing = format!(
+        "lndhub://invoice:{}@{}/lndhub/ext/",
+        wallet.invoice_key,
+        server.base_url()
+    );
+    let said = headless(&profile, &["pair", &pairing])?.well()?;
+    assert!(said.stdout.contains("keyring"), "{}", said.stdout);
+    for file in profile.files()? {
+        let bytes = std::fs::read(&file)?;
+        assert!(
+            !String::from_utf8_lossy(&bytes).contains(&wallet.invoice_key),
+            "the key stands in {}",
+            file.display()
+        );
+    }
+    Watch::live(&profile)?.stop()?;
+
+    // The next morning nobody has unlocked it yet.
+    drop(desktop);
+    let desktop = Keyring::locked(&bus, &profile)?;
+    let mut watch = Watch::start(&profile)?;
+    watch.until_link("down", "unlock it")?;
+    let invoice = server.make_invoice(&wallet, tillbell_fake_lnbits::NewInvoice::sats(5, "early"));
+    assert!(server.settle(&invoice.payment_hash));
+    desktop.unlock()?;
+    watch.payment(&invoice.payment_hash)?;
+    watch.until_live()?;
+    watch.stop()
+}
+
+#[test]
+fn without_a_keyring_the_key_is_in_a_file_for_this_user_only_and_pair_says_so() -> Result {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let mut profile = Profile::of_this_user()?;
+    let _bus = SessionBus::for_profile(&mut profile)?;
+    let clerk = Clerk::on(profile, "")?;
+    let said = headless(&clerk.profile, &["pair", &clerk.pairing()])?.well()?;
+    assert!(
+        said.stdout.contains("a file that only this user can read"),
+        "{}",
+        said.stdout
+    );
+    let files = clerk.profile.files()?;
+    let file = files.iter().find(|file| file.ends_with("secrets.json"));
+    let mode = std::fs::metadata(file.context("no file of keys")?)?
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+    Watch::live(&clerk.profile)?.stop()
+}
+
+// ── The clock ──────────────────────────────────────────────────────────────────────────────────────
+
+#[test]
+fn a_wall_clock_that_jumps_by_a_day_neither_loses_nor_repeats_anything() -> Result {
+    const DAY: i64 = 24 * 3_600;
+    let clerk = Clerk::paired("")?;
+    let mut profile = clerk.profile;
+    let clock = FakedClock::of(&mut profile)?;
+    let clerk = Clerk { profile, ..clerk };
+    let mut sold = Vec::new();
+    // At a start and while it runs, forward and back.
+    for at_start in [0, DAY, -DAY] {
+        clock.move_by(at_start)?;
+        let mut watch = Watch::live(&clerk.profile)?;
+        for jump in [at_start, DAY, -DAY, 0] {
+            clock.move_by(jump)?;
+            let hash = clerk.sell(7, "on another day")?;
+            let payment = watch.payment(&hash)?;
+            sold.push(hash);
+            assert_eq!(payment["kind"], "live", "at {at_start} s, then {jump} s");
+            let told = payment["at"].as_str().context("no time")?;
+            let off = FakedClock::off_by(told)?;
+            assert!(
+                off.abs_diff(Duration::from_secs(jump.unsigned_abs())) < Duration::from_secs(60),
+                "the display's clock was not moved by {jump} s: {told}"
+            );
+        }
+        watch.listen(A_RUN)?;
+        assert_eq!(
+            watch.announced(),
+            sold[sold.len() - 4..],
+            "each once, nothing old"
+        );
+        assert_eq!(watch.link(), Some("live"));
+        watch.stop()?;
+    }
+    Ok(())
+}
