@@ -5,6 +5,7 @@
 //! started ends when its handle is dropped, and with this process at the latest.
 
 mod counter;
+mod ear;
 mod eye;
 mod fake;
 mod headless;
@@ -14,7 +15,9 @@ mod lnbits;
 mod names;
 mod process;
 mod profile;
+pub mod promises;
 mod relay;
+mod release;
 mod screen;
 mod self_signed;
 mod sound;
@@ -26,6 +29,7 @@ mod window;
 mod world;
 
 pub use counter::Counter;
+pub use ear::Ear;
 pub use eye::Eye;
 pub use fake::Fake;
 pub use headless::{Said, Watch, headless, headless_traced};
@@ -36,6 +40,7 @@ pub use names::{NameServer, Names};
 pub use process::Running;
 pub use profile::Profile;
 pub use relay::Relay;
+pub use release::Release;
 pub use screen::{Screen, Shot};
 pub use self_signed::SelfSigned;
 pub use sound::Sound;
