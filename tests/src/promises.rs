@@ -206,9 +206,7 @@ pub fn forged_frames_are_never_told_and_hide_no_payment(lnbits: &RealLnbits) -> 
     let own = watch.payment(&to_itself.payment_hash)?;
     is(&own, "live", 30, "to itself")?;
     let unpaid = lnbits.invoice(&shop, 6_000, "not paid yet")?;
-    let lied_about: Vec<_> = (0..4)
-        .map(|nth| lnbits.invoice(&shop, 7_000 + nth, "not paid yet, either"))
-        .collect::<anyhow::Result<_>>()?;
+    let lied_about = lnbits.invoice(&shop, 7_000, "not paid yet, either")?;
     let forger = Forger {
         lnbits,
         shop: &shop,
@@ -287,29 +285,27 @@ pub fn forged_frames_are_never_told_and_hide_no_payment(lnbits: &RealLnbits) -> 
         6_000,
         "not paid yet",
     )?;
-    // The display asks ever less often about an invoice that somebody lied about; the genuine frame is heard all the
-    // same. Each is paid when the one before was told, so that no question can be due by chance each time.
-    for invoice in &lied_about {
-        forger.says(&forger.in_its_own_dialect(&invoice.payment_hash, 1))?;
-    }
-    watch.listen(ANOTHER_LOOK)?;
-    for (nth, invoice) in (0..).zip(&lied_about) {
-        at_once(&mut watch, &customer, lnbits, invoice)?;
-        is(
-            &watch.payment(&invoice.payment_hash)?,
-            "live",
-            7_000 + nth,
-            "not paid yet, either",
-        )?;
-    }
-    let mut told = vec![
-        sold.payment_hash,
-        to_itself.payment_hash,
-        after.payment_hash,
-        unpaid.payment_hash,
-    ];
-    told.extend(lied_about.into_iter().map(|invoice| invoice.payment_hash));
-    only(&mut watch, &told)?;
+    // The display asks ever less often about an invoice that somebody lied about: seven seconds later not for another
+    // four. The genuine frame is heard all the same.
+    forger.says(&forger.in_its_own_dialect(&lied_about.payment_hash, 1))?;
+    watch.listen(Duration::from_secs(7))?;
+    at_once(&mut watch, &customer, lnbits, &lied_about)?;
+    is(
+        &watch.payment(&lied_about.payment_hash)?,
+        "live",
+        7_000,
+        "not paid yet, either",
+    )?;
+    only(
+        &mut watch,
+        &[
+            sold.payment_hash,
+            to_itself.payment_hash,
+            after.payment_hash,
+            unpaid.payment_hash,
+            lied_about.payment_hash,
+        ],
+    )?;
     watch.stop()
 }
 
@@ -382,6 +378,7 @@ fn at_once(watch: &mut Watch, payer: &Wallet, lnbits: &RealLnbits, invoice: &Inv
     let paid = Instant::now();
     watch.payment(&invoice.payment_hash)?;
     let took = paid.elapsed();
+
     ensure!(
         took <= AT_ONCE,
         "{} was told after {took:?}",
