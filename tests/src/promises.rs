@@ -48,7 +48,8 @@ pub fn payments_are_told_live_once_with_amount_and_memo(lnbits: &RealLnbits) -> 
     lnbits.invoice(&shop, 999, "never paid")?;
     for (nth, (memo, shown)) in memos().into_iter().enumerate() {
         let sats = 1_000 + nth as u64;
-        let sold = lnbits.sell(&shop, &customer, sats, &memo)?;
+        let sold = lnbits.invoice(&shop, sats, &memo)?;
+        at_once(&mut watch, &customer, lnbits, &sold)?;
         let payment = watch.payment(&sold.payment_hash)?;
         is(&payment, "live", sats, &lnbits.release().kept(&shown))?;
         ensure!(payment["heard_at"].is_string(), "{payment}");
@@ -372,8 +373,14 @@ fn refusals(watch: &Watch) -> u64 {
         .sum()
 }
 
-/// Lets `payer` pay, and the display tell it at once.
+/// Lets `payer` pay, and the display tell it at once and not before.
 fn at_once(watch: &mut Watch, payer: &Wallet, lnbits: &RealLnbits, invoice: &Invoice) -> Result {
+    watch.listen(Duration::ZERO)?;
+    ensure!(
+        !watch.announced().contains(&invoice.payment_hash.as_str()),
+        "{} was told before it was paid",
+        invoice.payment_hash
+    );
     lnbits.pay(payer, invoice)?;
     let paid = Instant::now();
     watch.payment(&invoice.payment_hash)?;
