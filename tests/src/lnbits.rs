@@ -1,4 +1,4 @@
-//! A real LNbits 1.6.2 with a wallet backend that plays Lightning.
+//! A real LNbits, of any release that shops run, with a wallet backend that plays Lightning.
 
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -10,11 +10,12 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::process::{Running, program};
-use crate::{Http, until};
+use crate::{Http, Release, until};
 
 /// A running server with its own data.
 #[derive(Debug)]
 pub struct RealLnbits {
+    release: Release,
     venv: PathBuf,
     data: TempDir,
     port: u16,
@@ -44,26 +45,42 @@ pub struct Invoice {
 }
 
 impl RealLnbits {
-    /// The one that the tests of a file share; each makes its own wallets on it.
+    /// The current release, which the tests of a file share; each makes its own wallets on it.
     ///
     /// # Errors
     /// When it does not start.
     pub fn shared() -> anyhow::Result<&'static Self> {
-        static SHARED: OnceLock<Result<RealLnbits, String>> = OnceLock::new();
-        let shared = SHARED.get_or_init(|| Self::start().map_err(|error| format!("{error:#}")));
+        Self::shared_of(Release::CURRENT)
+    }
+
+    /// A release, shared like [`RealLnbits::shared`].
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn shared_of(release: Release) -> anyhow::Result<&'static Self> {
+        static SHARED: [OnceLock<Result<RealLnbits, String>>; Release::ALL.len()] =
+            [const { OnceLock::new() }; Release::ALL.len()];
+        let shared = SHARED[release as usize]
+            .get_or_init(|| Self::start_of(release).map_err(|error| format!("{error:#}")));
         shared.as_ref().map_err(|error| anyhow::anyhow!("{error}"))
     }
 
-    /// A new one with nothing in it but its owner.
+    /// A new one of the current release with nothing in it but its owner.
     ///
     /// # Errors
     /// When it is not installed or does not start.
     pub fn start() -> anyhow::Result<Self> {
-        let venv = std::env::var_os("TILLBELL_LNBITS_1_6_2")
-            .map(PathBuf::from)
-            .context("a real LNbits is needed here, and `cargo xtask test` is what installs it")?;
+        Self::start_of(Release::CURRENT)
+    }
+
+    /// A new one of this release with nothing in it but its owner.
+    ///
+    /// # Errors
+    /// When it is not installed or does not start.
+    pub fn start_of(release: Release) -> anyhow::Result<Self> {
         let mut server = Self {
-            venv,
+            venv: release.venv()?,
+            release,
             data: tempfile::tempdir()?,
             port: free_port()?,
             http: Http::new(Duration::from_secs(30)),
@@ -88,6 +105,12 @@ impl RealLnbits {
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Which LNbits it is.
+    #[must_use]
+    pub fn release(&self) -> Release {
+        self.release
     }
 
     /// Its port on 127.0.0.1.
@@ -133,7 +156,7 @@ impl RealLnbits {
         let body = json!({"id": wallet.id, "amount": sats});
         self.http.get_done(
             "PUT",
-            &self.at("/users/api/v1/balance"),
+            &self.at(self.release.top_up()),
             &[("authorization", &bearer)],
             Some(&body),
         )?;
@@ -145,13 +168,56 @@ impl RealLnbits {
     /// # Errors
     /// When the server refuses.
     pub fn invoice(&self, wallet: &Wallet, sats: u64, memo: &str) -> anyhow::Result<Invoice> {
-        let body = json!({"out": false, "amount": sats, "unit": "sat", "memo": memo});
+        self.invoice_for(wallet, sats, memo, Duration::from_secs(60 * 60))
+    }
+
+    /// An invoice for `wallet` that was made `ago` and may be paid for a week from now on.
+    ///
+    /// # Errors
+    /// When the server refuses or its data cannot be written to.
+    pub fn old_invoice(
+        &self,
+        wallet: &Wallet,
+        sats: u64,
+        memo: &str,
+        ago: Duration,
+    ) -> anyhow::Result<Invoice> {
+        let invoice = self.invoice_for(wallet, sats, memo, Duration::from_secs(7 * 24 * 60 * 60))?;
+        let columns: Vec<_> = self
+            .release
+            .birth()
+            .iter()
+            .map(|column| format!("{column} = {column} - {}", ago.as_secs()))
+            .collect();
+        let script = "import sqlite3, sys\n\
+            data, columns, hash = sys.argv[1:]\n\
+            with sqlite3.connect(data + '/database.sqlite3', timeout=20) as db:\n    \
+            done = db.execute(f'UPDATE apipayments SET {columns} WHERE checking_id = ?', (hash,))\n    \
+            assert done.rowcount == 1, done.rowcount\n";
+        let done = std::process::Command::new(self.venv.join("bin/python"))
+            .args(["-c", script])
+            .arg(self.data.path())
+            .args([&columns.join(", "), &invoice.payment_hash])
+            .output()?;
+        anyhow::ensure!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        Ok(invoice)
+    }
+
+    fn invoice_for(
+        &self,
+        wallet: &Wallet,
+        sats: u64,
+        memo: &str,
+        expiry: Duration,
+    ) -> anyhow::Result<Invoice> {
+        let body =
+            json!({"out": false, "amount": sats, "unit": "sat", "memo": memo, "expiry": expiry.as_secs()});
         let key = [("x-api-key", wallet.invoice_key.as_str())];
         let made = self
             .http
             .get_done("POST", &self.at("/api/v1/payments"), &key, Some(&body))?;
         Ok(Invoice {
-            bolt11: text(&made, "bolt11")?,
+            bolt11: text(&made, self.release.invoice())?,
             payment_hash: text(&made, "payment_hash")?,
         })
     }
@@ -219,8 +285,9 @@ impl RealLnbits {
             "--ws-max-queue",
             "128",
         ]);
-        // It looks for its pages relative to where it stands.
+        // It looks for its pages relative to where it stands; what it would write there goes to its data.
         command.current_dir(self.packages()?);
+        std::fs::create_dir_all(self.data.path().join("extensions"))?;
         // What it may try to reach on the internet is answered at once: there is nobody.
         for proxy in [
             "http_proxy",
@@ -236,12 +303,16 @@ impl RealLnbits {
             .env("HOST", "127.0.0.1")
             .env("PORT", self.port.to_string())
             .env("LNBITS_DATA_FOLDER", self.data.path())
+            .env("LNBITS_EXTENSIONS_PATH", self.data.path())
             .env("LNBITS_BACKEND_WALLET_CLASS", "FakeWallet")
             .env("LNBITS_ADMIN_UI", "true")
             .env("LNBITS_ALLOW_NEW_ACCOUNTS", "true")
             .env("AUTH_ALLOWED_METHODS", "user-id-only,username-password")
             .env("LNBITS_EXTENSIONS_DEFAULT_INSTALL", "")
             .env("LNBITS_RATE_LIMIT_NO", "100000")
+            // Some releases ask every exchange at every payment.
+            .env("LNBITS_EXCHANGE_RATE_PROVIDERS", "[]")
+            .env("LNBITS_PRICE_AGGREGATOR_ENABLED", "false")
             .env("ENABLE_LOG_TO_FILE", "false");
         *self.process.lock().unwrap_or_else(PoisonError::into_inner) =
             Some(Running::start("LNbits", command)?);

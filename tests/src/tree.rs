@@ -41,6 +41,15 @@ pub fn taken(root: u32) -> anyhow::Result<Duration> {
     Ok(TICK * below(root)?.values().map(|process| process.ticks).sum::<u32>())
 }
 
+/// The processor time that this one process has taken so far.
+///
+/// # Errors
+/// When it is gone.
+pub fn taken_alone(id: u32) -> anyhow::Result<Duration> {
+    let own = below(id)?.remove(&id).context("the program has ended")?;
+    Ok(TICK * own.ticks)
+}
+
 /// Those of them with this name (Linux keeps its first 15 letters).
 ///
 /// # Errors

@@ -137,11 +137,11 @@ fn a_loudspeaker_that_is_pulled_out_costs_no_core_and_rings_again_when_it_is_bac
         Ok((window.attribute("sound", "data-state")?.as_deref() == Some("missing")).then_some(()))
     })?;
     let program = window.program_id()?;
-    let before = (Instant::now(), tree::taken(program)?);
+    let before = (Instant::now(), tree::taken_alone(program)?);
     clerk.sell(300, "still without")?;
     window.until_paid(300_000, SOON)?;
     window.until_scene("idle", SOON)?;
-    let spent = tree::taken(program)? - before.1;
+    let spent = tree::taken_alone(program)? - before.1;
     let share = spent.as_secs_f64() / before.0.elapsed().as_secs_f64();
     assert!(share < 0.5, "{share} of a core without a loudspeaker");
 

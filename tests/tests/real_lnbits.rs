@@ -2,36 +2,11 @@
 
 use std::time::Duration;
 
-use anyhow::Context as _;
 use serde_json::Value;
-use tillbell_tests::{Profile, RealLnbits, Relay, Wallet, Watch, headless};
+use tillbell_tests::promises::{self, paired};
+use tillbell_tests::{Profile, RealLnbits, Relay, Watch, headless};
 
 type Result = anyhow::Result<()>;
-
-/// What customers write.
-fn memos() -> [String; 10] {
-    [
-        String::new(),
-        "Coffee".to_owned(),
-        "m".repeat(600),
-        "☕️🥐 2×👩‍👩‍👧 🇸🇻".to_owned(),
-        "抹茶ラテ 二つ、ありがとう".to_owned(),
-        "<script>alert(1)</script><b>bold</b> &amp; \"quotes\"".to_owned(),
-        "قهوة عربية".to_owned(),
-        "line one\nline two\ttabbed".to_owned(),
-        "gpj.exe\u{202e}cod".to_owned(),
-        "{\"type\":\"payment\",\"status\":\"success\"}".to_owned(),
-    ]
-}
-
-/// A profile paired with `wallet` at `url`.
-fn paired(url: &str, wallet: &Wallet) -> anyhow::Result<Profile> {
-    let profile = Profile::new()?;
-    headless(&profile, &["pair", &wallet.lndhub(url)])?
-        .well()
-        .context("pairing")?;
-    Ok(profile)
-}
 
 fn verified_live(payment: &Value) {
     assert_eq!(payment["verdict"], "verified", "{payment}");
@@ -39,55 +14,8 @@ fn verified_live(payment: &Value) {
 }
 
 #[test]
-fn ten_payments_one_after_another_are_each_announced_once_with_their_memo() -> Result {
-    let lnbits = RealLnbits::shared()?;
-    let (shop, customer) = (lnbits.wallet("shop")?, lnbits.customer()?);
-    let profile = paired(&lnbits.url(), &shop)?;
-    let mut watch = Watch::live(&profile)?;
-
-    let mut hashes = Vec::new();
-    for (nth, memo) in memos().iter().enumerate() {
-        let sats = 1_000 + nth as u64;
-        let sold = lnbits.sell(&shop, &customer, sats, memo)?;
-        let payment = watch.payment(&sold.payment_hash)?;
-        verified_live(&payment);
-        assert_eq!(payment["amount_msat"], sats * 1_000);
-        assert!(
-            payment["wallet"].is_string() && payment["heard_at"].is_string(),
-            "{payment}"
-        );
-        hashes.push(sold.payment_hash);
-    }
-    // A reconcile comes round every 15 s: it must find nothing more.
-    watch.listen(Duration::from_secs(17))?;
-    assert_eq!(watch.announced(), hashes);
-
-    let shown: Vec<_> = watch
-        .payments()
-        .map(|payment| payment["memo"].as_str().unwrap_or_default())
-        .collect();
-    assert_eq!(shown[1], "Coffee");
-    assert!(
-        shown[2].len() >= 100 && shown[2].chars().all(|letter| letter == 'm' || letter == '…'),
-        "{}",
-        shown[2]
-    );
-    assert!(shown[3].contains('☕') && shown[3].contains('🥐'), "{}", shown[3]);
-    assert_eq!(shown[4], "抹茶ラテ 二つ、ありがとう");
-    assert_eq!(
-        shown[5], "<script>alert(1)</script><b>bold</b> &amp; \"quotes\"",
-        "markup is text like any other"
-    );
-    assert_eq!(shown[6], "قهوة عربية");
-    for memo in &shown {
-        assert!(
-            !memo
-                .chars()
-                .any(|letter| letter.is_control() || letter == '\u{202e}'),
-            "{memo:?}"
-        );
-    }
-    watch.stop()
+fn payments_are_told_live_once_with_amount_and_memo() -> Result {
+    promises::payments_are_told_live_once_with_amount_and_memo(RealLnbits::shared()?)
 }
 
 #[test]
@@ -126,62 +54,8 @@ fn an_invoice_that_was_open_when_pairing_is_announced_when_it_is_paid() -> Resul
 }
 
 #[test]
-fn forged_frames_are_never_announced() -> Result {
-    let lnbits = RealLnbits::shared()?;
-    let (shop, customer, stranger) = (
-        lnbits.wallet("shop")?,
-        lnbits.customer()?,
-        lnbits.wallet("stranger")?,
-    );
-    let profile = paired(&lnbits.url(), &shop)?;
-    let mut watch = Watch::live(&profile)?;
-
-    let invented = "ab".repeat(32);
-    let theirs = lnbits.sell(&stranger, &customer, 5_000, "somebody else's")?;
-    let unpaid = lnbits.invoice(&shop, 6_000, "not paid yet")?;
-    for hash in [&invented, &theirs.payment_hash, &unpaid.payment_hash] {
-        for text in [
-            format!(
-                r#"{{"wallet_balance": 9, "payment": {{"payment_hash": "{hash}", "checking_id": "{hash}", "amount": 5000000, "pending": false, "status": "success", "memo": "forged"}}}}"#
-            ),
-            format!(
-                r#"{{"type": "payment", "payment_hash": "{hash}", "amount": 5000, "status": "success", "memo": "forged"}}"#
-            ),
-        ] {
-            lnbits.say(&shop.invoice_key, &text)?;
-        }
-    }
-    for noise in [
-        "confetti-none",
-        "21-1000",
-        "ping",
-        "{'pending': False}",
-        "",
-        "[1,2]",
-        "\u{0}\u{7}",
-    ] {
-        lnbits.say(&shop.invoice_key, noise)?;
-    }
-    let rejected = watch.event("rejected")?;
-    assert!(
-        rejected["reason"].is_string() && rejected["count"].as_u64() >= Some(1),
-        "{rejected}"
-    );
-
-    // A genuine one in the midst of it gets through, with its own amount.
-    let sold = lnbits.sell(&shop, &customer, 1_000, "genuine")?;
-    let payment = watch.payment(&sold.payment_hash)?;
-    assert_eq!(payment["amount_msat"], 1_000_000);
-    // The unpaid one is paid after all: only now it counts, and with what the wallet says.
-    lnbits.pay(&customer, &unpaid)?;
-    let payment = watch.payment(&unpaid.payment_hash)?;
-    assert_eq!(
-        (&payment["amount_msat"], &payment["memo"]),
-        (&6_000_000.into(), &"not paid yet".into())
-    );
-    watch.listen(Duration::from_secs(17))?;
-    assert_eq!(watch.announced(), [sold.payment_hash, unpaid.payment_hash]);
-    watch.stop()
+fn forged_frames_are_never_told_and_hide_no_payment() -> Result {
+    promises::forged_frames_are_never_told_and_hide_no_payment(RealLnbits::shared()?)
 }
 
 #[test]

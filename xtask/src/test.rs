@@ -299,8 +299,15 @@ fn differences(one: &Path, other: &Path) -> anyhow::Result<Vec<String>> {
 
 /// Builds the programs as a shop would get them, only with less optimisation, and lets the tests at them.
 fn end_to_end(cache: &Cache, options: &Options, tally: &mut Tally) -> anyhow::Result<()> {
-    let lnbits = &lnbits::CURRENT;
-    let venv = lnbits.ensure(cache)?;
+    let servers = if options.all {
+        &lnbits::ALL[..]
+    } else {
+        std::slice::from_ref(&lnbits::CURRENT)
+    };
+    let servers = servers
+        .iter()
+        .map(|version| Ok((version.variable(), version.ensure(cache)?)))
+        .collect::<anyhow::Result<Vec<_>>>()?;
     ui::build()?;
     mortal(cache)?;
     shell::run(
@@ -312,8 +319,11 @@ fn end_to_end(cache: &Cache, options: &Options, tally: &mut Tally) -> anyhow::Re
     let mut cargo = cache.cargo();
     cargo
         .env("TILLBELL_BIN_DIR", cache.target().join("debug"))
-        .env(lnbits.variable(), venv);
+        .envs(servers);
     cargo.args(["test", "-p", END_TO_END, "--no-fail-fast"]);
+    if options.all {
+        cargo.args(["--features", "slow"]);
+    }
     if let Some(file) = options.file() {
         cargo.args(["--test", file]);
     }

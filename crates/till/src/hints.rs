@@ -49,7 +49,12 @@ pub struct Hints {
 
 #[derive(Debug, Clone)]
 struct Open {
+    /// When a frame named it first …
     heard: Moment,
+    /// … and last.
+    named: Moment,
+    /// A frame named it while it was being asked about: the answer may be older than the news.
+    renewed: bool,
     tries: u32,
     answered_once: bool,
     doubt: Option<Doubt>,
@@ -114,16 +119,26 @@ pub enum Look {
 pub enum Heard {
     /// It will be looked up.
     New,
-    /// It is being looked up already, or its payment is in the ledger.
+    /// It is open already, or its payment is in the ledger.
     Known,
     /// Too much is open: the list will tell.
     LeftToList,
 }
 
 impl Hints {
-    /// Takes a hint that claims money.
+    /// Takes a hint that claims money. One that is open already is asked about again at once: who lied about an
+    /// unpaid invoice must not delay the bell for it.
     pub fn hear(&mut self, hash: PaymentHash, now: Moment) -> Heard {
-        if self.settled_set.contains(&hash) || self.open.contains_key(&hash) {
+        if self.settled_set.contains(&hash) {
+            return Heard::Known;
+        }
+        if let Some(open) = self.open.get_mut(&hash) {
+            open.named = now;
+            match open.next {
+                Next::LookUpAt(at) => open.next = Next::LookUpAt(at.min(now)),
+                Next::Asked => open.renewed = true,
+                Next::List => self.dirty = true,
+            }
             return Heard::Known;
         }
         if self.open.len() >= OPEN {
@@ -134,6 +149,8 @@ impl Hints {
             hash,
             Open {
                 heard: now,
+                named: now,
+                renewed: false,
                 tries: 0,
                 answered_once: false,
                 doubt: None,
@@ -219,9 +236,13 @@ impl Hints {
             return;
         };
         open.answered_once |= answered;
-        let wait = FIRST_WAIT
-            .saturating_mul(1 << open.tries.min(10))
-            .min(LONGEST_WAIT);
+        let wait = if std::mem::take(&mut open.renewed) {
+            Duration::ZERO
+        } else {
+            FIRST_WAIT
+                .saturating_mul(1 << open.tries.min(10))
+                .min(LONGEST_WAIT)
+        };
         open.tries += 1;
         // A stranger's hash is asked for twice: a frame can be faster than the server's own database.
         let asked_enough = open.doubt == Some(Doubt::NotOurs) && open.tries >= 2;
@@ -274,12 +295,12 @@ impl Hints {
         self.listed = Some(now);
     }
 
-    /// A run that began at `began` is over: what was left to the list before that and is still open was
-    /// not there. Returns those, with what is known against them.
+    /// A run that began at `began` is over: what was left to the list, and named by no frame since, was not
+    /// there. Returns those, with what is known against them.
     pub fn list_finished(&mut self, began: Moment) -> Vec<(PaymentHash, Doubt)> {
         let (gone, open): (BTreeMap<_, _>, BTreeMap<_, _>) = std::mem::take(&mut self.open)
             .into_iter()
-            .partition(|(_, open)| open.next == Next::List && open.heard <= began);
+            .partition(|(_, open)| open.next == Next::List && open.named <= began);
         self.open = open;
         gone.into_iter()
             .map(|(hash, open)| (hash, open.doubt.unwrap_or(Doubt::NotOurs)))
@@ -422,6 +443,65 @@ mod tests {
         assert!(hints.wants_list(after(200)));
         hints.list_began(after(200));
         assert_eq!(hints.list_finished(after(200)), [(hash(1), Doubt::NotOurs)]);
+    }
+
+    #[test]
+    fn a_frame_about_what_is_open_asks_again_at_once() {
+        let mut hints = Hints::default();
+        hints.hear(hash(1), START);
+        let mut ms = 0;
+        for _ in 0..6 {
+            while hints.due(after(ms)).is_empty() {
+                ms += 100;
+            }
+            hints.answered(hash(1), Look::NoProof(Doubt::NotSettled), after(ms));
+        }
+        // The next question would come in five seconds.
+        assert!(hints.due(after(ms + 1_500)).is_empty());
+        hints.hear(hash(1), after(ms + 1_500));
+        assert_eq!(hints.due(after(ms + 1_500)), [hash(1)]);
+        // It comes while the answer is on its way, which then may be older than it.
+        hints.hear(hash(1), after(ms + 1_510));
+        hints.answered(hash(1), Look::NoProof(Doubt::NotSettled), after(ms + 1_520));
+        assert_eq!(hints.due(after(ms + 1_520)), [hash(1)]);
+    }
+
+    #[test]
+    fn one_hash_named_again_and_again_costs_no_more_than_many() {
+        let mut hints = Hints::default();
+        let (mut looked_up, mut lists) = (0, 0);
+        for ms in 0..10_000 {
+            hints.hear(hash(1), after(ms));
+            for hash in hints.due(after(ms)) {
+                looked_up += 1;
+                hints.answered(hash, Look::NoProof(Doubt::NotSettled), after(ms));
+            }
+            if hints.wants_list(after(ms)) {
+                lists += 1;
+                hints.list_began(after(ms));
+                hints.list_finished(after(ms));
+            }
+        }
+        assert!(
+            looked_up <= 55 && lists <= 10,
+            "{looked_up} look-ups, {lists} lists"
+        );
+    }
+
+    #[test]
+    fn what_a_frame_named_during_a_run_is_left_to_the_next_one() {
+        let mut hints = Hints::default();
+        hints.hear(hash(1), START);
+        for ms in [0, 200] {
+            assert_eq!(hints.due(after(ms)), [hash(1)]);
+            hints.answered(hash(1), Look::NoProof(Doubt::NotOurs), after(ms));
+        }
+        hints.list_began(after(200));
+        hints.hear(hash(1), after(300));
+        assert_eq!(hints.list_finished(after(200)), []);
+        assert!(hints.wants_list(after(1_200)));
+        hints.list_began(after(1_200));
+        assert_eq!(hints.list_finished(after(1_200)), [(hash(1), Doubt::NotOurs)]);
     }
 
     #[test]

@@ -43,6 +43,9 @@ pub struct Reconciler {
     baseline: Baseline,
     horizon: Timestamp,
     watch: BTreeMap<CheckingId, Awaited>,
+    /// While the baseline's pending invoices are still being gathered (0.12): those seen unpaid so far. Whoever pays
+    /// one now pays after the baseline.
+    gathered: BTreeMap<CheckingId, Awaited>,
     /// The failed invoice that was looked at last; each calm run looks at the next one.
     failed_cursor: Option<CheckingId>,
     changes: Changes,
@@ -229,6 +232,7 @@ impl Reconciler {
             baseline,
             horizon,
             watch,
+            gathered: BTreeMap::new(),
             failed_cursor: None,
             changes,
             run: None,
@@ -255,7 +259,7 @@ impl Reconciler {
     /// True when a settled row is news.
     #[must_use]
     pub fn is_news(&self, row: &PaymentRow) -> bool {
-        self.baseline.is_news(row)
+        self.baseline.is_news(row) || self.gathered.contains_key(&row.checking_id)
     }
 
     /// True while a run is under way.
@@ -264,9 +268,9 @@ impl Reconciler {
         self.run.is_some()
     }
 
-    /// Corrects the dialect, once the server's version is known.
-    pub const fn set_dialect(&mut self, dialect: Dialect) {
-        self.dialect = dialect;
+    /// Corrects the dialect, once the server's version is known. True when it was taken for another.
+    pub fn set_dialect(&mut self, dialect: Dialect) -> bool {
+        std::mem::replace(&mut self.dialect, dialect) != dialect
     }
 
     /// Begins a run and says what to ask first. A run under way is given up: its watch-list changes stay.
@@ -360,7 +364,9 @@ impl Reconciler {
                 left.front().map(|(_, hash)| by_hash(*hash))
             }
         };
-        let query = query.or_else(|| self.next_step(&mut run));
+        let query = query
+            .or_else(|| self.next_step(&mut run))
+            .or_else(|| self.dig_deeper(&mut run));
         let turn = match query {
             Some(query) => {
                 self.run = Some(run);
@@ -384,7 +390,7 @@ impl Reconciler {
             Status::Settled => {
                 self.unwatch(&row.checking_id);
                 let proof = Verified::prove(row.clone(), None, self.wallet.as_ref()).ok()?;
-                self.baseline.is_news(row).then_some(proof)
+                self.is_news(row).then_some(proof)
             }
             Status::Pending => {
                 if matches!(run.step, Step::Pending { .. }) {
@@ -402,6 +408,9 @@ impl Reconciler {
 
     fn watch_row(&mut self, row: &PaymentRow, failed: bool) {
         let awaited = Awaited::of(row, failed);
+        if self.baseline.pending.is_none() && row.created < self.baseline.taken {
+            self.gathered.insert(row.checking_id.clone(), awaited.clone());
+        }
         if awaited.until < self.horizon || self.watch.get(&row.checking_id) == Some(&awaited) {
             return;
         }
@@ -453,6 +462,22 @@ impl Reconciler {
         }
     }
 
+    /// A thorough run that began before the server was known to be a 0.12 looked at the top only: it begins anew.
+    fn dig_deeper(&self, run: &mut Run) -> Option<PageQuery> {
+        if run.deep || !self.is_deep(run.purpose) {
+            return None;
+        }
+        let pages = Pages::from_top(FIRST_PAGE);
+        let query = pages.query(Filter::All);
+        run.deep = true;
+        run.step = Step::Rows {
+            pages,
+            until: self.bottom(run.purpose),
+            gone: None,
+        };
+        Some(query)
+    }
+
     /// What has left the watch-list: asked for one by one, or read down to.
     fn look_for_the_gone(&mut self, run: &mut Run) -> Option<PageQuery> {
         let left = |id: &CheckingId, awaited: &Awaited| match awaited.failed {
@@ -498,21 +523,9 @@ impl Reconciler {
     }
 
     fn finish(&mut self, run: Run) -> Finished {
-        // A run that began before the server was known to be a 0.12 looked at the top only.
-        let looked_at_all = run.deep || self.dialect == Dialect::V1;
-        let purpose = Purpose {
-            thorough: run.purpose.thorough && looked_at_all,
-            ..run.purpose
-        };
+        let purpose = run.purpose;
         if self.baseline.pending.is_none() && purpose.thorough {
-            let before = self.baseline.taken;
-            self.baseline.pending = Some(
-                self.watch
-                    .iter()
-                    .filter(|(_, a)| a.created < before)
-                    .map(|(i, a)| (i.clone(), a.clone()))
-                    .collect(),
-            );
+            self.baseline.pending = Some(std::mem::take(&mut self.gathered));
             self.changes.baseline = Some(self.baseline.clone());
         }
         // A row that is dated in the future must not push the horizon there.
@@ -547,5 +560,96 @@ const fn by_hash(hash: PaymentHash) -> PageQuery {
         filter: Filter::Hash(hash),
         limit: OVERLAP,
         offset: 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verify::tests::row;
+
+    const THOROUGH: Purpose = Purpose {
+        kind: Kind::Late,
+        thorough: true,
+    };
+
+    /// Right after pairing with a 0.12 at noon: nothing is known of what was open then.
+    fn paired_with_a_0_12(dialect: Dialect) -> Reconciler {
+        let baseline = Baseline {
+            taken: "2026-11-24T12:00:00Z".parse().unwrap(),
+            settled_lately: BTreeSet::new(),
+            pending: None,
+        };
+        Reconciler::new(dialect, None, baseline, None, BTreeMap::new())
+    }
+
+    fn made_before(n: u8, status: Status) -> PaymentRow {
+        PaymentRow {
+            created: "2026-11-22T12:00:00Z".parse().unwrap(),
+            status,
+            ..row(n)
+        }
+    }
+
+    fn page(rows: Vec<PaymentRow>) -> Page {
+        Page {
+            sent: u32::try_from(rows.len()).unwrap(),
+            rows,
+            total: None,
+        }
+    }
+
+    #[test]
+    fn an_invoice_that_was_seen_open_is_news_even_before_all_of_them_are_gathered() {
+        let mut reconciler = paired_with_a_0_12(Dialect::V0_12);
+        reconciler.begin(THOROUGH, Moment::after_start(std::time::Duration::ZERO));
+        let many = |n| made_before(n, Status::Settled);
+        let open = made_before(1, Status::Pending);
+        let mut rows: Vec<_> = (2..=50).map(many).collect();
+        rows.push(open);
+        // The page is full, so the run goes on.
+        let progress = reconciler.on_page(&page(rows), None).unwrap();
+        assert!(matches!(progress.turn, Turn::Ask(_)) && progress.found.is_empty());
+        assert!(reconciler.is_news(&made_before(1, Status::Settled)));
+        assert!(!reconciler.is_news(&made_before(2, Status::Settled)));
+        // It is paid before the run ends, and stays news after it.
+        let progress = reconciler
+            .on_page(&page(vec![made_before(1, Status::Settled)]), None)
+            .unwrap();
+        assert_eq!(progress.found.len(), 1);
+        assert!(matches!(progress.turn, Turn::Finished(_)));
+        assert!(reconciler.is_news(&made_before(1, Status::Settled)));
+    }
+
+    #[test]
+    fn a_thorough_run_that_meets_a_0_12_on_its_way_begins_anew_and_reads_deeper() {
+        let mut reconciler = paired_with_a_0_12(Dialect::V1);
+        reconciler.begin(THOROUGH, Moment::after_start(std::time::Duration::ZERO));
+        assert!(reconciler.set_dialect(Dialect::V0_12));
+        let top = || page((1..=50).map(|n| made_before(n, Status::Settled)).collect());
+        let progress = reconciler.on_page(&top(), None).unwrap();
+        let Turn::Ask(again) = progress.turn else {
+            panic!("it is content with the top")
+        };
+        assert_eq!((again.filter, again.offset), (Filter::All, 0));
+        let progress = reconciler.on_page(&top(), None).unwrap();
+        let Turn::Ask(deeper) = progress.turn else {
+            panic!("it is content with the top")
+        };
+        assert!(deeper.offset > 0);
+        let progress = reconciler
+            .on_page(
+                &page(vec![
+                    made_before(50, Status::Settled),
+                    made_before(51, Status::Pending),
+                ]),
+                None,
+            )
+            .unwrap();
+        let Turn::Finished(finished) = progress.turn else {
+            panic!("there is nothing more")
+        };
+        let gathered = finished.changes.baseline.unwrap().pending.unwrap();
+        assert_eq!(gathered.len(), 1);
     }
 }

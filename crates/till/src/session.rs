@@ -281,7 +281,11 @@ impl Session {
             }
             Event::Dialect(dialect) => {
                 if let Evidence::Ask(asking) = &mut self.evidence {
-                    asking.reconciler.set_dialect(dialect);
+                    // A look that was thorough in another dialect was not.
+                    if asking.reconciler.set_dialect(dialect) {
+                        asking.last_thorough = None;
+                        asking.next_run = asking.next_run.min(now.at);
+                    }
                 }
             }
             Event::Tick => {}

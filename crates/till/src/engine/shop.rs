@@ -177,7 +177,12 @@ impl Shop {
                 };
                 let baseline = baseline.clone().unwrap_or_else(nothing_before);
                 let wallet = self.paired.wallet.clone();
-                let reconciler = Reconciler::new(Dialect::V1, wallet, baseline, horizon, watched);
+                // Until the server has said its version: only of a 0.12 is the baseline gathered in the background.
+                let dialect = match baseline.pending {
+                    None => Dialect::V0_12,
+                    Some(_) => Dialect::V1,
+                };
+                let reconciler = Reconciler::new(dialect, wallet, baseline, horizon, watched);
                 self.ask_dialect();
                 Session::asking(reconciler, known, now)
             }
