@@ -93,9 +93,10 @@ mod system {
 
     impl From<Error> for KeyringError {
         fn from(error: Error) -> Self {
-            match error {
-                Error::Locked | Error::Prompt => Self::Locked,
-                other => Self::Unusable(other.to_string()),
+            if matches!(error, Error::Locked | Error::Prompt) {
+                Self::Locked
+            } else {
+                Self::Unusable(error.to_string())
             }
         }
     }
@@ -160,10 +161,12 @@ mod system {
 
     impl From<Error> for KeyringError {
         fn from(error: Error) -> Self {
-            match error {
-                Error::NoEntry => Self::Unknown,
-                Error::NoStorageAccess(_) => Self::Locked,
-                other => Self::Unusable(other.to_string()),
+            if matches!(error, Error::NoEntry) {
+                Self::Unknown
+            } else if matches!(error, Error::NoStorageAccess(_)) {
+                Self::Locked
+            } else {
+                Self::Unusable(error.to_string())
             }
         }
     }
