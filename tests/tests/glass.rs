@@ -11,6 +11,9 @@ const SOON: Duration = Duration::from_secs(20);
 /// Chimes ring out within this time, and what is not rung by then is not rung.
 const RUNG_OUT: Duration = Duration::from_secs(3);
 
+/// A display that has heard nothing says so after 20 s; the look for it and a busy machine come on top.
+const CUT_OFF: Duration = Duration::from_secs(25);
+
 /// Waits until the recorder has heard so much more.
 fn hear(sound: &Sound, time: Duration) -> Result {
     let until_now = sound.recorded();
@@ -210,6 +213,64 @@ fn a_window_on_a_profile_that_a_terminal_has_says_so_and_ends() -> Result {
         "{said}"
     );
     watch.stop()
+}
+
+#[test]
+fn a_display_that_is_cut_off_says_so_in_place_of_the_pay_code_and_comes_back_by_itself() -> Result {
+    let _turn = turn();
+    let sizes = [(1280, 800), (1920, 1080), (800, 1280)];
+    let counters = sizes
+        .into_iter()
+        .map(|(width, height)| -> anyhow::Result<_> {
+            let clerk = Clerk::paired("pay_code = \"till@shop.example\"\ndwell_s = 2\n")?;
+            let screen = Screen::start(width, height)?;
+            let window = Window::open(&screen, None, &clerk.profile, &[])?;
+            window.until_live()?;
+            Ok((clerk, screen, window))
+        })
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    for (clerk, screen, window) in &counters {
+        window.text("pay-code")?;
+        screen.shot(&format!("trusted-{}x{}", screen.size().0, screen.size().1))?;
+        clerk.server.go_away();
+    }
+    let gone = Instant::now();
+    for (clerk, screen, window) in &counters {
+        // A display that has only just lost its server is still right about everything before.
+        until("the alarm", CUT_OFF, || {
+            Ok(window.has("untrusted")?.then_some(()))
+        })?;
+        assert!(
+            gone.elapsed() > Duration::from_secs(15),
+            "a short outage alarms nobody"
+        );
+        let (width, height) = screen.size();
+        let words = window.text("untrusted")?;
+        assert!(words.contains("Not connected since "), "{words}");
+        assert!(words.contains("Do not rely on this display"), "{words}");
+        assert!(!window.has("pay-code")?, "nobody is asked to pay");
+        let letters = window.run(
+            "const it = document.querySelector(`[data-role='untrusted'] h1`), box = it.getBoundingClientRect();
+             return { size: parseFloat(getComputedStyle(it).fontSize) / Math.min(innerWidth, innerHeight),
+                      inside: box.left >= 0 && box.right <= innerWidth && box.top >= 0 && box.bottom <= innerHeight };",
+        )?;
+        assert!(
+            letters["size"].as_f64() > Some(0.1) && letters["inside"] == json!(true),
+            "read from three metres: {letters}"
+        );
+        window.on_glass()?;
+        screen.shot(&format!("untrusted-{width}x{height}"))?;
+        clerk.server.come_back()?;
+    }
+    for (clerk, _screen, window) in &counters {
+        window.until_live()?;
+        until("the pay code", SOON, || {
+            Ok((window.has("pay-code")? && !window.has("untrusted")?).then_some(()))
+        })?;
+        clerk.sell(100, "as before")?;
+        window.until_paid(100_000, SOON)?;
+    }
+    Ok(())
 }
 
 #[test]
