@@ -11,7 +11,7 @@ use tillbell_till::enrol;
 use tillbell_till::view::{Display, PairingForm, PairingPreview, SettingsForm, SettingsView};
 
 use crate::demo::Curtain;
-use crate::window::Pulse;
+use crate::watchdog::Pulse;
 
 /// What the commands pass requests to.
 pub(crate) struct Host {
@@ -84,7 +84,8 @@ async fn subscribe(host: State<'_, Host>, pictures: Channel<Arc<Display>>) -> Re
 }
 
 #[tauri::command]
-async fn painted(host: State<'_, Host>, showing: u64) -> Result<(), Refused> {
+async fn painted(host: State<'_, Host>, pulse: State<'_, Pulse>, showing: u64) -> Result<(), Refused> {
+    pulse.painted();
     host.engine.painted(showing).await.map_err(sentence)
 }
 
@@ -129,12 +130,18 @@ async fn try_demo(host: State<'_, Host>) -> Result<(), Refused> {
 }
 
 #[tauri::command]
-async fn settings(host: State<'_, Host>) -> Result<SettingsView, Refused> {
+async fn settings(host: State<'_, Host>, pulse: State<'_, Pulse>) -> Result<SettingsView, Refused> {
+    pulse.used();
     host.engine.settings().await.map_err(sentence)
 }
 
 #[tauri::command]
-async fn change_settings(host: State<'_, Host>, form: SettingsForm) -> Result<SettingsView, Refused> {
+async fn change_settings(
+    host: State<'_, Host>,
+    pulse: State<'_, Pulse>,
+    form: SettingsForm,
+) -> Result<SettingsView, Refused> {
+    pulse.used();
     host.engine.change_settings(form).await.map_err(sentence)?
 }
 

@@ -7,6 +7,7 @@ mod commands;
 mod demo;
 mod front;
 mod render;
+mod watchdog;
 mod window;
 
 use std::path::PathBuf;
@@ -47,7 +48,7 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    render::prefer_software_where_there_is_no_gpu();
+    render::prepare_webkit();
     tillbell_till::log::start();
     match run(&arguments) {
         Ok(code) => code,
@@ -110,7 +111,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let engine_in_setup = engine.clone();
     let app = tauri::Builder::default()
         .manage(commands::Host::new(engine.clone(), curtain))
-        .manage(window::Pulse::default())
+        .manage(watchdog::Pulse::default())
         .invoke_handler(commands::handler())
         .setup(move |app| {
             window::open(app.handle(), mode)?;
@@ -121,7 +122,8 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
                     front::listen(&profile, app_handle);
                 }
             });
-            tauri::async_runtime::spawn(window::watch_over(app.handle().clone(), mode));
+            let display = engine_in_setup.display();
+            tauri::async_runtime::spawn(watchdog::watch_over(app.handle().clone(), mode, display));
             Ok(())
         })
         .build(tauri::generate_context!())

@@ -280,6 +280,24 @@ pub enum RestError {
     Unreadable,
 }
 
+impl RestError {
+    /// True when the server did answer, and would answer the same again; false for what may pass.
+    #[must_use]
+    pub const fn is_final(&self) -> bool {
+        match self {
+            Self::KeyRefused
+            | Self::Redirected { .. }
+            | Self::NotLnbits
+            | Self::Refused { .. }
+            | Self::TooLarge
+            | Self::Unreadable => true,
+            Self::Dial(_) | Self::Busy { .. } | Self::ServerError { .. } | Self::TimedOut | Self::Cut => {
+                false
+            }
+        }
+    }
+}
+
 fn because(detail: &Text) -> String {
     if detail.is_empty() {
         String::new()

@@ -19,8 +19,9 @@ use crate::view::{PairingForm, PairingPreview, PairingProgress, PairingStep, Ste
 const SOCKET: Duration = Duration::from_secs(15);
 /// Our own word must come back on the channel within this.
 const ECHO: Duration = Duration::from_secs(3);
-/// LNbits stamps rows and answers with clocks that may differ by this much within one request.
-const CLOCK_SLACK: SignedDuration = SignedDuration::from_secs(2);
+/// Rows and answers may be stamped by clocks that differ by this much: LNbits' own within a request, and a proxy's
+/// from it. What had settled in that time is remembered by its ids.
+const CLOCK_SLACK: SignedDuration = LAST_MINUTE;
 /// Rows a page while the baseline is taken.
 const PAGE: u32 = 1_000;
 /// Rows shared by two pages.

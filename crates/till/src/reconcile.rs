@@ -115,6 +115,8 @@ pub struct Finished {
     pub purpose: Purpose,
     /// When it began.
     pub began: Moment,
+    /// How many pages were asked for.
+    pub questions: u32,
     /// What to write down.
     pub changes: Changes,
 }
@@ -125,6 +127,7 @@ struct Run {
     /// It reads down to the oldest watched invoice in its first step: the way of 0.12.
     deep: bool,
     began: Moment,
+    questions: u32,
     step: Step,
     /// Incoming rows seen in this run, whatever their status.
     seen: BTreeSet<CheckingId>,
@@ -281,6 +284,7 @@ impl Reconciler {
             purpose,
             deep: self.is_deep(purpose),
             began: now,
+            questions: 1,
             step: Step::Rows {
                 pages,
                 until: self.bottom(purpose),
@@ -369,6 +373,7 @@ impl Reconciler {
             .or_else(|| self.dig_deeper(&mut run));
         let turn = match query {
             Some(query) => {
+                run.questions += 1;
                 self.run = Some(run);
                 Turn::Ask(query)
             }
@@ -550,6 +555,7 @@ impl Reconciler {
         Finished {
             purpose,
             began: run.began,
+            questions: run.questions,
             changes: std::mem::take(&mut self.changes),
         }
     }

@@ -147,10 +147,10 @@ struct Asking {
     failures: u32,
     /// An invoice is awaited: look more often.
     closely: bool,
-    /// No list is asked before this: the last one failed, or the server wants to be left alone.
+    /// No list is asked before this: the last one failed.
     list_floor: Moment,
-    /// The floor is the server's own wish.
-    busy: bool,
+    /// Nor before this: the server wants to be left alone.
+    quiet_until: Moment,
     /// What the list showed before any frame did; the ledger tells which of it is new.
     listed_first: BTreeSet<PaymentHash>,
     /// New payments that the list showed first, each with its moment.
@@ -184,7 +184,7 @@ impl Session {
                 failures: 0,
                 closely: false,
                 list_floor: now.at,
-                busy: false,
+                quiet_until: now.at,
                 listed_first: BTreeSet::new(),
                 unheard: BTreeMap::new(),
                 pending_claims: BTreeMap::new(),
@@ -377,7 +377,10 @@ impl Session {
             Ok(Looked::NotOurs) => Look::NoProof(Doubt::NotOurs),
             Err(error) => {
                 tracing::debug!(%error, "a look-up had no answer");
-                Look::NoAnswer { pause: pause(&error) }
+                let pause = pause(&error);
+                // The list has a path of its own, and tells soon whether it is to wait as long.
+                asking.leave_alone(now.at + pause.unwrap_or_default().min(CALM));
+                Look::NoAnswer { pause }
             }
         };
         if let Some(doubt) = asking.hints.answered(hash, look, now.at) {
@@ -411,13 +414,15 @@ impl Session {
                 let wait = RETRY
                     .saturating_mul(1 << asking.failures.min(5).saturating_sub(1))
                     .min(CALM);
-                let asked_for = pause(&error);
-                asking.busy = asked_for.is_some();
-                asking.list_floor = now.at + asked_for.unwrap_or(wait);
-                asking.next_run = asking.list_floor;
-                if asking.busy {
-                    asking.hints.pause(asking.list_floor);
+                match pause(&error) {
+                    Some(pause) => {
+                        asking.leave_alone(now.at + pause);
+                        // Likewise: look-ups have paths of their own.
+                        asking.hints.pause(now.at + pause.min(CALM));
+                    }
+                    None => asking.list_floor = now.at + wait,
                 }
+                asking.next_run = asking.list_from();
                 let refused = matches!(error, RestError::KeyRefused);
                 self.trust.on_list_failed(error.to_string(), refused, now);
                 return;
@@ -459,8 +464,7 @@ impl Session {
         if finished.purpose.thorough {
             asking.last_thorough = Some(now.at);
         }
-        asking.busy = false;
-        for (hash, doubt) in asking.hints.list_finished(finished.began) {
+        for (hash, doubt) in asking.hints.list_finished(finished.began, finished.questions) {
             // Who only said that an invoice waits has claimed no money.
             if asking.pending_claims.remove(&hash).is_some() {
                 continue;
@@ -504,7 +508,7 @@ impl Session {
         }
         effects.extend(asking.hints.due(now.at).into_iter().map(Effect::LookUp));
         let due = asking.next_run <= now.at || asking.hints.wants_list(now.at);
-        if !due || now.at < asking.list_floor || asking.reconciler.is_running() {
+        if !due || now.at < asking.list_from() || asking.reconciler.is_running() {
             return;
         }
         let state = self.trust.state();
@@ -542,7 +546,7 @@ impl Session {
                     .into_iter()
                     .flatten()
                     .min();
-                let list = list.map(|due| due.max(asking.list_floor));
+                let list = list.map(|due| due.max(asking.list_from()));
                 let run = if asking.reconciler.is_running() {
                     None
                 } else {
@@ -576,13 +580,21 @@ impl Asking {
         }
     }
 
+    /// The server asked to be left alone, whichever question it was that was too much.
+    fn leave_alone(&mut self, until: Moment) {
+        self.quiet_until = self.quiet_until.max(until);
+    }
+
+    /// No list is asked before this.
+    fn list_from(&self) -> Moment {
+        self.list_floor.max(self.quiet_until)
+    }
+
     /// Everything may have changed: look at all of it now, unless the server asked to be left alone.
     fn ask_at_once(&mut self, at: Moment) {
         self.next_run = at;
         self.last_thorough = None;
-        if !self.busy {
-            self.list_floor = at;
-        }
+        self.list_floor = at;
     }
 
     fn tell_wallet(&mut self, effects: &mut Vec<Effect>) {

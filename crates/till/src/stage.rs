@@ -44,6 +44,8 @@ pub struct Stage {
     gap: Option<Duration>,
     showing: Option<Showing>,
     showings: u64,
+    /// Nothing new is shown: what was shown last cannot be marked yet.
+    held: bool,
     last: Option<view::LastPayment>,
     strips: VecDeque<Strip>,
 }
@@ -101,6 +103,7 @@ impl Default for Stage {
             gap: None,
             showing: None,
             showings: 0,
+            held: false,
             last: None,
             strips: VecDeque::new(),
         }
@@ -118,6 +121,7 @@ impl Stage {
         *self = Self {
             dwell: self.dwell,
             showings: self.showings,
+            held: self.held,
             ..Self::default()
         };
     }
@@ -208,6 +212,22 @@ impl Stage {
         }
     }
 
+    /// While held, nothing new is shown: the record refuses the mark of what was, and a crash would show all of it
+    /// once more.
+    pub const fn hold(&mut self, held: bool) {
+        self.held = held;
+    }
+
+    /// The payments that are on the glass now.
+    pub fn on_glass(&self) -> impl Iterator<Item = Seq> + '_ {
+        let (head, others) = match self.showing.as_ref().map(|showing| &showing.what) {
+            Some(What::Paid { head, together }) => (Some(head.as_ref()), together.as_slice()),
+            Some(What::CatchUp { entries, .. }) => (None, entries.as_slice()),
+            None => (None, [].as_slice()),
+        };
+        head.into_iter().chain(others).map(|entry| entry.seq)
+    }
+
     /// Moves on: ends what has been shown long enough and begins what waits.
     pub fn advance(&mut self, now: Moment) -> Option<Cue> {
         self.expire_strips(now);
@@ -221,7 +241,7 @@ impl Stage {
         {
             self.showing = None;
         }
-        if self.showing.is_some() {
+        if self.showing.is_some() || self.held {
             return None;
         }
         let (what, kind) = self.next_up()?;

@@ -65,7 +65,12 @@ impl Trust {
     /// The socket changed.
     pub fn on_socket(&mut self, state: &SocketState, now: Now) {
         match state {
-            SocketState::Dialling => {}
+            SocketState::Dialling => {
+                // The loss itself can be missed: of several states in quick succession only the last is seen.
+                if matches!(self.socket, Socket::Open { .. }) {
+                    self.socket = Socket::NotYet;
+                }
+            }
             SocketState::Open { opening } => {
                 self.socket = Socket::Open { opening: *opening };
                 self.push_is_dead = false;
@@ -164,9 +169,11 @@ impl Trust {
             (LinkState::Polling, Socket::Lost { why, .. }, _) => {
                 Some(format!("{why} Asking every few seconds instead."))
             }
-            (LinkState::Down | LinkState::Connecting, Socket::Open { .. }, List::Failed { why, .. }) => {
-                Some(why.clone())
-            }
+            (
+                LinkState::Down | LinkState::Connecting,
+                Socket::Open { .. } | Socket::NotYet,
+                List::Failed { why, .. },
+            ) => Some(why.clone()),
             (LinkState::Down | LinkState::Connecting, Socket::Lost { why, failures }, _) if *failures > 0 => {
                 Some(why.clone())
             }
@@ -213,5 +220,73 @@ impl Trust {
         self.lost
             .map(|lost| lost.at + UNTRUSTED_AFTER)
             .filter(|then| *then > at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: u64) -> Now {
+        Now {
+            at: Moment::after_start(Duration::from_millis(ms)),
+            wall: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    /// Heard since the first moment: the socket is open and the list was read.
+    fn live() -> Trust {
+        let mut trust = Trust::new(true, at(0));
+        trust.on_socket(&SocketState::Open { opening: 1 }, at(0));
+        trust.on_list(Some(1), at(0));
+        assert_eq!(trust.state(), LinkState::Live);
+        trust
+    }
+
+    fn cut_off(trust: &mut Trust, ms: u64) {
+        let why = tillbell_lnbits::link::Lost::Vanished;
+        trust.on_socket(&SocketState::Waiting { why, failures: 3 }, at(ms));
+        for _ in 0..SILENT_AFTER {
+            trust.on_list_failed("no answer".to_owned(), false, at(ms));
+        }
+    }
+
+    #[test]
+    fn after_twenty_seconds_without_socket_and_list_the_screen_says_so() {
+        let mut trust = live();
+        cut_off(&mut trust, 1_000);
+        assert_eq!(trust.untrusted_since(at(20_999).at), None);
+        assert_eq!(trust.next_wake(at(20_999).at), Some(at(21_000).at));
+        assert_eq!(trust.untrusted_since(at(21_000).at), Some(Timestamp::UNIX_EPOCH));
+        trust.on_socket(&SocketState::Open { opening: 2 }, at(30_000));
+        trust.on_list(Some(2), at(30_000));
+        assert_eq!(trust.untrusted_since(at(90_000).at), None);
+    }
+
+    #[test]
+    fn a_list_that_works_is_relied_on_without_a_socket() {
+        let mut trust = live();
+        cut_off(&mut trust, 1_000);
+        trust.on_list(None, at(10_000));
+        assert_eq!(trust.state(), LinkState::Polling);
+        assert_eq!(trust.untrusted_since(at(60_000).at), None);
+    }
+
+    #[test]
+    fn a_refused_key_is_said_at_once() {
+        let mut trust = live();
+        for _ in 0..SILENT_AFTER {
+            trust.on_list_failed("pair again".to_owned(), true, at(1_000));
+        }
+        assert!(trust.untrusted_since(at(1_000).at).is_some());
+        assert_eq!(trust.view(at(1_000).at).detail.as_deref(), Some("pair again"));
+    }
+
+    #[test]
+    fn a_loss_that_was_missed_is_seen_when_it_dials_again() {
+        let mut trust = live();
+        trust.on_socket(&SocketState::Dialling, at(1_000));
+        assert_eq!(trust.state(), LinkState::Connecting);
+        assert_eq!(trust.opening(), None);
     }
 }

@@ -13,7 +13,7 @@ use tillbell_till::clock::SystemClock;
 use tillbell_till::engine::{Line, LinkLine, PaymentLine, RejectedLine, adopt};
 use tillbell_till::enrol::{enrol, read_form};
 use tillbell_till::profile::Profile;
-use tillbell_till::view::{Kind, LinkState, PairingForm};
+use tillbell_till::view::{Kind, LinkState, PairingForm, Scene};
 use tillbell_till::{Engine, Options, Outlets, Output};
 
 /// A display paired with a fake server.
@@ -200,8 +200,16 @@ async fn ten_thousand_forged_frames_a_second_cost_a_real_payment_three_seconds_a
     let counter = Counter::paired(Version::V1_6).await;
     let mut watching = counter.watch().await;
     counter.fake.reset_requests();
+    let began = Instant::now();
     let (fake, channel) = (counter.fake.clone(), counter.wallet.invoice_key.clone());
     let template = counter.forged("HASH", 1_000);
+    let (mut pictures, mut checked) = (watching.engine.display(), 0);
+    let flickers = tokio::spawn(async move {
+        while pictures.changed().await.is_ok() {
+            checked += usize::from(matches!(pictures.borrow_and_update().scene, Scene::Checking));
+        }
+        checked
+    });
     let flood = tokio::spawn(async move {
         fake.flood(&channel, 50_000, 10_000, move |n| {
             template.replace("HASH", &stranger(n))
@@ -214,16 +222,75 @@ async fn ten_thousand_forged_frames_a_second_cost_a_real_payment_three_seconds_a
     assert_eq!(payment.kind, Kind::Live);
     flood.await.unwrap();
     watching.listen(Duration::from_secs(2)).await;
-    assert_eq!(watching.payments.len(), 1, "nothing false");
+    let asked = counter.fake.requests();
+    let lived = began.elapsed().as_secs() + 1;
     assert!(
-        !watching.rejected.is_empty(),
-        "somebody is sending false payment messages"
+        asked.count(Path::Payment) <= 5 * lived && asked.count(Path::Paginated) <= 5 * lived / 2,
+        "in {lived} s: {:?}",
+        asked
     );
+    assert_eq!(watching.payments.len(), 1, "nothing false");
+    assert!(!watching.rejected.is_empty(), "each is told as refused");
+    let notices = watching.engine.display().borrow().notices.clone();
+    assert!(
+        notices
+            .iter()
+            .any(|notice| notice.text.contains("sending false payment messages")),
+        "the merchant is told: {notices:?}"
+    );
+    watching.engine.stop().await;
+    drop(watching);
+    assert_eq!(flickers.await.unwrap(), 0, "“checking” does not flicker");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_who_names_one_unpaid_invoice_for_a_minute_stays_below_the_servers_limit() {
+    let counter = Counter::paired(Version::V1_6).await;
+    let mut watching = counter.watch().await;
+    let unpaid = counter.invoice(7);
+    counter.fake.reset_requests();
+    // As LNbits has it, within the sixth part of a minute.
+    counter.fake.faults().set(Fault::RateLimit {
+        per_minute: 200 / 6,
+        retry_after: None,
+    });
+    let frame = counter.forged(&unpaid, 99_000_000);
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(10) {
+        counter.fake.say(&counter.wallet.invoice_key, &frame);
+        watching.listen(Duration::from_millis(60)).await;
+    }
     let busiest = counter.fake.requests().busiest_minute();
     assert!(
-        busiest.as_ref().is_none_or(|(_, count)| *count < 200),
+        busiest.as_ref().is_some_and(|(_, count)| *count < 200 / 6),
         "{busiest:?}"
     );
+    assert!(watching.payments.is_empty());
+    counter.fake.settle(&unpaid);
+    let paid = watching.until_paid(&unpaid, Duration::from_secs(3)).await;
+    assert_eq!((paid.kind, paid.amount_msat.0), (Kind::Live, 7_000));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_wants_a_pause_does_not_silence_the_look_ups() {
+    let counter = Counter::paired(Version::V1_6).await;
+    let mut watching = counter.watch().await;
+    counter.fake.faults().set(Fault::Rest(
+        Some(Path::Paginated),
+        RestFault::Status(429, Some(100)),
+    ));
+    counter.fake.reset_requests();
+    while counter.fake.requests().count(Path::Paginated) == 0 {
+        watching.listen(Duration::from_millis(50)).await;
+    }
+    let asked = Instant::now();
+    let hash = counter.sell(21);
+    watching.until_paid(&hash, Duration::from_secs(17)).await;
+    watching
+        .listen(Duration::from_secs(25).saturating_sub(asked.elapsed()))
+        .await;
+    let lists = counter.fake.requests().count(Path::Paginated);
+    assert_eq!(lists, 1, "the list is left alone for as long as was asked");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -141,6 +141,13 @@ pub(crate) fn judge(display: &str, sold: &[String], told: &[String]) -> anyhow::
     Ok(())
 }
 
+/// Whatever its record says: nothing was announced that had been announced before.
+pub(crate) fn never_repeated(display: &str, repeated: usize) -> anyhow::Result<()> {
+    println!("{display}: {repeated} announced again");
+    ensure!(repeated == 0, "the {display} announced {repeated} payments again");
+    Ok(())
+}
+
 fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<_> = values.collect();
     values.sort_by(f64::total_cmp);

@@ -92,7 +92,9 @@ impl Shop {
         screen.dress(&mut command);
         sound.dress(&mut command);
         command.arg("--kiosk").arg("--profile").arg(profile.path());
-        command.env("NO_AT_BRIDGE", "1");
+        command.env("NO_AT_BRIDGE", "1").env("NO_COLOR", "1");
+        // Each announcement is a line there.
+        command.env("TILLBELL_LOG", "info");
         let window = Running::start("the window", command)?;
         let terminal = Watch::start(&terminals)?;
         until("two open sockets", Duration::from_secs(30), || {
@@ -106,6 +108,14 @@ impl Shop {
             _screen: screen,
             _sound: sound,
         })
+    }
+
+    /// How often the window has announced a payment that it had announced before, by its own log.
+    fn repeated(&self) -> usize {
+        let log = self.window.stderr();
+        let announced = log.lines().filter_map(|line| line.split_once("announced seq="));
+        let mut seen = std::collections::BTreeSet::new();
+        announced.filter(|(_, seq)| !seen.insert(seq.trim())).count()
     }
 
     /// The hashes that the window has announced, by its own record.
@@ -176,6 +186,7 @@ fn trade(
     let verdicts = [
         books::judge("terminal", &sold, &told_hashes),
         books::judge("window", &sold, &shop.shown()?),
+        books::never_repeated("window", shop.repeated()),
         books.steady(),
     ];
     told.and(seen)?;

@@ -1,3 +1,16 @@
+/** One for good: WebKit never gives back all that a message channel takes, and this page lives for months. */
+let afterFrame: MessageChannel | undefined;
+const afterThisFrame: (() => void)[] = [];
+
+function soon(call: () => void) {
+  if (afterFrame === undefined) {
+    afterFrame = new MessageChannel();
+    afterFrame.port1.onmessage = () => afterThisFrame.shift()?.();
+  }
+  afterThisFrame.push(call);
+  afterFrame.port2.postMessage(null);
+}
+
 /**
  * Calls `done` once what is in the document now has been painted; returns how to call it off.
  *
@@ -17,15 +30,12 @@ export function afterPaint(done: () => void): () => void {
     }
     cancelAnimationFrame(frame);
     frame = requestAnimationFrame(() => {
-      const channel = new MessageChannel();
-      channel.port1.onmessage = () => {
-        channel.port1.close();
+      soon(() => {
         if (over) return;
         if (document.visibilityState !== 'visible') return ask();
         over = true;
         done();
-      };
-      channel.port2.postMessage(null);
+      });
     });
   };
 

@@ -70,6 +70,8 @@ pub(super) struct Actor {
     device: SoundView,
     rejections: Rejections,
     retry_writes: Option<Moment>,
+    /// The pairing file refuses: when to try it again.
+    store_again: Option<Moment>,
     /// Somebody asked us to listen closely; the stage's own strips ask too.
     invoice_awaited: bool,
     closed: Option<Closed>,
@@ -200,6 +202,7 @@ impl Actor {
             device: SoundView::Starting,
             rejections: Rejections::default(),
             retry_writes: None,
+            store_again: None,
             invoice_awaited: false,
             closed: None,
             looks: Looks::default(),
@@ -287,6 +290,7 @@ impl Actor {
     /// Lets go of everything, in order: what is owed to the ledger first.
     fn close(&mut self) {
         let now = self.clock.now();
+        self.retry_writes = None;
         self.write(now);
         self.cancel_attempt();
         self.shop = None;
@@ -547,9 +551,16 @@ impl Actor {
             self.forget_in_background(former);
         }
         let name = paired.name.clone();
-        // The former shop's ledger is closed before it is opened again.
-        self.shop = None;
-        self.open_or_retry(paired, Vec::new(), now);
+        // What the former shop owes is written, and its ledger closed, before it is opened again.
+        self.retry_writes = None;
+        self.write(now);
+        let owed = self
+            .shop
+            .take()
+            .filter(|former| former.paired.reference == paired.reference)
+            .map(|mut former| former.take_owed_records(&self.stage.on_glass().collect()))
+            .unwrap_or_default();
+        self.open_or_retry(paired, owed, now);
         match &self.closed {
             None => Ok(name),
             Some(Closed { advice, .. }) => Err(format!(
@@ -791,10 +802,18 @@ impl Actor {
     }
 
     fn session_event(&mut self, event: Event, now: Now) {
-        let Some(session) = self.shop.as_mut().and_then(Shop::session) else {
-            return;
-        };
+        let Some(shop) = &mut self.shop else { return };
+        let generation = shop.generation;
+        let Some(session) = shop.session() else { return };
         for effect in session.on(event, now) {
+            // A ruined ledger is replaced in the middle, and its shop with it: the new one asks for itself.
+            if self
+                .shop
+                .as_ref()
+                .is_none_or(|shop| shop.generation != generation)
+            {
+                return;
+            }
             self.carry_out(effect, now);
         }
     }
@@ -853,10 +872,18 @@ impl Actor {
 
     fn store_pairing(&mut self) {
         let Some(shop) = self.shop.as_ref().filter(|shop| !shop.demo) else {
+            self.store_again = None;
             return;
         };
-        if let Err(error) = shop.paired.store(&self.profile.pairing_file()) {
-            tracing::warn!(%error, "the pairing could not be stored");
+        let stored = shop.paired.store(&self.profile.pairing_file());
+        match stored {
+            Ok(()) => self.store_again = None,
+            Err(error) => {
+                if self.store_again.is_none() {
+                    tracing::warn!(%error, "the pairing could not be stored; it is tried again and again");
+                }
+                self.store_again = Some(self.clock.now().at + WRITE_RETRY);
+            }
         }
     }
 
@@ -897,7 +924,7 @@ impl Actor {
         let Some(mut shop) = self.shop.take() else { return };
         tracing::warn!(%error, "the payment record is damaged");
         let mut paired = shop.paired.clone();
-        let owed = shop.take_owed_records();
+        let owed = shop.take_owed_records(&self.stage.on_glass().collect());
         drop(shop);
         match set_aside(&self.profile.ledger_file(), now.wall) {
             Ok(moved_to) => {
@@ -928,7 +955,24 @@ impl Actor {
         owed: Vec<(Arrived, Kind)>,
         now: Now,
     ) {
-        match self.open_shop(&mut paired, key, now) {
+        let mut opened = self.open_shop(&mut paired, key.clone(), now);
+        // Damage that opening the file did not find, and reading it did.
+        if let Err(error) = &opened
+            && error.is_ruined()
+        {
+            opened = match set_aside(&self.profile.ledger_file(), now.wall) {
+                Ok(moved_to) => {
+                    let aside = SetAside {
+                        moved_to,
+                        newer: false,
+                    };
+                    self.begin_anew(&mut paired, Some(&aside), now);
+                    self.open_shop(&mut paired, key, now)
+                }
+                Err(error) => Err(LedgerError::SetAside(error)),
+            };
+        }
+        match opened {
             Ok(()) => {
                 self.closed = None;
                 if let Some(shop) = self.shop.as_mut().filter(|_| !owed.is_empty()) {
@@ -973,12 +1017,17 @@ impl Actor {
     /// After every event: writes what is owed, moves the stage on, tells lines, publishes the picture.
     fn settle(&mut self, now: Now) {
         self.retry_opening(now);
+        if self.store_again.is_some_and(|at| now.at >= at) {
+            self.store_pairing();
+        }
         self.write_if_owed(now);
         let paired_at = self.welcome.as_ref().and_then(|welcome| welcome.paired_at);
         if paired_at.is_some_and(|at| now.at.since(at) >= PAIRED_SHOWN) {
             self.welcome = None;
         }
         self.stage.expire_strips(now.at);
+        let may_announce = self.shop.as_ref().is_none_or(Shop::may_announce);
+        self.stage.hold(!may_announce);
         if self.stage_moves() {
             let cue = self.stage.advance(now.at);
             self.follow(cue);
@@ -1039,7 +1088,8 @@ impl Actor {
 
     /// Sends the next payment's line, one at a time.
     fn tell_payment(&mut self, now: Now) {
-        let Some(shop) = self.shop.as_mut().filter(|shop| shop.telling.is_none()) else {
+        let may_tell = |shop: &&mut Shop| shop.telling.is_none() && shop.may_announce();
+        let Some(shop) = self.shop.as_mut().filter(may_tell) else {
             return;
         };
         let Some(entry) = shop.to_tell.front() else { return };
@@ -1184,7 +1234,7 @@ impl Actor {
 
     fn next_wake(&self, now: Now) -> Option<Moment> {
         let session = self.shop.as_ref().and_then(|shop| shop.next_wake(now));
-        let writes = self.retry_writes;
+        let writes = [self.retry_writes, self.store_again].into_iter().flatten().min();
         let rejections = match self.rejections.latest {
             Some(_) => self.rejections.told.map(|told| told + BETWEEN_REJECTIONS),
             None => None,
@@ -1200,7 +1250,11 @@ impl Actor {
             None
         };
         let closed = self.closed.as_ref().map(|closed| closed.retry);
-        let key = self.looks.again;
+        let key = self
+            .shop
+            .as_ref()
+            .filter(|shop| shop.lacks_key())
+            .and(self.looks.again);
         [session, writes, rejections, welcome, stage, closed, key]
             .into_iter()
             .flatten()

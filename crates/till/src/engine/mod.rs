@@ -345,9 +345,18 @@ impl Adoption {
         let (mut paired, same) = bind(enrolled, old.as_ref(), now);
         let (mut ledger, _) = Ledger::open_or_set_aside(&profile.ledger_file(), now)?;
         let known = ledger.knows(&paired.server, &paired.reference)?;
-        ledger.wallet(&paired.server, &paired.reference)?;
         // The line that this wallet had is lost with its ledger.
-        paired.begin_anew |= same && !known && paired.listen == Listen::Key;
+        let lost = same && !known && paired.listen == Listen::Key;
+        paired.begin_anew |= lost;
+        // Before the ledger has the row: should this pairing be given up, a start after it must know, too.
+        if let (Some(old), true) = (&old, lost) {
+            let anew = Paired {
+                begin_anew: true,
+                ..old.clone()
+            };
+            anew.store(&profile.pairing_file())?;
+        }
+        ledger.wallet(&paired.server, &paired.reference)?;
         let former = old
             .map(|old| old.reference)
             .filter(|old| *old != paired.reference);

@@ -1,6 +1,6 @@
 //! The wallet that the engine listens to: its session, its link, its questions, its ledger.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::Timestamp;
 use tillbell_lnbits::dial::Dialer;
@@ -43,6 +43,8 @@ pub(super) struct Shop {
     writes: VecDeque<Write>,
     /// What is in the writes' records already: while a ledger refuses, every run finds the same news again.
     owed: BTreeSet<(PaymentHash, Option<CheckingId>)>,
+    /// What was recorded and is not marked as announced: should the ledger turn out ruined, the next one gets it.
+    unmarked: BTreeMap<Seq, Arrived>,
     key: Option<InvoiceKey>,
     /// The key could not be found: since when and why.
     pub(super) keyless: Option<(Timestamp, String)>,
@@ -140,6 +142,7 @@ impl Shop {
             syncer,
             writes: VecDeque::new(),
             owed: BTreeSet::new(),
+            unmarked: BTreeMap::new(),
             key,
             keyless: None,
             stuck: None,
@@ -352,6 +355,8 @@ impl Shop {
             tokio::time::sleep(after).await;
             let dialect = match rest.version().await {
                 Ok(answer) => answer.value.map_or(Dialect::V1, |version| version.dialect),
+                // A server that will not say its version is still one: as when pairing.
+                Err(error) if error.is_final() => Dialect::V1,
                 Err(error) => return Answered::Baseline(Err(error)),
             };
             Answered::Baseline(take_baseline(&rest, dialect).await)
@@ -391,6 +396,9 @@ impl Shop {
     }
 
     pub(super) fn announced(&mut self, entries: Vec<Seq>) {
+        for seq in &entries {
+            tracing::info!(seq = seq.0, "announced");
+        }
         match self.writes.back_mut() {
             Some(Write::Announced(owed)) => owed.extend(entries),
             Some(Write::Record(_) | Write::Save(_)) | None => {
@@ -399,15 +407,37 @@ impl Shop {
         }
     }
 
-    /// The payments that a ledger which turned out ruined never took.
-    pub(super) fn take_owed_records(&mut self) -> Vec<(Arrived, Kind)> {
+    /// False while something was announced that the ledger has not marked, or a crash would repeat more than that;
+    /// and while the key is being looked for, because the shop is opened anew with it.
+    pub(super) fn may_announce(&self) -> bool {
+        let owes_mark = |write: &Write| matches!(write, Write::Announced(_));
+        !self.writes.iter().any(owes_mark) && !self.lacks_key()
+    }
+
+    /// The payments that a ledger which turned out ruined never took, and those that it took and that were not
+    /// announced; not those `under_way`.
+    pub(super) fn take_owed_records(&mut self, under_way: &BTreeSet<Seq>) -> Vec<(Arrived, Kind)> {
+        let told: BTreeSet<Seq> = self
+            .writes
+            .iter()
+            .flat_map(|write| match write {
+                Write::Announced(seqs) => seqs.as_slice(),
+                Write::Record(_) | Write::Save(_) => &[],
+            })
+            .copied()
+            .chain(self.telling)
+            .collect();
+        let untold = std::mem::take(&mut self.unmarked)
+            .into_iter()
+            .filter(|(seq, _)| !told.contains(seq) && !under_way.contains(seq))
+            .map(|(_, arrived)| (arrived, Kind::Late));
         let owed = std::mem::take(&mut self.writes)
             .into_iter()
             .filter_map(|write| match write {
                 Write::Record(arrived) => Some(arrived),
                 Write::Save(_) | Write::Announced(_) => None,
             });
-        owed.flatten().collect()
+        untold.chain(owed.flatten()).collect()
     }
 
     pub(super) fn owes_writes(&self) -> bool {
@@ -451,6 +481,15 @@ impl Shop {
                     .map(|(payment, _)| payment.payment_hash())
                     .collect();
                 let fresh: Vec<_> = new.iter().map(|entry| entry.payment_hash).collect();
+                for entry in &new {
+                    let of = |(payment, _): &&(Arrived, Kind)| {
+                        payment.payment_hash() == entry.payment_hash
+                            && payment.checking_id().map(|id| id.0.as_str()) == entry.checking_id.as_deref()
+                    };
+                    if let Some((payment, _)) = arrived.iter().find(of) {
+                        self.unmarked.insert(entry.seq, payment.clone());
+                    }
+                }
                 if let Some(session) = self.session() {
                     session.recorded(&all, &fresh, now.at);
                 }
@@ -463,6 +502,9 @@ impl Shop {
             Write::Announced(seqs) => {
                 failpoint::reach(Place::Confirmed);
                 self.ledger.announced(seqs, now.wall)?;
+                for seq in seqs {
+                    self.unmarked.remove(seq);
+                }
                 failpoint::reach(Place::Marked);
             }
         }

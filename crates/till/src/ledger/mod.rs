@@ -83,6 +83,10 @@ impl LedgerError {
         match self {
             Self::TooNew | Self::Damaged(_) => true,
             Self::SetAside(_) | Self::Pairing(_) => false,
+            // A value that is none of ours was not written by us.
+            Self::Sqlite(
+                rusqlite::Error::FromSqlConversionFailure(..) | rusqlite::Error::InvalidColumnType(..),
+            ) => true,
             Self::Sqlite(error) => matches!(
                 error.sqlite_error_code(),
                 Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::TypeMismatch)
