@@ -142,6 +142,11 @@ pub enum PairingError {
         "This secret gives away a whole wallet: paste it nowhere. Tillbell needs an invoice key from LNbits."
     )]
     Secret,
+    /// The key stands in the server's address, too, which is shown and stored.
+    #[error(
+        "The key stands in the server's address, too: was the code pasted twice? Paste it once, and nothing else."
+    )]
+    KeyInAddress,
     /// Others could read the key on its way.
     #[error(
         "This address begins with http: or ws:, so others on the way can read the key. Use https:, or allow it \
@@ -171,24 +176,45 @@ impl Pairing {
             (None, None) => Credential::Missing,
         };
         let url = address(&tidy(server))?;
-        Ok(Self {
+        let pairing = Self {
             server: Server::from_url(&url)?,
             credential,
             name: display_name(name),
             source: Source::Parts,
             dropped_password: holds_password(&url),
-        })
+        };
+        pairing.keeps_its_key_apart()
+    }
+
+    /// A server's address goes into logs, files and onto the screen: the key may not stand in it.
+    fn keeps_its_key_apart(self) -> Result<Self, PairingError> {
+        let address = self.server.as_str().to_ascii_lowercase();
+        let holds = |key: &InvoiceKey| address.contains(&*Zeroizing::new(key.reveal().to_ascii_lowercase()));
+        match &self.credential {
+            Credential::Key(key) | Credential::KeyOrWalletId(key, _) if holds(key) => {
+                Err(PairingError::KeyInAddress)
+            }
+            Credential::Key(_)
+            | Credential::KeyOrWalletId(..)
+            | Credential::WalletId(_)
+            | Credential::Missing => Ok(self),
+        }
     }
 
     /// Adds the invoice key that the text did not hold. A text that names its wallet keeps what it names.
     ///
     /// # Errors
     ///
-    /// [`PairingError::BadKey`].
+    /// [`PairingError::BadKey`], [`PairingError::KeyInAddress`].
     pub fn complete(&mut self, key: &str) -> Result<(), PairingError> {
         match self.credential {
             Credential::Missing => {
-                self.credential = Credential::Key(tidy(key).parse().map_err(|_| PairingError::BadKey)?);
+                let key = Credential::Key(tidy(key).parse().map_err(|_| PairingError::BadKey)?);
+                *self = Self {
+                    credential: key,
+                    ..self.clone()
+                }
+                .keeps_its_key_apart()?;
             }
             Credential::Key(_) | Credential::KeyOrWalletId(..) | Credential::WalletId(_) => {}
         }
@@ -277,20 +303,22 @@ impl FromStr for Pairing {
         if let Some(mistake) = mistake(raw, &text) {
             return Err(mistake);
         }
-        if let Some(code) = strip_ci(&text, "lndhub:") {
-            return lndhub(code.trim_start_matches('/'));
-        }
-        if strip_ci(&text, "invoice:")
-            .or(strip_ci(&text, "admin:"))
-            .is_some()
-        {
-            return lndhub(&text);
-        }
-        if let Some(rest) = strip_ci(&text, "tillbell:") {
-            return tillbell(rest.trim_start_matches('/'));
-        }
-        page_or_socket(&text)
+        read(&text)?.keeps_its_key_apart()
     }
+}
+
+/// Reads a text that has been tidied and is no common mistake.
+fn read(text: &str) -> Result<Pairing, PairingError> {
+    if let Some(code) = strip_ci(text, "lndhub:") {
+        return lndhub(code.trim_start_matches('/'));
+    }
+    if strip_ci(text, "invoice:").or(strip_ci(text, "admin:")).is_some() {
+        return lndhub(text);
+    }
+    if let Some(rest) = strip_ci(text, "tillbell:") {
+        return tillbell(rest.trim_start_matches('/'));
+    }
+    page_or_socket(text)
 }
 
 /// The longest text looked at, in bytes: more than any code holds, less than a novel.
@@ -547,6 +575,22 @@ mod tests {
 
     fn key() -> Credential {
         Credential::Key(KEY.parse().unwrap())
+    }
+
+    #[test]
+    fn a_code_that_was_pasted_twice_puts_its_key_into_no_address() {
+        // The fuzzer's find.
+        let found = "lndhub://invoice:KEY@https:/56/lnb://invoice:KEY@https:/56/lnbits.example/ln.dhubext/";
+        assert_eq!(parse(found), Err(PairingError::KeyInAddress));
+        for text in [
+            "wss://h.example/KEY/api/v1/ws/KEY",
+            "tillbell:pair?server=https%3A%2F%2Fh.example%2Fx%2FKEY%2Fy&key=KEY",
+        ] {
+            match parse(text) {
+                Ok(pairing) => assert!(!pairing.server.as_str().contains(KEY), "{text}"),
+                Err(error) => assert_eq!(error, PairingError::KeyInAddress, "{text}"),
+            }
+        }
     }
 
     #[test]
