@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 const SERVICE: &str = "tillbell";
 
@@ -11,6 +11,9 @@ const SERVICE: &str = "tillbell";
 const AT_ONCE: Duration = Duration::from_secs(3);
 /// Keeping a key may ask whoever pairs for a password.
 const WHILE_SOMEBODY_TYPES: Duration = Duration::from_secs(60);
+
+/// Calls that may hang at a time: a service that never answers must not cost a thread every few seconds.
+static CALLS: Semaphore = Semaphore::const_new(4);
 
 /// Why the keyring does not do it.
 #[derive(Debug, thiserror::Error)]
@@ -70,10 +73,16 @@ async fn answer_of<T: Send + 'static>(
     limit: Duration,
     call: impl FnOnce(oneshot::Sender<Result<T, KeyringError>>) + Send + 'static,
 ) -> Result<T, KeyringError> {
+    let Ok(calling) = CALLS.try_acquire() else {
+        return Err(KeyringError::Silent);
+    };
     let (reply, answer) = oneshot::channel();
     std::thread::Builder::new()
         .name("keyring".to_owned())
-        .spawn(move || call(reply))
+        .spawn(move || {
+            call(reply);
+            drop(calling);
+        })
         .map_err(|error| KeyringError::Unusable(error.to_string()))?;
     match tokio::time::timeout(limit, answer).await {
         Ok(Ok(answer)) => answer,

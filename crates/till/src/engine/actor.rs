@@ -3,26 +3,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
-use tillbell_lnbits::InvoiceKey;
 use tillbell_lnbits::dial::Dialer;
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
+use super::adopt::{AdoptError, Adoption};
+use super::opening::{Closed, FoundKey, Looks, Opening};
 use super::outlets::{BellOrder, Line, LinkLine, PaymentLine, PendingLine, RejectedLine};
 use super::shop::{Answer, Answered, Heard, Shop};
-use super::{AdoptError, Adoption, DemoWallet, Options, Output, Request, StartError};
-use crate::baseline::Baseline;
+use super::{Options, Output, Request, StartError};
 use crate::clock::{Clock, Moment, Now};
 use crate::enrol::{EnrolError, Enrolled, enrol, read_form};
 use crate::failpoint::{self, Place as Failpoint};
 use crate::hints::Doubt;
-use crate::ledger::{Ledger, LedgerError, SetAside, Syncer, set_aside};
-use crate::paired::{Found, Listen, Paired};
+use crate::paired::{Found, Paired};
 use crate::pay_code;
 use crate::profile::{Lock, Profile};
-use crate::secrets::{Place, Secrets, SecretsError};
+use crate::secrets::{Place, Secrets};
 use crate::session::{Effect, Event};
 use crate::settings::SettingsFile;
 use crate::stage::{Cue, Stage};
@@ -40,8 +37,6 @@ const SLEPT: Duration = Duration::from_secs(3);
 const PAIRED_SHOWN: Duration = Duration::from_secs(3);
 /// Between two tries to write to a ledger that refuses.
 const WRITE_RETRY: Duration = Duration::from_secs(1);
-/// Between two looks for a key that is not there: somebody may unlock the keyring.
-const KEY_RETRY: Duration = Duration::from_secs(5);
 /// After so many unbelieved hints the merchant is told, at most once in `BETWEEN_WARNINGS`.
 const FORGERIES: u64 = 3;
 const BETWEEN_WARNINGS: Duration = Duration::from_secs(3_600);
@@ -49,21 +44,21 @@ const BETWEEN_WARNINGS: Duration = Duration::from_secs(3_600);
 const BETWEEN_REJECTIONS: Duration = Duration::from_secs(1);
 
 pub(super) struct Actor {
-    profile: Profile,
+    pub(super) profile: Profile,
     lock: Option<Lock>,
-    secrets: Secrets,
+    pub(super) secrets: Secrets,
     settings: SettingsFile,
     chimes: Vec<String>,
     pay_code: Option<PayCode>,
-    output: Output,
-    dialer: Dialer,
-    clock: Arc<dyn Clock>,
+    pub(super) output: Output,
+    pub(super) dialer: Dialer,
+    pub(super) clock: Arc<dyn Clock>,
 
-    shop: Option<Shop>,
-    generations: u64,
-    key_place: Option<Place>,
-    stage: Stage,
-    welcome: Option<Welcome>,
+    pub(super) shop: Option<Shop>,
+    pub(super) generations: u64,
+    pub(super) key_place: Option<Place>,
+    pub(super) stage: Stage,
+    pub(super) welcome: Option<Welcome>,
     attempt: Option<Attempt>,
     notices: Vec<Notice>,
     notice_count: u64,
@@ -74,14 +69,14 @@ pub(super) struct Actor {
     store_again: Option<Moment>,
     /// Somebody asked us to listen closely; the stage's own strips ask too.
     invoice_awaited: bool,
-    closed: Option<Closed>,
-    looks: Looks,
-    told_link: Option<(LinkState, Option<String>)>,
+    pub(super) closed: Option<Closed>,
+    pub(super) looks: Looks,
+    pub(super) told_link: Option<(LinkState, Option<String>)>,
 
     inbox: mpsc::Receiver<Request>,
-    answers: (mpsc::Sender<Answer>, mpsc::Receiver<Answer>),
+    pub(super) answers: (mpsc::Sender<Answer>, mpsc::Receiver<Answer>),
     attempts: (mpsc::Sender<Tried>, mpsc::Receiver<Tried>),
-    found: (mpsc::Sender<FoundKey>, mpsc::Receiver<FoundKey>),
+    pub(super) found: (mpsc::Sender<FoundKey>, mpsc::Receiver<FoundKey>),
     bell: mpsc::Sender<BellOrder>,
     lines: mpsc::Sender<Line>,
     display: watch::Sender<Arc<Display>>,
@@ -89,7 +84,7 @@ pub(super) struct Actor {
 
 /// The pairing screen is open.
 #[derive(Debug, Default)]
-struct Welcome {
+pub(super) struct Welcome {
     progress: Option<PairingProgress>,
     /// A success was shown from here on.
     paired_at: Option<Moment>,
@@ -114,22 +109,6 @@ enum TriedWhat {
     Kept(Box<Result<Adoption, AdoptError>>),
 }
 
-/// Looks into the keyring, one at a time. None waits for a person.
-#[derive(Debug, Default)]
-struct Looks {
-    under_way: bool,
-    /// The desktop was told once to ask for the keyring's password; it is not told again each time.
-    asked: bool,
-    /// When to look again: somebody may have unlocked it.
-    again: Option<Moment>,
-}
-
-/// What a look into the keyring found.
-struct FoundKey {
-    reference: String,
-    result: Result<(InvoiceKey, Place), SecretsError>,
-}
-
 /// Hints that were not believed since the last line.
 #[derive(Debug, Default)]
 struct Rejections {
@@ -139,17 +118,6 @@ struct Rejections {
     /// How many came since the merchant was last told, and when that was.
     since_warning: u64,
     warned: Option<Moment>,
-}
-
-/// A shop that cannot be opened now.
-struct Closed {
-    paired: Paired,
-    /// What its ledger still owes.
-    owed: Vec<(Arrived, Kind)>,
-    since: Timestamp,
-    /// What the merchant can do about it.
-    advice: &'static str,
-    retry: Moment,
 }
 
 /// What woke the actor.
@@ -228,7 +196,7 @@ impl Actor {
         match options.demo {
             Some(wallet) => actor.open_demo(wallet, now)?,
             None => match Paired::find(&actor.profile.pairing_file(), now.wall)? {
-                Found::Paired(paired) => actor.open_or_retry(*paired, Vec::new(), now),
+                Found::Paired(paired) => actor.open_or_retry(Opening::of(*paired), now),
                 Found::Nothing => actor.welcome = Some(Welcome::default()),
                 Found::SetAside(path) => {
                     actor.notice(
@@ -554,19 +522,33 @@ impl Actor {
         // What the former shop owes is written, and its ledger closed, before it is opened again.
         self.retry_writes = None;
         self.write(now);
-        let owed = self
-            .shop
-            .take()
-            .filter(|former| former.paired.reference == paired.reference)
-            .map(|mut former| former.take_owed_records(&self.stage.on_glass().collect()))
-            .unwrap_or_default();
-        self.open_or_retry(paired, owed, now);
+        let owed = self.take_owed(&paired);
+        let opening = Opening {
+            owed,
+            ..Opening::of(paired)
+        };
+        self.open_or_retry(opening, now);
         match &self.closed {
             None => Ok(name),
             Some(Closed { advice, .. }) => Err(format!(
                 "“{name}” is paired, but nothing can be recorded yet. {advice}"
             )),
         }
+    }
+
+    /// Ends the shop that is open, or the one that could not be opened; what it owes goes on to a pairing of the same
+    /// wallet.
+    fn take_owed(&mut self, next: &Paired) -> Vec<(Arrived, Kind)> {
+        let same = |former: &Paired| former.reference == next.reference;
+        let shop = self.shop.take();
+        let closed = self.closed.take();
+        let from_shop = shop
+            .filter(|shop| same(&shop.paired))
+            .map(|mut shop| shop.take_owed_records(self.stage.on_glass()));
+        let from_closed = closed
+            .filter(|closed| same(&closed.opening.paired))
+            .map(|closed| closed.opening.owed);
+        from_shop.or(from_closed).unwrap_or_default()
     }
 
     /// Removes a key that nobody needs any more; the keyring may take its time.
@@ -577,176 +559,6 @@ impl Actor {
                 tracing::warn!(%error, "a former wallet's key could not be removed");
             }
         });
-    }
-
-    // ── The key ────────────────────────────────────────────────────────────────────────────────────
-
-    /// The key for a shop that opens, where nobody has to be waited for. Else a look into the keyring begins.
-    fn key_at_hand(&mut self, paired: &Paired) -> Option<InvoiceKey> {
-        if paired.listen != Listen::Key {
-            return None;
-        }
-        if let Ok(Some(key)) = self.secrets.find_in_file(&paired.reference) {
-            self.key_place = Some(Place::File);
-            return Some(key);
-        }
-        self.look_for_key(paired.reference.clone());
-        None
-    }
-
-    fn look_for_key(&mut self, reference: String) {
-        if std::mem::replace(&mut self.looks.under_way, true) {
-            return;
-        }
-        let ask = !std::mem::replace(&mut self.looks.asked, true);
-        let (secrets, tell) = (self.secrets.clone(), self.found.0.clone());
-        tokio::spawn(async move {
-            let result = secrets.find(&reference, ask).await;
-            let _ = tell.send(FoundKey { reference, result }).await;
-        });
-    }
-
-    fn on_found_key(&mut self, found: FoundKey, now: Now) {
-        self.looks.under_way = false;
-        let Some(shop) = self.shop.as_mut().filter(|shop| shop.lacks_key()) else {
-            return;
-        };
-        let paired = shop.paired.clone();
-        match found.result {
-            Ok((key, place)) if paired.reference == found.reference => {
-                self.key_place = Some(place);
-                self.shop = None;
-                self.open_or_retry_with(paired, Some(key), Vec::new(), now);
-            }
-            Ok(_) => self.looks.again = Some(now.at),
-            Err(error) => {
-                let why = format!("{}.", capitalised(&error.to_string()));
-                match &mut shop.keyless {
-                    Some((_, known)) => *known = why,
-                    None => shop.keyless = Some((now.wall, why)),
-                }
-                self.looks.again = Some(now.at + KEY_RETRY);
-            }
-        }
-    }
-
-    // ── Opening shops ──────────────────────────────────────────────────────────────────────────────
-
-    fn open_shop(
-        &mut self,
-        paired: &mut Paired,
-        key: Option<InvoiceKey>,
-        now: Now,
-    ) -> Result<(), LedgerError> {
-        let path = self.profile.ledger_file();
-        let (ledger, aside) = Ledger::open_or_set_aside(&path, now.wall)?;
-        // A pairing gives its wallet a row: without one this is another ledger, or an emptied one.
-        if aside.is_some() || !ledger.knows(&paired.server, &paired.reference)? {
-            if aside.is_some() || !paired.begin_anew {
-                self.begin_anew(paired, aside.as_ref(), now);
-            }
-            // Before the ledger has the row: a start after this one must know, too.
-            paired
-                .store(&self.profile.pairing_file())
-                .map_err(LedgerError::Pairing)?;
-        }
-        let key = key.or_else(|| self.key_at_hand(paired));
-        let syncer = Syncer::start(&path)?;
-        self.generations += 1;
-        let shop = Shop::open(
-            paired.clone(),
-            key,
-            ledger,
-            Some(syncer),
-            self.dialer.clone(),
-            self.answers.0.clone(),
-            false,
-            self.generations,
-            now,
-        )?;
-        self.take_over(shop)
-    }
-
-    /// The ledger was set aside or is gone: says so, and notes that nothing old may ring.
-    fn begin_anew(&mut self, paired: &mut Paired, aside: Option<&SetAside>, now: Now) {
-        let time = now
-            .wall
-            .to_zoned_datetime(TimeZone::system())
-            .strftime("%H:%M")
-            .to_string();
-        let text = match aside {
-            Some(SetAside {
-                moved_to,
-                newer: true,
-            }) => format!(
-                "The record before {time} was written by a newer Tillbell and set aside as {}: install that Tillbell, \
-                 and give the file its name back.",
-                moved_to.display()
-            ),
-            Some(SetAside {
-                moved_to,
-                newer: false,
-            }) => format!(
-                "The record before {time} could not be read and was set aside as {}: check your wallet.",
-                moved_to.display()
-            ),
-            None => format!("The record before {time} is missing: check your wallet."),
-        };
-        self.notice(NoticeWeight::Warning, text);
-        paired.begin_anew = paired.listen == Listen::Key;
-    }
-
-    fn open_demo(&mut self, wallet: DemoWallet, now: Now) -> Result<(), LedgerError> {
-        let paired = Paired {
-            version: 1,
-            server: wallet.server,
-            reference: "demo".to_owned(),
-            name: wallet.name,
-            listen: Listen::Key,
-            wallet: None,
-            paired_at: now.wall,
-            baseline: Some(Baseline {
-                taken: Timestamp::UNIX_EPOCH,
-                settled_lately: std::collections::BTreeSet::new(),
-                pending: Some(std::collections::BTreeMap::new()),
-            }),
-            begin_anew: false,
-        };
-        self.generations += 1;
-        let shop = Shop::open(
-            paired,
-            Some(wallet.key),
-            Ledger::in_memory()?,
-            None,
-            self.dialer.clone(),
-            self.answers.0.clone(),
-            true,
-            self.generations,
-            now,
-        )?;
-        self.welcome = None;
-        self.take_over(shop)
-    }
-
-    /// Puts a shop on the stage.
-    fn take_over(&mut self, mut shop: Shop) -> Result<(), LedgerError> {
-        let at = self.clock.now().at;
-        self.stage.clear();
-        if let Some(last) = shop.last()? {
-            self.stage.remember_last(&last);
-        }
-        let unannounced = shop.unannounced()?;
-        match self.output {
-            Output::Lines => shop.to_tell.extend(unannounced),
-            Output::Screen => {
-                for entry in unannounced {
-                    self.stage.push(entry, at);
-                }
-            }
-        }
-        self.told_link = None;
-        self.shop = Some(shop);
-        Ok(())
     }
 
     // ── What the wallet says ───────────────────────────────────────────────────────────────────────
@@ -919,99 +731,6 @@ impl Actor {
         }
     }
 
-    /// The ledger turned out ruined while in use: sets it aside and begins anew. What it never took is not lost.
-    fn replace_ledger(&mut self, error: &LedgerError, now: Now) {
-        let Some(mut shop) = self.shop.take() else { return };
-        tracing::warn!(%error, "the payment record is damaged");
-        let mut paired = shop.paired.clone();
-        let owed = shop.take_owed_records(&self.stage.on_glass().collect());
-        drop(shop);
-        match set_aside(&self.profile.ledger_file(), now.wall) {
-            Ok(moved_to) => {
-                let aside = SetAside {
-                    moved_to,
-                    newer: false,
-                };
-                self.begin_anew(&mut paired, Some(&aside), now);
-            }
-            Err(error) => self.notice(
-                NoticeWeight::Warning,
-                format!("The damaged payment record cannot be set aside: {error}."),
-            ),
-        }
-        self.open_or_retry(paired, owed, now);
-    }
-
-    /// Opens a shop, or tries again each second: a full disk may be emptied, and nothing may stay deaf for good.
-    fn open_or_retry(&mut self, paired: Paired, owed: Vec<(Arrived, Kind)>, now: Now) {
-        self.open_or_retry_with(paired, None, owed, now);
-    }
-
-    /// The same, with a key that was found already.
-    fn open_or_retry_with(
-        &mut self,
-        mut paired: Paired,
-        key: Option<InvoiceKey>,
-        owed: Vec<(Arrived, Kind)>,
-        now: Now,
-    ) {
-        let mut opened = self.open_shop(&mut paired, key.clone(), now);
-        // Damage that opening the file did not find, and reading it did.
-        if let Err(error) = &opened
-            && error.is_ruined()
-        {
-            opened = match set_aside(&self.profile.ledger_file(), now.wall) {
-                Ok(moved_to) => {
-                    let aside = SetAside {
-                        moved_to,
-                        newer: false,
-                    };
-                    self.begin_anew(&mut paired, Some(&aside), now);
-                    self.open_shop(&mut paired, key, now)
-                }
-                Err(error) => Err(LedgerError::SetAside(error)),
-            };
-        }
-        match opened {
-            Ok(()) => {
-                self.closed = None;
-                if let Some(shop) = self.shop.as_mut().filter(|_| !owed.is_empty()) {
-                    shop.record(owed);
-                }
-            }
-            Err(error) => {
-                let since = self.closed.as_ref().map_or(now.wall, |closed| closed.since);
-                if self.closed.is_none() {
-                    tracing::warn!(%error, "the payment record cannot be opened");
-                }
-                self.closed = Some(Closed {
-                    paired,
-                    owed,
-                    since,
-                    advice: error.advice(),
-                    retry: now.at + WRITE_RETRY,
-                });
-            }
-        }
-    }
-
-    /// Opens what could not be opened, and looks for a key that was not there, when it is time.
-    fn retry_opening(&mut self, now: Now) {
-        if self.closed.as_ref().is_some_and(|closed| now.at >= closed.retry)
-            && let Some(closed) = &mut self.closed
-        {
-            let (paired, owed) = (closed.paired.clone(), std::mem::take(&mut closed.owed));
-            self.open_or_retry(paired, owed, now);
-        }
-        let keyless = self.shop.as_ref().filter(|shop| shop.lacks_key());
-        if let Some(reference) = keyless.map(|shop| shop.paired.reference.clone())
-            && self.looks.again.is_some_and(|at| now.at >= at)
-        {
-            self.looks.again = None;
-            self.look_for_key(reference);
-        }
-    }
-
     // ── Outlets ────────────────────────────────────────────────────────────────────────────────────
 
     /// After every event: writes what is owed, moves the stage on, tells lines, publishes the picture.
@@ -1142,7 +861,7 @@ impl Actor {
     fn tell_link(&mut self, now: Now) {
         let wallet = match (&self.shop, &self.closed) {
             (Some(shop), _) => shop.paired.name.clone(),
-            (None, Some(closed)) => closed.paired.name.clone(),
+            (None, Some(closed)) => closed.opening.paired.name.clone(),
             (None, None) => return,
         };
         let LinkView { state, detail, .. } = self.link_view(now);
@@ -1221,7 +940,7 @@ impl Actor {
         )
     }
 
-    fn notice(&mut self, weight: NoticeWeight, text: String) {
+    pub(super) fn notice(&mut self, weight: NoticeWeight, text: String) {
         tracing::warn!("{text}");
         self.notice_count += 1;
         self.notices.retain(|notice| notice.text != text);
@@ -1292,12 +1011,4 @@ fn first_picture() -> Display {
 
 fn not_stored(error: AdoptError) -> String {
     format!("The pairing could not be stored: {error}.")
-}
-
-/// Errors begin in lower case, sentences on a screen do not.
-fn capitalised(text: &str) -> String {
-    let mut letters = text.chars();
-    letters
-        .next()
-        .map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }

@@ -4,6 +4,8 @@
 //! pictures. Nothing else changes state.
 
 mod actor;
+mod adopt;
+mod opening;
 mod outlets;
 mod shop;
 
@@ -13,14 +15,12 @@ use tillbell_lnbits::dial::Dialer;
 use tillbell_lnbits::{InvoiceKey, Server};
 use tokio::sync::{mpsc, oneshot, watch};
 
+pub use adopt::{AdoptError, adopt};
 pub use outlets::{BellOrder, Line, LinkLine, PaymentLine, PendingLine, RejectedLine};
 
 use crate::clock::Clock;
-use crate::enrol::Enrolled;
-use crate::ledger::{Ledger, LedgerError, Seq};
-use crate::paired::{Found, Listen, Paired};
-use crate::profile::{Lock, Profile, ProfileError};
-use crate::secrets::{Secrets, SecretsError};
+use crate::ledger::{LedgerError, Seq};
+use crate::profile::{Profile, ProfileError};
 use crate::view::{Display, PairingForm, SettingsForm, SettingsView, SoundView};
 
 /// Where announcements go.
@@ -284,131 +284,4 @@ impl Engine {
     pub async fn stop(&self) {
         let _already_ended = self.ask(Request::Stop).await;
     }
-}
-
-/// Why a pairing that works cannot be stored.
-#[derive(Debug, thiserror::Error)]
-pub enum AdoptError {
-    /// The key.
-    #[error(transparent)]
-    Secrets(#[from] SecretsError),
-    /// The ledger.
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-    /// What names them.
-    #[error("the pairing's file cannot be written: {0}")]
-    Pairing(#[from] std::io::Error),
-}
-
-/// Stores what a pairing found: its line in the ledger first, then the key, then what names both; an older key last.
-///
-/// A wallet that is known already keeps its name in the ledger and its baseline, so that a rotated key loses
-/// and repeats nothing.
-///
-/// # Errors
-/// When something cannot be stored; then the older pairing is still in force.
-pub async fn adopt(
-    enrolled: Enrolled,
-    profile: &Profile,
-    _held: &Lock,
-    now: jiff::Timestamp,
-) -> Result<Paired, AdoptError> {
-    let adoption = Adoption::begin(enrolled, profile, now)?;
-    let secrets = Secrets::of(profile);
-    adoption.keep_key(&secrets).await?;
-    let (paired, former) = adoption.finish(profile)?;
-    if let Some(former) = former
-        && let Err(error) = secrets.forget(&former).await
-    {
-        tracing::warn!(%error, "the former wallet's key could not be removed");
-    }
-    Ok(paired)
-}
-
-/// A pairing that is being stored, in steps: keeping the key may wait for a person.
-#[derive(Debug)]
-struct Adoption {
-    paired: Paired,
-    key: Option<InvoiceKey>,
-    /// The reference of the pairing that this one takes the place of.
-    former: Option<String>,
-}
-
-impl Adoption {
-    /// Names the wallet and gives it its line in the ledger, so that a ledger without it is known to be another one.
-    fn begin(enrolled: Enrolled, profile: &Profile, now: jiff::Timestamp) -> Result<Self, AdoptError> {
-        let old = match Paired::find(&profile.pairing_file(), now)? {
-            Found::Paired(old) => Some(*old),
-            Found::Nothing | Found::SetAside(_) => None,
-        };
-        let key = enrolled.key.clone();
-        let (mut paired, same) = bind(enrolled, old.as_ref(), now);
-        let (mut ledger, _) = Ledger::open_or_set_aside(&profile.ledger_file(), now)?;
-        let known = ledger.knows(&paired.server, &paired.reference)?;
-        // The line that this wallet had is lost with its ledger.
-        let lost = same && !known && paired.listen == Listen::Key;
-        paired.begin_anew |= lost;
-        // Before the ledger has the row: should this pairing be given up, a start after it must know, too.
-        if let (Some(old), true) = (&old, lost) {
-            let anew = Paired {
-                begin_anew: true,
-                ..old.clone()
-            };
-            anew.store(&profile.pairing_file())?;
-        }
-        ledger.wallet(&paired.server, &paired.reference)?;
-        let former = old
-            .map(|old| old.reference)
-            .filter(|old| *old != paired.reference);
-        Ok(Self { paired, key, former })
-    }
-
-    /// Keeps the key. It may take a minute.
-    async fn keep_key(&self, secrets: &Secrets) -> Result<(), AdoptError> {
-        if let Some(key) = &self.key {
-            secrets.keep(&self.paired.reference, key).await?;
-        }
-        Ok(())
-    }
-
-    /// The key is kept: from now on this pairing is in force. Returns the reference of the one before.
-    fn finish(self, profile: &Profile) -> Result<(Paired, Option<String>), AdoptError> {
-        self.paired.store(&profile.pairing_file())?;
-        Ok((self.paired, self.former))
-    }
-}
-
-/// What is to be stored, and whether it is the wallet that was paired before.
-fn bind(enrolled: Enrolled, old: Option<&Paired>, now: jiff::Timestamp) -> (Paired, bool) {
-    let same = old.is_some_and(|old| {
-        old.server == enrolled.server
-            && old.listen == enrolled.listen
-            && (matches!(enrolled.listen, Listen::WalletId(_))
-                || (old.wallet.is_some() && old.wallet == enrolled.wallet))
-    });
-    let paired = match old {
-        Some(old) if same => Paired {
-            name: enrolled.name,
-            ..old.clone()
-        },
-        Some(_) | None => Paired {
-            version: 1,
-            server: enrolled.server,
-            reference: enrolled
-                .wallet
-                .as_ref()
-                .map_or_else(random_reference, |id| format!("wallet-{}", id.as_str())),
-            name: enrolled.name,
-            listen: enrolled.listen,
-            wallet: enrolled.wallet,
-            paired_at: now,
-            baseline: enrolled.baseline,
-            begin_anew: false,
-        },
-    };
-    (paired, same)
-}
-
-fn random_reference() -> String {
-    format!("pairing-{:016x}", rand::random::<u64>())
 }

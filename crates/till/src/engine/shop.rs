@@ -43,9 +43,9 @@ pub(super) struct Shop {
     writes: VecDeque<Write>,
     /// What is in the writes' records already: while a ledger refuses, every run finds the same news again.
     owed: BTreeSet<(PaymentHash, Option<CheckingId>)>,
-    /// What was recorded and is not marked as announced: should the ledger turn out ruined, the next one gets it.
-    unmarked: BTreeMap<Seq, Arrived>,
-    key: Option<InvoiceKey>,
+    /// What was recorded and is not announced: should the ledger turn out ruined, the next one gets it.
+    untold: BTreeMap<Seq, Arrived>,
+    pub(super) key: Option<InvoiceKey>,
     /// The key could not be found: since when and why.
     pub(super) keyless: Option<(Timestamp, String)>,
     /// The ledger refuses: since when and why.
@@ -142,7 +142,7 @@ impl Shop {
             syncer,
             writes: VecDeque::new(),
             owed: BTreeSet::new(),
-            unmarked: BTreeMap::new(),
+            untold: BTreeMap::new(),
             key,
             keyless: None,
             stuck: None,
@@ -398,6 +398,7 @@ impl Shop {
     pub(super) fn announced(&mut self, entries: Vec<Seq>) {
         for seq in &entries {
             tracing::info!(seq = seq.0, "announced");
+            self.untold.remove(seq);
         }
         match self.writes.back_mut() {
             Some(Write::Announced(owed)) => owed.extend(entries),
@@ -415,22 +416,14 @@ impl Shop {
     }
 
     /// The payments that a ledger which turned out ruined never took, and those that it took and that were not
-    /// announced; not those `under_way`.
-    pub(super) fn take_owed_records(&mut self, under_way: &BTreeSet<Seq>) -> Vec<(Arrived, Kind)> {
-        let told: BTreeSet<Seq> = self
-            .writes
-            .iter()
-            .flat_map(|write| match write {
-                Write::Announced(seqs) => seqs.as_slice(),
-                Write::Record(_) | Write::Save(_) => &[],
-            })
-            .copied()
-            .chain(self.telling)
-            .collect();
-        let untold = std::mem::take(&mut self.unmarked)
-            .into_iter()
-            .filter(|(seq, _)| !told.contains(seq) && !under_way.contains(seq))
-            .map(|(_, arrived)| (arrived, Kind::Late));
+    /// announced; not those on the glass or on their way to a terminal.
+    pub(super) fn take_owed_records(&mut self, on_glass: impl Iterator<Item = Seq>) -> Vec<(Arrived, Kind)> {
+        for seq in on_glass.chain(self.telling) {
+            self.untold.remove(&seq);
+        }
+        let untold = std::mem::take(&mut self.untold)
+            .into_values()
+            .map(|arrived| (arrived, Kind::Late));
         let owed = std::mem::take(&mut self.writes)
             .into_iter()
             .filter_map(|write| match write {
@@ -487,7 +480,7 @@ impl Shop {
                             && payment.checking_id().map(|id| id.0.as_str()) == entry.checking_id.as_deref()
                     };
                     if let Some((payment, _)) = arrived.iter().find(of) {
-                        self.unmarked.insert(entry.seq, payment.clone());
+                        self.untold.insert(entry.seq, payment.clone());
                     }
                 }
                 if let Some(session) = self.session() {
@@ -502,9 +495,6 @@ impl Shop {
             Write::Announced(seqs) => {
                 failpoint::reach(Place::Confirmed);
                 self.ledger.announced(seqs, now.wall)?;
-                for seq in seqs {
-                    self.unmarked.remove(seq);
-                }
                 failpoint::reach(Place::Marked);
             }
         }
