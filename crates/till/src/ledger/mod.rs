@@ -19,6 +19,10 @@ use crate::reconcile::Changes;
 use crate::verify::Arrived;
 use crate::view::{Kind, Verdict};
 
+/// SQLite keeps so much of the file in memory (its own unit: negative is KiB). The ledger is written at its end and read
+/// at a start; more would only be held for months.
+const PAGE_CACHE: i32 = -256;
+
 /// The ledger's order of payments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Seq(pub i64);
@@ -168,6 +172,7 @@ impl Ledger {
 
     fn prepare(mut db: Connection) -> Result<Self, LedgerError> {
         db.busy_timeout(Duration::from_secs(2))?;
+        db.pragma_update(None, "cache_size", PAGE_CACHE)?;
         db.pragma_update(None, "journal_mode", "WAL")?;
         db.pragma_update(None, "synchronous", "NORMAL")?;
         db.pragma_update(None, "foreign_keys", true)?;
@@ -184,7 +189,8 @@ impl Ledger {
             "SELECT * FROM payment ORDER BY seq LIMIT 1",
             "SELECT * FROM payment ORDER BY seq DESC LIMIT 1",
             "SELECT * FROM payment WHERE announced_us IS NULL ORDER BY wallet, seq LIMIT 1",
-            "SELECT * FROM payment ORDER BY wallet, heard_us DESC LIMIT 1",
+            "SELECT * FROM payment ORDER BY wallet DESC, seq DESC LIMIT 1",
+            "SELECT * FROM payment ORDER BY wallet DESC, heard_us DESC LIMIT 1",
             "SELECT * FROM watched",
             "SELECT * FROM wallet",
         ] {

@@ -49,6 +49,10 @@ const MIGRATIONS: &[&str] = &[
         PRIMARY KEY (wallet, checking_id)
     ) STRICT, WITHOUT ROWID;
     ",
+    // 2: a wallet's newest payments without sorting all of them.
+    "
+    CREATE INDEX payment_of_wallet ON payment (wallet, seq);
+    ",
 ];
 
 /// Brings a ledger to the newest version.
