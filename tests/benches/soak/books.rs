@@ -90,16 +90,21 @@ impl Books {
                 display.name
             );
             let memory = |looks: &[Look]| median(looks.iter().map(|look| look.memory.resident));
-            let handles = |looks: &[Look]| looks.iter().map(|look| look.handles).max().unwrap_or(0);
+            // One that leaked is there at every later look, so the fewest tell; how many are open for a moment varies.
+            let handles = |looks: &[Look]| looks.iter().map(|look| look.handles).min().unwrap_or(0);
+            let most = |looks: &[Look]| looks.iter().map(|look| look.handles).max().unwrap_or(0);
             let grown = memory(&last) / memory(&warm);
             println!(
-                "{}: memory (RSS, medians) {:.1} MB warm, {:.1} MB at the end: {:+.1} %; handles at most {} and {}",
+                "{}: memory (RSS, medians) {:.1} MB warm, {:.1} MB at the end: {:+.1} %; handles {} to {} \
+                 warm, {} to {} at the end",
                 display.name,
                 memory(&warm),
                 memory(&last),
                 (grown - 1.0) * 100.0,
                 handles(&warm),
-                handles(&last)
+                most(&warm),
+                handles(&last),
+                most(&last)
             );
             if grown > DRIFT {
                 writeln!(wrong, "the {}'s memory grows", display.name)?;

@@ -21,6 +21,8 @@ use chaos::Chaos;
 
 /// Between two payments, in milliseconds.
 const SALES_MS: std::ops::Range<u64> = 300..5_000;
+/// Who does not pay at once pays after so many milliseconds: no shop's unpaid invoices grow without end.
+const LATER_MS: std::ops::Range<u64> = 10_000..300_000;
 /// What is looked at only when all has been well for so long: connections that idle are closed by then.
 const PEACE: Duration = Duration::from_secs(10);
 /// Between two looks.
@@ -153,14 +155,17 @@ fn trade(
     let mut chaos = Chaos::new();
     let (mut sale, mut look, mut line) = (began, began + PEACE, began);
     let mut sold: Vec<String> = Vec::new();
+    let mut later: Vec<(Instant, String)> = Vec::new();
     while began.elapsed() < time {
         shop.terminal.listen(Duration::from_millis(100))?;
         chaos.go_on(server, wallet, chance)?;
         let now = Instant::now();
         if now >= sale {
-            sold.extend(sell(server, wallet, &customer, chance));
+            sold.extend(sell(server, wallet, &customer, chance, &mut later));
             sale = now + Duration::from_millis(chance.random_range(SALES_MS));
         }
+        let due = later.extract_if(.., |(due, _)| now >= *due);
+        sold.extend(due.filter(|(_, hash)| server.settle(hash)).map(|(_, hash)| hash));
         if now >= look && chaos.peace() >= PEACE {
             books.look(began.elapsed())?;
             look = now + LOOK;
@@ -204,8 +209,15 @@ fn trade(
     Ok(sold.len())
 }
 
-/// A customer pays (from this server or from elsewhere), sometimes a queue of them; other things happen, too.
-fn sell(server: &Fake, wallet: &Wallet, customer: &Wallet, chance: &mut SmallRng) -> Vec<String> {
+/// A customer pays (from this server or from elsewhere), at once or later, sometimes a queue of them; other things
+/// happen, too.
+fn sell(
+    server: &Fake,
+    wallet: &Wallet,
+    customer: &Wallet,
+    chance: &mut SmallRng,
+    later: &mut Vec<(Instant, String)>,
+) -> Vec<String> {
     let queue = match chance.random_range(0..40) {
         0 => 12,
         1..=4 => 3,
@@ -217,14 +229,17 @@ fn sell(server: &Fake, wallet: &Wallet, customer: &Wallet, chance: &mut SmallRng
             wallet,
             NewInvoice::sats(chance.random_range(1..50_000), "2 × flat white"),
         );
-        let paid = match chance.random_range(0..10) {
-            // Never paid, or given up.
-            0 => continue,
-            1 => {
+        let paid = match chance.random_range(0..60) {
+            0 => {
                 server.fail(&invoice.payment_hash);
                 continue;
             }
-            2..=5 => server.pay_between(customer, &invoice.payment_hash),
+            1..=6 => {
+                let wait = Duration::from_millis(chance.random_range(LATER_MS));
+                later.push((Instant::now() + wait, invoice.payment_hash));
+                continue;
+            }
+            7..=30 => server.pay_between(customer, &invoice.payment_hash),
             _ => server.settle(&invoice.payment_hash),
         };
         if paid {
