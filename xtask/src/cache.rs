@@ -65,7 +65,26 @@ impl Cache {
             );
             file.lock().context("the cache cannot be locked")?;
         }
+        self.begin_with_this_clone()?;
         Ok(file)
+    }
+
+    /// Cargo tells clones of a project apart by their files' times alone: what another clone built counts as built from
+    /// this one, if it was built after this one's files were written. So whatever is ours is built anew in another clone.
+    fn begin_with_this_clone(&self) -> anyhow::Result<()> {
+        let (note, top) = (self.target().join("built-from"), crate::top());
+        let here = top.to_string_lossy();
+        if std::fs::read_to_string(&note).is_ok_and(|there| there == here) {
+            return Ok(());
+        }
+        if self.target().exists() {
+            for profile in ["dev", "release"] {
+                let clean = ["clean", "--workspace", "--quiet", "--profile", profile];
+                crate::shell::run(self.cargo().args(clean))?;
+            }
+        }
+        std::fs::create_dir_all(self.target())?;
+        std::fs::write(&note, here.as_bytes()).context("the cache cannot be written to")
     }
 }
 
