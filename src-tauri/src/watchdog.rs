@@ -11,7 +11,7 @@ use crate::window::{self, Mode};
 
 /// Windows made anew are numbered: a label is free again only some time after its window has gone.
 const LABEL: &str = "display";
-/// A page that says nothing for this long (three beats) is loaded anew; after twice as long its window is made anew.
+/// A page that says nothing for this long (three beats) is loaded anew; after as long again its window is made anew.
 const SILENCE: Duration = Duration::from_secs(15);
 /// A page whose process ends is loaded anew at once, but not more often than this: what ends at every start would
 /// take a core. Then it waits for [`SILENCE`].
@@ -33,22 +33,103 @@ const IN_USE: Duration = Duration::from_secs(600);
 #[derive(Debug, Default)]
 pub(crate) struct Pulse(Mutex<Patient>);
 
+/// The pure machine behind it.
 #[derive(Debug, Default)]
 struct Patient {
     windows: u64,
     heard: Option<Instant>,
+    /// Since when nothing has been on the glass.
+    calm_since: Option<Instant>,
     /// Payments that its page has shown.
     shown: u32,
     /// When somebody last used its settings.
     used: Option<Instant>,
+    /// When it was loaded anew because it was silent; it has not been heard since.
+    reloaded: Option<Instant>,
     #[cfg(target_os = "linux")]
     revived: Option<Instant>,
+}
+
+/// What is to be done for a page.
+#[derive(Debug, PartialEq, Eq)]
+enum Care {
+    Nothing,
+    /// It is well, and has grown large.
+    Renew {
+        shown: u32,
+    },
+    /// It is silent.
+    Reload,
+    /// It is silent, although it was loaded anew.
+    NewWindow,
+}
+
+impl Patient {
+    fn beat(&mut self, now: Instant) {
+        self.heard = Some(now);
+        self.reloaded = None;
+    }
+
+    /// A page is about to be loaded: its silence and its showings count from now.
+    fn renewed(&mut self, now: Instant) {
+        self.beat(now);
+        self.shown = 0;
+    }
+
+    fn silence(&self, now: Instant) -> Duration {
+        self.heard
+            .map_or(Duration::ZERO, |at| now.saturating_duration_since(at))
+    }
+
+    /// Looks after the page; `idle` says that nothing is on the glass.
+    fn look(&mut self, idle: bool, now: Instant) -> Care {
+        self.calm_since = idle.then(|| self.calm_since.unwrap_or(now));
+        if self.silence(now) < SILENCE {
+            return match self.is_old(now) {
+                true => Care::Renew { shown: self.shown },
+                false => Care::Nothing,
+            };
+        }
+        match self.reloaded {
+            None => {
+                self.reloaded = Some(now);
+                Care::Reload
+            }
+            Some(at) if now.saturating_duration_since(at) >= SILENCE => Care::NewWindow,
+            Some(_) => Care::Nothing,
+        }
+    }
+
+    fn is_old(&self, now: Instant) -> bool {
+        let Some(calm_since) = self.calm_since else {
+            return false;
+        };
+        let since = |at: Instant| now.saturating_duration_since(at);
+        let in_use = self.used.is_some_and(|at| since(at) < IN_USE);
+        let enough = if since(calm_since) >= CALM { OLD } else { VERY_OLD };
+        self.shown >= enough && !in_use
+    }
+
+    /// The page's process has ended. True when the page may be loaded anew at once.
+    #[cfg(target_os = "linux")]
+    fn may_revive(&mut self, now: Instant) -> bool {
+        let lately = |at: Instant| now.saturating_duration_since(at) < BETWEEN_REVIVALS;
+        let may = !self.revived.is_some_and(lately);
+        if may {
+            self.revived = Some(now);
+        }
+        may
+    }
+
+    fn label(&self) -> String {
+        format!("{LABEL}-{}", self.windows)
+    }
 }
 
 impl Pulse {
     pub(crate) fn beat(&self, beat: u64) {
         tracing::trace!(beat, "the page draws");
-        self.patient().heard = Some(Instant::now());
+        self.patient().beat(Instant::now());
     }
 
     /// A payment is on the glass.
@@ -62,52 +143,20 @@ impl Pulse {
         self.patient().used = Some(Instant::now());
     }
 
-    /// A page is about to be loaded: its silence and its showings count from now.
-    fn renewed(&self) {
+    /// A window is about to open: names it, and counts its page's silence from now.
+    pub(crate) fn next_label(&self) -> String {
         let mut patient = self.patient();
-        patient.heard = Some(Instant::now());
-        patient.shown = 0;
+        patient.renewed(Instant::now());
+        patient.windows += 1;
+        patient.label()
     }
 
-    /// How many payments the page has shown, if it should be loaded anew after so long a calm.
-    fn is_old(&self, calm: Duration) -> Option<u32> {
-        let patient = self.patient();
-        let in_use = patient.used.is_some_and(|at| at.elapsed() < IN_USE);
-        let enough = if calm >= CALM { OLD } else { VERY_OLD };
-        let old = !calm.is_zero() && patient.shown >= enough;
-        (old && !in_use).then_some(patient.shown)
+    pub(crate) fn label(&self) -> String {
+        self.patient().label()
     }
 
     fn patient(&self) -> MutexGuard<'_, Patient> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A window is about to open: names it, and counts its page's silence from now.
-    pub(crate) fn next_label(&self) -> String {
-        self.renewed();
-        let mut patient = self.patient();
-        patient.windows += 1;
-        format!("{LABEL}-{}", patient.windows)
-    }
-
-    pub(crate) fn label(&self) -> String {
-        format!("{LABEL}-{}", self.patient().windows)
-    }
-
-    /// For how long the page has said nothing.
-    fn silence(&self) -> Duration {
-        self.patient().heard.map_or(Duration::ZERO, |at| at.elapsed())
-    }
-
-    /// The page's process has ended. True when the page may be loaded anew at once.
-    #[cfg(target_os = "linux")]
-    fn may_revive(&self) -> bool {
-        let mut patient = self.patient();
-        if patient.revived.is_some_and(|at| at.elapsed() < BETWEEN_REVIVALS) {
-            return false;
-        }
-        patient.revived = Some(Instant::now());
-        true
     }
 }
 
@@ -127,7 +176,7 @@ pub(crate) fn revive(window: &WebviewWindow) -> tauri::Result<()> {
                     return;
                 }
                 tracing::warn!(?reason, "the page's process has ended");
-                if app.state::<Pulse>().may_revive() {
+                if app.state::<Pulse>().patient().may_revive(Instant::now()) {
                     page.load_uri(home.as_str());
                 }
             });
@@ -144,56 +193,144 @@ fn load_anew(window: &WebviewWindow, home: Url) -> tauri::Result<()> {
 /// Loads a page anew that has gone silent, and makes its window anew when that does not help. What it should have
 /// shown is still on the stage: nothing counts as announced before it was painted or rung.
 pub(crate) async fn watch_over(app: AppHandle, mode: Mode, display: watch::Receiver<Arc<Display>>) {
-    let mut reloaded = false;
-    let mut calm = Duration::ZERO;
-    let home = app
-        .get_webview_window(&app.state::<Pulse>().label())
-        .and_then(|window| window.url().ok());
+    let pulse = app.state::<Pulse>();
+    let window = || app.get_webview_window(&pulse.label());
+    let home = window().and_then(|window| window.url().ok());
     loop {
         tokio::time::sleep(LOOK).await;
-        let silence = app.state::<Pulse>().silence();
-        if silence < SILENCE {
-            reloaded = false;
-            calm = match display.borrow().scene {
-                Scene::Idle { .. } => calm + LOOK,
-                Scene::Welcome { .. } | Scene::Checking | Scene::Paid(_) | Scene::CatchUp(_) => {
-                    Duration::ZERO
-                }
-            };
-            let pulse = app.state::<Pulse>();
-            if let (Some(shown), Some(window), Some(home)) =
-                (pulse.is_old(calm), app.get_webview_window(&pulse.label()), &home)
-            {
+        let idle = matches!(display.borrow().scene, Scene::Idle { .. });
+        let care = pulse.patient().look(idle, Instant::now());
+        match care {
+            Care::Nothing => continue,
+            Care::Renew { shown } => {
                 tracing::info!(shown, "the page has shown many payments: loading it anew");
-                pulse.renewed();
-                if let Err(error) = load_anew(&window, home.clone()) {
-                    tracing::warn!(%error, "the page could not be loaded anew");
-                }
+                pulse.patient().renewed(Instant::now());
             }
-            continue;
+            Care::Reload => tracing::warn!("the page does not answer: loading it anew"),
+            Care::NewWindow => tracing::warn!("the page does not come back: opening its window anew"),
         }
-        let window = app.get_webview_window(&app.state::<Pulse>().label());
-        if let (Some(window), Some(home), false) = (&window, &home, reloaded) {
-            tracing::warn!("the page does not answer: loading it anew");
-            reloaded = load_anew(window, home.clone()).is_ok();
-            continue;
+        let helped = match (care, window(), &home) {
+            (Care::Renew { .. } | Care::Reload, Some(window), Some(home)) => load_anew(&window, home.clone()),
+            (_, former, _) => open_anew(&app, mode, former),
+        };
+        if let Err(error) = helped {
+            tracing::warn!(%error, "that did not work");
         }
-        if silence < SILENCE * 2 {
-            continue;
-        }
-        tracing::warn!("the page does not come back: opening its window anew");
-        reloaded = false;
-        let anew = app.clone();
-        let opened = app.run_on_main_thread(move || {
-            // The new one first: an app without any window would end.
-            let opened =
-                window::open(&anew, mode).and_then(|()| window.map_or(Ok(()), |former| former.destroy()));
-            if let Err(error) = opened {
-                tracing::warn!(%error, "the window could not be opened anew");
-            }
-        });
+    }
+}
+
+/// The new one first: an app without any window would end.
+fn open_anew(app: &AppHandle, mode: Mode, former: Option<WebviewWindow>) -> tauri::Result<()> {
+    let anew = app.clone();
+    app.run_on_main_thread(move || {
+        let opened =
+            window::open(&anew, mode).and_then(|()| former.map_or(Ok(()), |former| former.destroy()));
         if let Err(error) = opened {
             tracing::warn!(%error, "the window could not be opened anew");
         }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A page that is looked after every [`LOOK`].
+    struct Ward {
+        patient: Patient,
+        now: Instant,
+    }
+
+    impl Ward {
+        fn with_a_page() -> Self {
+            let now = Instant::now();
+            let mut patient = Patient::default();
+            patient.renewed(now);
+            Self { patient, now }
+        }
+
+        /// So much time passes; the page beats or does not. Says what was done.
+        fn passes(&mut self, seconds: u64, beats: bool, idle: bool) -> Vec<Care> {
+            let mut done = Vec::new();
+            let until = self.now + Duration::from_secs(seconds);
+            while self.now < until {
+                self.now += LOOK;
+                if beats {
+                    self.patient.beat(self.now);
+                }
+                done.push(self.patient.look(idle, self.now));
+            }
+            done.retain(|care| *care != Care::Nothing);
+            done
+        }
+    }
+
+    #[test]
+    fn a_page_that_beats_is_left_alone() {
+        let mut ward = Ward::with_a_page();
+        ward.patient.shown = OLD - 1;
+        assert_eq!(ward.passes(3_600, true, true), []);
+    }
+
+    #[test]
+    fn a_silent_page_is_loaded_anew_and_left_alone_when_it_is_heard_again() {
+        let mut ward = Ward::with_a_page();
+        assert_eq!(ward.passes(15, false, true), [Care::Reload]);
+        assert_eq!(ward.passes(60, true, true), []);
+        assert_eq!(ward.passes(15, false, true), [Care::Reload]);
+    }
+
+    #[test]
+    fn one_that_stays_silent_gets_a_new_window_whether_or_not_it_could_be_loaded() {
+        let mut ward = Ward::with_a_page();
+        assert_eq!(ward.passes(30, false, true), [Care::Reload, Care::NewWindow]);
+        ward.patient.renewed(ward.now);
+        assert_eq!(
+            ward.passes(30, false, true),
+            [Care::Reload, Care::NewWindow],
+            "and so does that one's"
+        );
+    }
+
+    #[test]
+    fn after_a_look_that_came_late_it_is_loaded_anew_first() {
+        let mut ward = Ward::with_a_page();
+        ward.now += Duration::from_secs(3_600);
+        assert_eq!(ward.passes(3, false, true), [Care::Reload]);
+    }
+
+    #[test]
+    fn a_page_that_has_shown_many_payments_is_renewed_once_nothing_has_been_shown_for_a_while() {
+        let mut ward = Ward::with_a_page();
+        ward.patient.shown = OLD;
+        assert_eq!(ward.passes(60, true, false), [], "not while payments are shown");
+        assert_eq!(ward.passes(9, true, true), []);
+        assert_eq!(ward.passes(6, true, true)[..1], [Care::Renew { shown: OLD }]);
+    }
+
+    #[test]
+    fn one_that_has_shown_twice_as_many_is_renewed_at_the_first_moment_without_one() {
+        let mut ward = Ward::with_a_page();
+        ward.patient.shown = VERY_OLD;
+        assert_eq!(ward.passes(60, true, false), []);
+        assert_eq!(ward.passes(3, true, true), [Care::Renew { shown: VERY_OLD }]);
+    }
+
+    #[test]
+    fn not_while_somebody_may_be_typing() {
+        let mut ward = Ward::with_a_page();
+        (ward.patient.shown, ward.patient.used) = (VERY_OLD, Some(ward.now));
+        assert_eq!(ward.passes(597, true, true), []);
+        assert_eq!(ward.passes(3, true, true), [Care::Renew { shown: VERY_OLD }]);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_process_that_ends_again_and_again_is_revived_every_five_seconds_at_most() {
+        let mut ward = Ward::with_a_page();
+        let revived: usize = (0..60_000)
+            .filter(|ms| ward.patient.may_revive(ward.now + Duration::from_millis(*ms)))
+            .count();
+        assert_eq!(revived, 12);
     }
 }
