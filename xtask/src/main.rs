@@ -23,7 +23,7 @@ mod tally;
 mod test;
 mod ui;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 const USAGE: &str = "\

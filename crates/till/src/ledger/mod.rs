@@ -23,6 +23,21 @@ use crate::view::{Kind, Verdict};
 /// at a start; more would only be held for months.
 const PAGE_CACHE: i32 = -256;
 
+/// Every table and index at both ends.
+const PROBES: [&str; 7] = [
+    "SELECT * FROM payment ORDER BY seq LIMIT 1",
+    "SELECT * FROM payment ORDER BY seq DESC LIMIT 1",
+    "SELECT * FROM payment WHERE announced_us IS NULL ORDER BY wallet, seq LIMIT 1",
+    "SELECT * FROM payment ORDER BY wallet DESC, seq DESC LIMIT 1",
+    "SELECT * FROM payment ORDER BY wallet DESC, heard_us DESC LIMIT 1",
+    "SELECT * FROM watched",
+    "SELECT * FROM wallet",
+];
+const UNANNOUNCED: &str = "SELECT * FROM payment WHERE wallet = ?1 AND announced_us IS NULL ORDER BY seq";
+const LAST: &str =
+    "SELECT * FROM payment WHERE wallet = ?1 AND announced_us IS NOT NULL ORDER BY seq DESC LIMIT 1";
+const NEWEST: &str = "SELECT * FROM payment WHERE wallet = ?1 ORDER BY seq DESC LIMIT ?2";
+
 /// The ledger's order of payments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Seq(pub i64);
@@ -185,15 +200,7 @@ impl Ledger {
     /// Touches every table at both ends, so that most damage is found at the start and in bounded time,
     /// however long the ledger is. Damage further in is found, and handled the same, when it is reached.
     fn probe(&self) -> Result<(), LedgerError> {
-        for sql in [
-            "SELECT * FROM payment ORDER BY seq LIMIT 1",
-            "SELECT * FROM payment ORDER BY seq DESC LIMIT 1",
-            "SELECT * FROM payment WHERE announced_us IS NULL ORDER BY wallet, seq LIMIT 1",
-            "SELECT * FROM payment ORDER BY wallet DESC, seq DESC LIMIT 1",
-            "SELECT * FROM payment ORDER BY wallet DESC, heard_us DESC LIMIT 1",
-            "SELECT * FROM watched",
-            "SELECT * FROM wallet",
-        ] {
+        for sql in PROBES {
             let mut query = self.db.prepare(sql)?;
             let mut rows = query.query([])?;
             while rows.next()?.is_some() {}
@@ -305,10 +312,7 @@ impl Ledger {
     /// # Errors
     /// When the ledger cannot be read.
     pub fn unannounced(&self, wallet: WalletRow) -> Result<Vec<Entry>, LedgerError> {
-        self.entries(
-            "WHERE wallet = ?1 AND announced_us IS NULL ORDER BY seq",
-            params![wallet.0],
-        )
+        self.entries(UNANNOUNCED, params![wallet.0])
     }
 
     /// The payment that was announced last.
@@ -316,12 +320,7 @@ impl Ledger {
     /// # Errors
     /// When the ledger cannot be read.
     pub fn last(&self, wallet: WalletRow) -> Result<Option<Entry>, LedgerError> {
-        Ok(self
-            .entries(
-                "WHERE wallet = ?1 AND announced_us IS NOT NULL ORDER BY seq DESC LIMIT 1",
-                params![wallet.0],
-            )?
-            .pop())
+        Ok(self.entries(LAST, params![wallet.0])?.pop())
     }
 
     /// The newest payments, newest first.
@@ -329,10 +328,7 @@ impl Ledger {
     /// # Errors
     /// When the ledger cannot be read.
     pub fn newest(&self, wallet: WalletRow, limit: u32) -> Result<Vec<Entry>, LedgerError> {
-        self.entries(
-            "WHERE wallet = ?1 ORDER BY seq DESC LIMIT ?2",
-            params![wallet.0, limit],
-        )
+        self.entries(NEWEST, params![wallet.0, limit])
     }
 
     /// Hands every payment of every wallet to `each`, oldest first, with its server.
@@ -373,8 +369,8 @@ impl Ledger {
         Ok(u64::try_from(count).unwrap_or(0))
     }
 
-    fn entries(&self, rest: &str, params: impl rusqlite::Params) -> Result<Vec<Entry>, LedgerError> {
-        let mut query = self.db.prepare_cached(&format!("SELECT * FROM payment {rest}"))?;
+    fn entries(&self, sql: &str, params: impl rusqlite::Params) -> Result<Vec<Entry>, LedgerError> {
+        let mut query = self.db.prepare_cached(sql)?;
         let entries = query.query_map(params, read_entry)?.collect::<Result<_, _>>()?;
         Ok(entries)
     }
@@ -642,6 +638,18 @@ mod tests {
         assert_eq!(ledger.record(wallet, &[arrived(1)], now()).unwrap(), []);
         let other = ledger.wallet(&server(), "b").unwrap();
         assert_eq!(ledger.record(other, &[arrived(1)], now()).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn opening_a_long_record_and_its_newest_payments_sorts_nothing() {
+        let ledger = Ledger::in_memory().unwrap();
+        for sql in PROBES.iter().chain(&[UNANNOUNCED, LAST, NEWEST]) {
+            let mut plan = ledger.db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let steps = plan.raw_query().mapped(|row| row.get("detail"));
+            let steps: Vec<String> = steps.collect::<Result<_, _>>().unwrap();
+            let sorts = steps.iter().any(|step| step.contains("TEMP B-TREE"));
+            assert!(!sorts, "{sql}: {steps:?}");
+        }
     }
 
     #[test]
