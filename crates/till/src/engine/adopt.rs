@@ -138,3 +138,81 @@ fn bind(enrolled: Enrolled, old: Option<&Paired>, now: jiff::Timestamp) -> (Pair
 fn random_reference() -> String {
     format!("pairing-{:016x}", rand::random::<u64>())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use jiff::Timestamp;
+    use tillbell_lnbits::WalletId;
+
+    use super::*;
+    use crate::baseline::Baseline;
+
+    fn now() -> Timestamp {
+        "2026-11-24T14:03:00Z".parse().unwrap()
+    }
+
+    fn enrolled(wallet: &str) -> Enrolled {
+        Enrolled {
+            server: serde_json::from_str("\"https://pay.example.com/\"").unwrap(),
+            key: Some("0123456789abcdef0123456789abcdef".parse().unwrap()),
+            listen: Listen::Key,
+            wallet: WalletId::new(wallet),
+            name: "shop".to_owned(),
+            baseline: Some(Baseline {
+                taken: now(),
+                settled_lately: BTreeSet::new(),
+                pending: Some(BTreeMap::new()),
+            }),
+        }
+    }
+
+    fn in_force(profile: &Profile) -> Paired {
+        Paired::read(&profile.pairing_file()).unwrap().unwrap()
+    }
+
+    #[test]
+    fn a_pairing_that_is_given_up_leaves_the_one_before_in_force() {
+        let folder = tempfile::tempdir().unwrap();
+        let profile = Profile::at(folder.path());
+        let first = Adoption::begin(enrolled("a"), &profile, now()).unwrap();
+        first.finish(&profile).unwrap();
+        let before = in_force(&profile);
+        drop(Adoption::begin(enrolled("b"), &profile, now()).unwrap());
+        assert_eq!(in_force(&profile), before);
+    }
+
+    #[test]
+    fn given_up_after_the_ledger_was_lost_it_leaves_a_note_that_nothing_old_may_ring() {
+        let folder = tempfile::tempdir().unwrap();
+        let profile = Profile::at(folder.path());
+        let first = Adoption::begin(enrolled("a"), &profile, now()).unwrap();
+        first.finish(&profile).unwrap();
+        std::fs::remove_file(profile.ledger_file()).unwrap();
+        // From here on the new ledger has the wallet's row, and alone would look like the one that was paired with.
+        drop(Adoption::begin(enrolled("a"), &profile, now()).unwrap());
+        assert!(in_force(&profile).begin_anew);
+    }
+
+    #[test]
+    fn a_wallet_that_is_paired_again_keeps_its_line_and_its_name_in_the_ledger() {
+        let folder = tempfile::tempdir().unwrap();
+        let profile = Profile::at(folder.path());
+        let first = Adoption::begin(enrolled("a"), &profile, now()).unwrap();
+        let (first, former) = first.finish(&profile).unwrap();
+        assert_eq!(former, None);
+        let mut again = enrolled("a");
+        again.baseline = None;
+        let again = Adoption::begin(again, &profile, now()).unwrap();
+        let (again, former) = again.finish(&profile).unwrap();
+        assert_eq!(
+            (again.baseline, again.reference),
+            (first.baseline, first.reference)
+        );
+        assert!(!again.begin_anew);
+        assert_eq!(former, None, "its key is not forgotten");
+        let other = Adoption::begin(enrolled("b"), &profile, now()).unwrap();
+        assert_eq!(other.finish(&profile).unwrap().1, Some("wallet-a".to_owned()));
+    }
+}
