@@ -24,7 +24,7 @@ use crate::view::Kind;
 
 /// Rows of the first page: a quiet shop needs no more.
 const FIRST_PAGE: u32 = 50;
-/// Rows of every further page; LNbits caps at 1,000.
+/// Rows of every further page; LNbits caps at 1,000. Where such a page is too long for the line or for us, shorter ones.
 const FULL_PAGE: u32 = 1_000;
 /// Rows that two pages share, so that rows which shift between them are not lost.
 const OVERLAP: u32 = 10;
@@ -50,6 +50,20 @@ pub struct Reconciler {
     failed_cursor: Option<CheckingId>,
     changes: Changes,
     run: Option<Run>,
+    /// Rows of a full page now, and at most: less after a page that was too long.
+    full_page: u32,
+    longest_page: u32,
+}
+
+/// Whether a page without an answer was too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Length {
+    /// That was not why.
+    Fine,
+    /// It may have been: the answer took too long, or broke off.
+    Suspect,
+    /// It was: more bytes came than are taken.
+    TooLong,
 }
 
 /// What must be written down at the end of a run, after the payments it found.
@@ -159,6 +173,8 @@ enum Step {
 struct Pages {
     offset: u32,
     limit: u32,
+    /// The limit of every page after this one.
+    full: u32,
     previous: BTreeSet<(CheckingId, Direction)>,
     restarts: u8,
 }
@@ -169,9 +185,10 @@ enum NextPage {
 }
 
 impl Pages {
-    fn from_top(limit: u32) -> Self {
+    fn from_top(limit: u32, full: u32) -> Self {
         Self {
             limit,
+            full,
             ..Self::default()
         }
     }
@@ -195,7 +212,7 @@ impl Pages {
         if torn && self.restarts < RESTARTS {
             *self = Self {
                 restarts: self.restarts + 1,
-                ..Self::from_top(FULL_PAGE)
+                ..Self::from_top(self.full, self.full)
             };
             return NextPage::Read;
         }
@@ -205,7 +222,7 @@ impl Pages {
         self.offset = self
             .offset
             .saturating_add(page.sent.saturating_sub(OVERLAP).max(1));
-        self.limit = FULL_PAGE;
+        self.limit = self.full;
         self.previous = ids;
         NextPage::Read
     }
@@ -239,6 +256,8 @@ impl Reconciler {
             failed_cursor: None,
             changes,
             run: None,
+            full_page: FULL_PAGE,
+            longest_page: FULL_PAGE,
         }
     }
 
@@ -278,7 +297,7 @@ impl Reconciler {
 
     /// Begins a run and says what to ask first. A run under way is given up: its watch-list changes stay.
     pub fn begin(&mut self, purpose: Purpose, now: Moment) -> PageQuery {
-        let pages = Pages::from_top(FIRST_PAGE);
+        let pages = Pages::from_top(FIRST_PAGE, self.full_page);
         let query = pages.query(Filter::All);
         self.run = Some(Run {
             purpose,
@@ -298,9 +317,19 @@ impl Reconciler {
         query
     }
 
-    /// Gives the run up: a question had no answer.
-    pub fn abandon(&mut self) -> Option<Purpose> {
-        self.run.take().map(|run| run.purpose)
+    /// Gives the run up: a question had no answer. The next one asks for shorter pages, if the length may be why.
+    pub fn abandon(&mut self, length: Length) {
+        let Some(run) = self.run.take() else { return };
+        let (Step::Rows { pages, .. } | Step::Pending { pages }) = run.step else {
+            return;
+        };
+        if length == Length::Fine || pages.limit <= FIRST_PAGE {
+            return;
+        }
+        self.full_page = (pages.limit / 2).max(FIRST_PAGE);
+        if length == Length::TooLong {
+            self.longest_page = self.full_page;
+        }
     }
 
     fn is_deep(&self, purpose: Purpose) -> bool {
@@ -454,7 +483,7 @@ impl Reconciler {
             Step::Rows { gone: None, .. } => match self.dialect {
                 Dialect::V0_12 => None,
                 Dialect::V1 => {
-                    let pages = Pages::from_top(FULL_PAGE);
+                    let pages = Pages::from_top(self.full_page, self.full_page);
                     let query = pages.query(Filter::Pending);
                     run.step = Step::Pending { pages };
                     Some(query)
@@ -472,7 +501,7 @@ impl Reconciler {
         if run.deep || !self.is_deep(run.purpose) {
             return None;
         }
-        let pages = Pages::from_top(FIRST_PAGE);
+        let pages = Pages::from_top(FIRST_PAGE, self.full_page);
         let query = pages.query(Filter::All);
         run.deep = true;
         run.step = Step::Rows {
@@ -507,7 +536,7 @@ impl Reconciler {
                 .filter_map(|(id, _)| self.watch.get(id))
                 .map(|awaited| awaited.created)
                 .min()?;
-            let pages = Pages::from_top(FULL_PAGE);
+            let pages = Pages::from_top(self.full_page, self.full_page);
             let query = pages.query(Filter::All);
             let gone = Some(gone.into_iter().map(|(id, _)| id).collect());
             run.step = Step::Rows { pages, until, gone };
@@ -529,6 +558,7 @@ impl Reconciler {
 
     fn finish(&mut self, run: Run) -> Finished {
         let purpose = run.purpose;
+        self.full_page = self.longest_page;
         if self.baseline.pending.is_none() && purpose.thorough {
             self.baseline.pending = Some(std::mem::take(&mut self.gathered));
             self.changes.baseline = Some(self.baseline.clone());
@@ -603,6 +633,29 @@ mod tests {
             rows,
             total: None,
         }
+    }
+
+    #[test]
+    fn after_a_page_that_was_too_long_it_asks_for_shorter_ones() {
+        let mut reconciler = paired_with_a_0_12(Dialect::V0_12);
+        let second_page = |reconciler: &mut Reconciler| {
+            reconciler.begin(THOROUGH, Moment::default());
+            let full = (1..=50).map(|n| made_before(n, Status::Settled)).collect();
+            match reconciler.on_page(&page(full), None).unwrap().turn {
+                Turn::Ask(query) => query.limit,
+                Turn::Finished(_) => panic!("it is content with the top"),
+            }
+        };
+        let mut limits = Vec::new();
+        for length in [Length::Fine, Length::TooLong, Length::Suspect, Length::Suspect] {
+            limits.push(second_page(&mut reconciler));
+            reconciler.abandon(length);
+        }
+        limits.push(second_page(&mut reconciler));
+        assert_eq!(limits, [1_000, 1_000, 500, 250, 125]);
+        let end = reconciler.on_page(&page(vec![made_before(50, Status::Settled)]), None);
+        assert!(matches!(end.unwrap().turn, Turn::Finished(_)));
+        assert_eq!(reconciler.full_page, 500, "what took too long may pass");
     }
 
     #[test]
