@@ -34,18 +34,7 @@ const PAIRINGS: [&str; 5] = [
 /// # Errors
 /// See [`fuzz`].
 pub(crate) fn command(arguments: &[String]) -> anyhow::Result<()> {
-    let [option, minutes] = arguments else {
-        bail!(
-            "`cargo xtask fuzz` wants to know how long: --minutes N (for each of {})",
-            TARGETS.join(", ")
-        );
-    };
-    if option != "--minutes" {
-        bail!("`cargo xtask fuzz` does not know «{option}»: --minutes N");
-    }
-    let minutes: u32 = minutes
-        .parse()
-        .with_context(|| format!("--minutes {minutes}: that is not a number"))?;
+    let minutes = crate::minutes("fuzz", arguments)?;
     let cache = Cache::open()?;
     fuzz(&cache, Duration::from_secs(60) * minutes, |_, _| {})
 }

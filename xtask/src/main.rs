@@ -1,7 +1,7 @@
 //! The project's commands: `cargo xtask run`, `build`, `test`, `bench`, `fuzz`, `soak`.
 //!
-//! Each command first checks for what it needs and installs what is missing, says what it does and how long
-//! that took, and keeps everything worth keeping in one cache folder outside the clone.
+//! Each command but `fuzz` (which needs no more than cargo) first checks for what it needs and installs what is missing.
+//! All say what they do and how long that took, and keep everything worth keeping in one cache folder outside the clone.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -26,6 +26,8 @@ mod ui;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
+
 const USAGE: &str = "\
 Usage: cargo xtask COMMAND
 
@@ -34,9 +36,9 @@ Usage: cargo xtask COMMAND
   build                build target/release/tillbell and target/release/tillbell-headless
   test                 everything that is checked before a change goes in
     --only NAME        one group (architecture, fmt, ui, clippy, unit, deny, schedules, fuzz, end-to-end),
-                       or one file of tests/tests without its .rs
+                       or one file of tests/tests without its .rs (with --all: servers, glass_slow, network_slow)
     --all              what takes long or needs the network, too: a million schedules, a minute of fuzzing each,
-                       four released LNbits
+                       four released LNbits, slow faults of window and network, licences and sources (cargo-deny)
     -- ARGUMENT…       pass these to the end-to-end tests' runner (a test's name, --nocapture)
   bench                measure the display beside Chromium: a payment to the glass, a start, memory, idling (4 minutes)
   fuzz --minutes N     strange bytes for frames, pairing strings and REST bodies, so long for each
@@ -69,6 +71,16 @@ fn main() -> ExitCode {
             eprintln!("{error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Reads `--minutes N`, the only option of a command.
+fn minutes(command: &str, arguments: &[String]) -> anyhow::Result<u32> {
+    match arguments {
+        [option, minutes] if option == "--minutes" => minutes
+            .parse()
+            .with_context(|| format!("--minutes {minutes}: that is not a number")),
+        _ => anyhow::bail!("`cargo xtask {command}` wants to know how long, and nothing else: --minutes N"),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `cargo xtask soak`: a shop's day in short, with faults, for as long as one likes.
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 
 use crate::cache::Cache;
 use crate::need::Purpose;
@@ -12,15 +12,7 @@ use crate::{need, shell, ui};
 /// When something is missing or does not build, and when a payment was lost, told twice or false, or when memory or
 /// handles drift.
 pub(crate) fn soak(arguments: &[String]) -> anyhow::Result<()> {
-    let [option, minutes] = arguments else {
-        bail!("`cargo xtask soak` wants to know how long: --minutes N");
-    };
-    if option != "--minutes" {
-        bail!("`cargo xtask soak` does not know «{option}»: --minutes N");
-    }
-    let minutes: u32 = minutes
-        .parse()
-        .with_context(|| format!("--minutes {minutes}: that is not a number"))?;
+    let minutes = crate::minutes("soak", arguments)?;
     if !cfg!(target_os = "linux") {
         bail!("`cargo xtask soak` reads /proc, so it needs Linux.");
     }
