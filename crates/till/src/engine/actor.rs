@@ -72,6 +72,8 @@ pub(super) struct Actor {
     pub(super) closed: Option<Closed>,
     pub(super) looks: Looks,
     pub(super) told_link: Option<(LinkState, Option<String>)>,
+    /// Lines of former shops that are still being written: their acknowledgements are none of this shop's.
+    stray_lines: u32,
 
     inbox: mpsc::Receiver<Request>,
     pub(super) answers: (mpsc::Sender<Answer>, mpsc::Receiver<Answer>),
@@ -175,6 +177,7 @@ impl Actor {
             closed: None,
             looks: Looks::default(),
             told_link: None,
+            stray_lines: 0,
             inbox,
             answers: mpsc::channel(256),
             attempts: mpsc::channel(64),
@@ -312,6 +315,7 @@ impl Actor {
             Request::TestRing => self.order(BellOrder::Test {
                 chime: self.settings.settings().chime.clone(),
             }),
+            Request::LineWritten(_) if self.stray_lines > 0 => self.stray_lines -= 1,
             Request::LineWritten(seq) => {
                 if let Some(shop) = &mut self.shop
                     && shop.telling == Some(seq)
@@ -536,11 +540,18 @@ impl Actor {
         }
     }
 
+    /// Takes the shop away, to end or replace it.
+    pub(super) fn let_go(&mut self) -> Option<Shop> {
+        let shop = self.shop.take()?;
+        self.stray_lines += u32::from(shop.telling.is_some());
+        Some(shop)
+    }
+
     /// Ends the shop that is open, or the one that could not be opened; what it owes goes on to a pairing of the same
     /// wallet.
     fn take_owed(&mut self, next: &Paired) -> Vec<(Arrived, Kind)> {
         let same = |former: &Paired| former.reference == next.reference;
-        let shop = self.shop.take();
+        let shop = self.let_go();
         let closed = self.closed.take();
         let from_shop = shop
             .filter(|shop| same(&shop.paired))

@@ -98,7 +98,7 @@ impl Actor {
 
     /// The ledger turned out ruined while in use: sets it aside and begins anew. What it never took is not lost.
     pub(super) fn replace_ledger(&mut self, error: &LedgerError, now: Now) {
-        let Some(mut shop) = self.shop.take() else { return };
+        let Some(mut shop) = self.let_go() else { return };
         tracing::warn!(%error, "the payment record is damaged");
         let mut opening = Opening {
             paired: shop.paired.clone(),
