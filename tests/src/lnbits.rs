@@ -16,6 +16,8 @@ use crate::{Http, Release, until};
 #[derive(Debug)]
 pub struct RealLnbits {
     release: Release,
+    /// Requests that it allows a minute, an address and a path.
+    limit: u32,
     venv: PathBuf,
     data: TempDir,
     port: u16,
@@ -23,6 +25,9 @@ pub struct RealLnbits {
     token: String,
     process: Mutex<Option<Running>>,
 }
+
+/// As good as no limit: many tests ask at the same time.
+const UNLIMITED: u32 = 100_000;
 
 /// A wallet on it.
 #[derive(Debug, Clone)]
@@ -73,14 +78,27 @@ impl RealLnbits {
         Self::start_of(Release::CURRENT)
     }
 
+    /// A new one of the current release that allows so many requests a minute, an address and a path.
+    ///
+    /// # Errors
+    /// When it is not installed or does not start.
+    pub fn start_limited(limit: u32) -> anyhow::Result<Self> {
+        Self::start_with(Release::CURRENT, limit)
+    }
+
     /// A new one of this release with nothing in it but its owner.
     ///
     /// # Errors
     /// When it is not installed or does not start.
     pub fn start_of(release: Release) -> anyhow::Result<Self> {
+        Self::start_with(release, UNLIMITED)
+    }
+
+    fn start_with(release: Release, limit: u32) -> anyhow::Result<Self> {
         let mut server = Self {
             venv: release.venv()?,
             release,
+            limit,
             data: tempfile::tempdir()?,
             port: free_port()?,
             http: Http::new(Duration::from_secs(30)),
@@ -309,7 +327,7 @@ impl RealLnbits {
             .env("LNBITS_ALLOW_NEW_ACCOUNTS", "true")
             .env("AUTH_ALLOWED_METHODS", "user-id-only,username-password")
             .env("LNBITS_EXTENSIONS_DEFAULT_INSTALL", "")
-            .env("LNBITS_RATE_LIMIT_NO", "100000")
+            .env("LNBITS_RATE_LIMIT_NO", self.limit.to_string())
             // Some releases ask every exchange at every payment.
             .env("LNBITS_EXCHANGE_RATE_PROVIDERS", "[]")
             .env("LNBITS_PRICE_AGGREGATOR_ENABLED", "false")
@@ -327,6 +345,19 @@ impl RealLnbits {
     pub fn signal(&self, signal: &str) -> anyhow::Result<()> {
         let process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
         process.as_ref().context("LNbits is not running")?.signal(signal)
+    }
+
+    /// How often it was asked for something below this path, and how often it answered 429, by its own log.
+    #[must_use]
+    pub fn asked(&self, path: &str) -> (usize, usize) {
+        let process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
+        let log = process
+            .as_ref()
+            .map(|process| process.stdout() + &process.stderr());
+        let log = log.unwrap_or_default();
+        let asked: Vec<_> = log.lines().filter(|line| line.contains(path)).collect();
+        let refused = asked.iter().filter(|line| line.contains("\" 429")).count();
+        (asked.len(), refused)
     }
 
     fn healthy(&self, also: u16) -> anyhow::Result<()> {
