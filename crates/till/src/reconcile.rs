@@ -24,7 +24,9 @@ use crate::view::Kind;
 
 /// Rows of the first page: a quiet shop needs no more.
 const FIRST_PAGE: u32 = 50;
-/// Rows of every further page; LNbits caps at 1,000. Where such a page is too long for the line or for us, shorter ones.
+/// Each further page is so many times as long …
+const LONGER: u32 = 4;
+/// … up to this many rows: LNbits caps there. Where that is too long for the line or for us, up to fewer.
 const FULL_PAGE: u32 = 1_000;
 /// Rows that two pages share, so that rows which shift between them are not lost.
 const OVERLAP: u32 = 10;
@@ -173,7 +175,7 @@ enum Step {
 struct Pages {
     offset: u32,
     limit: u32,
-    /// The limit of every page after this one.
+    /// The highest limit.
     full: u32,
     previous: BTreeSet<(CheckingId, Direction)>,
     restarts: u8,
@@ -222,7 +224,7 @@ impl Pages {
         self.offset = self
             .offset
             .saturating_add(page.sent.saturating_sub(OVERLAP).max(1));
-        self.limit = self.full;
+        self.limit = self.limit.saturating_mul(LONGER).min(self.full);
         self.previous = ids;
         NextPage::Read
     }
@@ -536,7 +538,7 @@ impl Reconciler {
                 .filter_map(|(id, _)| self.watch.get(id))
                 .map(|awaited| awaited.created)
                 .min()?;
-            let pages = Pages::from_top(self.full_page, self.full_page);
+            let pages = Pages::from_top(FIRST_PAGE, self.full_page);
             let query = pages.query(Filter::All);
             let gone = Some(gone.into_iter().map(|(id, _)| id).collect());
             run.step = Step::Rows { pages, until, gone };
@@ -652,10 +654,10 @@ mod tests {
             reconciler.abandon(length);
         }
         limits.push(second_page(&mut reconciler));
-        assert_eq!(limits, [1_000, 1_000, 500, 250, 125]);
+        assert_eq!(limits, [200, 200, 100, 50, 50]);
         let end = reconciler.on_page(&page(vec![made_before(50, Status::Settled)]), None);
         assert!(matches!(end.unwrap().turn, Turn::Finished(_)));
-        assert_eq!(reconciler.full_page, 500, "what took too long may pass");
+        assert_eq!(reconciler.full_page, 100, "what took too long may pass");
     }
 
     #[test]
