@@ -22,7 +22,7 @@ const BETWEEN_REVIVALS: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_secs(3);
 /// WebKit never gives back some 30 KB of what each shown payment takes. A page that has shown so many payments is
 /// loaded anew, in a process of its own, once nothing has been shown for [`CALM`] …
-const OLD: u32 = 250;
+const OLD: u32 = 150;
 const CALM: Duration = Duration::from_secs(10);
 /// … and one that has shown so many, at the first moment without a payment on the glass.
 const VERY_OLD: u32 = 2 * OLD;

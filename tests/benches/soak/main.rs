@@ -120,6 +120,14 @@ impl Shop {
         announced.filter(|(_, seq)| !seen.insert(seq.trim())).count()
     }
 
+    /// How often the window's page was loaded anew because it had shown many payments, by its own log.
+    fn renewals(&self) -> usize {
+        self.window
+            .stderr()
+            .matches("the page has shown many payments")
+            .count()
+    }
+
     /// The hashes that the window has announced, by its own record.
     fn shown(&self) -> anyhow::Result<Vec<String>> {
         let record = headless(&self.profile, &["export", "--csv"])?.well()?.stdout;
@@ -167,7 +175,7 @@ fn trade(
         let due = later.extract_if(.., |(due, _)| now >= *due);
         sold.extend(due.filter(|(_, hash)| server.settle(hash)).map(|(_, hash)| hash));
         if now >= look && chaos.peace() >= PEACE {
-            books.look(began.elapsed())?;
+            books.look(began.elapsed(), shop.renewals())?;
             look = now + LOOK;
         }
         if now >= line {
