@@ -1,7 +1,6 @@
 //! What must be absent: a toolkit under `crates/`, Tauri in the UI outside its one door, other people's folders, big files, tests that are
 //! only named.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -100,31 +99,57 @@ fn large(files: &[PathBuf]) -> Vec<String> {
         .collect()
 }
 
-/// Documents name tests as `file::test`, or as `::test` in the file named before.
+/// Documents name tests as `file::test`: the test must be a function of a file that goes by that name.
 fn tests_that_are_only_named(files: &[PathBuf]) -> Vec<String> {
     let read = |file: &PathBuf| std::fs::read_to_string(crate::top().join(file)).unwrap_or_default();
     let with = |ending: &'static str| {
         let ends = move |file: &&PathBuf| file.extension().is_some_and(|extension| extension == ending);
         files.iter().filter(ends)
     };
-    let sources: BTreeSet<String> = with("rs")
-        .flat_map(|file| words(&read(file)).map(str::to_owned).collect::<Vec<_>>())
-        .collect();
     let mut missing = Vec::new();
     for document in with("md").filter(|file| file.starts_with("docs")) {
         let text = read(document);
         let named = text.split('`').skip(1).step_by(2);
-        let tests = named.filter_map(|code| code.split_once("::").map(|(_, test)| test));
-        for test in tests.filter(|test| !sources.contains(*test)) {
-            missing.push(format!("{}: {test}", document.display()));
+        for (group, test) in named.filter_map(|code| code.split_once("::")) {
+            // How a document says how it names them.
+            let is_form = (group, test) == ("file", "test");
+            let mut sources = with("rs").filter(|file| goes_by(file, group));
+            if !is_form && !sources.any(|file| has_function(&read(file), test)) {
+                missing.push(format!("{}: {group}::{test}", document.display()));
+            }
         }
     }
     missing
 }
 
-/// Everything in a source that may be a name.
-fn words(source: &str) -> impl Iterator<Item = &str> {
-    source.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')
+/// True for a source that is called `group`, or lies in a folder that is, below `tests/tests`, `crates/*/tests` or a `src`.
+fn goes_by(file: &Path, group: &str) -> bool {
+    let parts: Vec<_> = file.iter().filter_map(|part| part.to_str()).collect();
+    let below = match parts.as_slice() {
+        ["tests", "tests", below @ ..]
+        | ["crates", _, "tests" | "src", below @ ..]
+        | ["src-tauri", "src", below @ ..] => below,
+        _ => return false,
+    };
+    below
+        .iter()
+        .any(|part| part.strip_suffix(".rs").unwrap_or(part) == group)
+}
+
+/// True when the source has `fn name`, or hands the name, on a line of its own, to a macro that makes functions.
+fn has_function(source: &str, name: &str) -> bool {
+    let is_letter = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    let written = source.split("fn ").skip(1).any(|rest| {
+        rest.strip_prefix(name)
+            .is_some_and(|rest| !rest.starts_with(is_letter))
+    });
+    let made = || {
+        let mut lines = source
+            .lines()
+            .map(|line| line.trim().trim_end_matches([',', ';']));
+        source.contains("fn $") && lines.any(|line| line == name)
+    };
+    !name.is_empty() && (written || made())
 }
 
 fn holds(file: &Path, text: &str) -> bool {
@@ -191,4 +216,48 @@ fn tree(cache: &Cache, package: &str, edges: &str) -> anyhow::Result<Vec<String>
     names.sort();
     names.dedup();
     Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::{goes_by, has_function};
+
+    #[test]
+    fn a_test_is_looked_for_where_its_document_says() {
+        for file in [
+            "tests/tests/link.rs",
+            "crates/lnbits/tests/link.rs",
+            "crates/lnbits/src/link.rs",
+            "crates/lnbits/src/link/tests.rs",
+            "crates/till/tests/link/main.rs",
+        ] {
+            assert!(goes_by(Path::new(file), "link"), "{file}");
+        }
+        for file in [
+            "crates/lnbits/src/links.rs",
+            "crates/link/src/frame.rs",
+            "xtask/src/link.rs",
+            "tests/src/link.rs",
+        ] {
+            assert!(!goes_by(Path::new(file), "link"), "{file}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_only_stands_somewhere_is_no_test() {
+        let source = "async fn it_rings() {} // it_sings, it_rin";
+        assert!(has_function(source, "it_rings"));
+        assert!(!has_function(source, "it_sings"));
+        assert!(!has_function(source, "it_rin"));
+        assert!(!has_function(source, ""));
+    }
+
+    #[test]
+    fn a_name_that_a_macro_makes_into_a_test_is_one() {
+        let made = "fn $name() {}\nmatrix! {\n    it_rings,\n    it_sings;\n}";
+        assert!(has_function(made, "it_rings") && has_function(made, "it_sings"));
+        assert!(!has_function("matrix! {\n    it_rings,\n}", "it_rings"));
+    }
 }
