@@ -5,13 +5,15 @@
 //! world is well again, every payment has been announced. A payment whose record, or whose
 //! place on the watch-list, was in a ledger that had to be set aside may stay silent.
 //!
-//! `TILLBELL_SCHEDULES=N` sets how many schedules are tried.
+//! `TILLBELL_SCHEDULES=N` sets how many schedules are tried; what is no such number fails the test.
 #![expect(clippy::unwrap_used, reason = "a model that cannot go on is a failed test")]
 
 mod display;
 mod server;
 
 use std::collections::BTreeSet;
+use std::env::VarError;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -495,10 +497,14 @@ impl World {
 }
 
 fn schedules() -> u32 {
-    std::env::var("TILLBELL_SCHEDULES")
-        .ok()
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(10_000)
+    match std::env::var("TILLBELL_SCHEDULES") {
+        Err(VarError::NotPresent) => 10_000,
+        Ok(number) => number
+            .parse::<NonZeroU32>()
+            .unwrap_or_else(|error| panic!("TILLBELL_SCHEDULES={number} is no number of schedules: {error}"))
+            .get(),
+        Err(error @ VarError::NotUnicode(_)) => panic!("TILLBELL_SCHEDULES: {error}"),
+    }
 }
 
 fn run(dialect: Dialect, history: usize, steps: Vec<Step>) -> Result<(), TestCaseError> {
