@@ -274,12 +274,6 @@ impl Reconciler {
         self.wallet.get_or_insert_with(|| wallet.clone());
     }
 
-    /// The line between history and news.
-    #[must_use]
-    pub const fn baseline(&self) -> &Baseline {
-        &self.baseline
-    }
-
     /// True when a settled row is news.
     #[must_use]
     pub fn is_news(&self, row: &PaymentRow) -> bool {
