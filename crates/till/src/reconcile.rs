@@ -9,7 +9,8 @@
 //!
 //! No cursor finds an old invoice that was paid late on the servers that do not move `updated_at`; the
 //! watch-list does, on all of them. On 0.12 the filters do not work, so step 1 reads further down instead.
-//! Offsets shift while payments arrive: pages overlap, and a page that does not overlap starts the step anew.
+//! Offsets shift while payments arrive, or while rows leave a list: pages overlap, and a page that does not overlap
+//! starts the step anew.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -30,7 +31,8 @@ const LONGER: u32 = 4;
 const FULL_PAGE: u32 = 1_000;
 /// Rows that two pages share, so that rows which shift between them are not lost.
 const OVERLAP: u32 = 10;
-/// How often a step may start anew before the run takes what it has; the next run reads it again.
+/// How often a step may start anew before the run takes what it has; it does not move the horizon then, so that the
+/// next run reads all of it again.
 const RESTARTS: u8 = 3;
 /// Rows may be committed this much later than the time they carry.
 const SLACK: SignedDuration = SignedDuration::from_secs(60);
@@ -150,6 +152,8 @@ struct Run {
     /// What the pending list showed. A row that was pending in step 1 but is not here has just settled.
     still_pending: BTreeSet<CheckingId>,
     newest: Option<Timestamp>,
+    /// Rows may have been missed since the horizon: two pages did not overlap, however often they were read.
+    torn: bool,
     server_time: Option<Timestamp>,
 }
 
@@ -179,10 +183,14 @@ struct Pages {
     full: u32,
     previous: BTreeSet<(CheckingId, Direction)>,
     restarts: u8,
+    /// It was started anew often enough, and is torn nevertheless.
+    torn: bool,
 }
 
 enum NextPage {
     Read,
+    /// From the top once more: what was read until now does not hang together.
+    ReadAnew,
     End,
 }
 
@@ -210,13 +218,17 @@ impl Pages {
             .iter()
             .map(|row| (row.checking_id.clone(), row.direction))
             .collect();
-        let torn = !self.previous.is_empty() && page.sent > 0 && self.previous.is_disjoint(&ids);
-        if torn && self.restarts < RESTARTS {
-            *self = Self {
-                restarts: self.restarts + 1,
-                ..Self::from_top(self.full, self.full)
-            };
-            return NextPage::Read;
+        // A page that overlaps is never empty. One that cannot be read proves nothing.
+        let unreadable = page.sent > 0 && ids.is_empty();
+        if !self.previous.is_empty() && self.previous.is_disjoint(&ids) && !unreadable {
+            if self.restarts < RESTARTS {
+                *self = Self {
+                    restarts: self.restarts + 1,
+                    ..Self::from_top(self.full, self.full)
+                };
+                return NextPage::ReadAnew;
+            }
+            self.torn = true;
         }
         if page.sent < self.limit {
             return NextPage::End;
@@ -308,6 +320,7 @@ impl Reconciler {
             seen: BTreeSet::new(),
             still_pending: BTreeSet::new(),
             newest: None,
+            torn: false,
             server_time: None,
         });
         query
@@ -364,11 +377,14 @@ impl Reconciler {
             .filter_map(|row| self.take_row(row, &mut run))
             .collect();
         let query = match &mut run.step {
-            Step::Rows { pages, until, .. } => {
+            Step::Rows { pages, until, gone } => {
                 let reached = page.rows.iter().any(|row| row.created < *until);
-                match (reached, pages.turn(page)) {
-                    (false, NextPage::Read) => Some(pages.query(Filter::All)),
-                    (true, NextPage::Read | NextPage::End) | (false, NextPage::End) => None,
+                let next = pages.turn(page);
+                // What has left the watch-list and was missed here is looked at again as a failed one.
+                run.torn |= pages.torn && gone.is_none();
+                match (reached, next) {
+                    (_, NextPage::ReadAnew) | (false, NextPage::Read) => Some(pages.query(Filter::All)),
+                    (true, NextPage::Read) | (_, NextPage::End) => None,
                 }
             }
             Step::Pending { pages } => {
@@ -378,7 +394,7 @@ impl Reconciler {
                     None
                 } else {
                     match pages.turn(page) {
-                        NextPage::Read => Some(pages.query(Filter::Pending)),
+                        NextPage::Read | NextPage::ReadAnew => Some(pages.query(Filter::Pending)),
                         NextPage::End => None,
                     }
                 }
@@ -410,7 +426,10 @@ impl Reconciler {
     /// Sorts a row: news is returned, the unpaid is watched, the rest needs nothing.
     fn take_row(&mut self, row: &PaymentRow, run: &mut Run) -> Option<Verified> {
         self.wallet.get_or_insert_with(|| row.wallet_id.clone());
-        run.newest = run.newest.max(Some(row.created));
+        // What a later question shows may be newer than rows that the first one was too early for.
+        if matches!(run.step, Step::Rows { gone: None, .. }) {
+            run.newest = run.newest.max(Some(row.created));
+        }
         match row.direction {
             Direction::Outgoing => return None,
             Direction::Incoming => {}
@@ -434,6 +453,11 @@ impl Reconciler {
                 None
             }
         }
+    }
+
+    /// A look-up showed an invoice of ours that is not paid. If it has failed, no list shows it.
+    pub fn saw_unpaid(&mut self, row: &PaymentRow) {
+        self.watch_row(row, row.status == Status::Failed);
     }
 
     fn watch_row(&mut self, row: &PaymentRow, failed: bool) {
@@ -500,6 +524,7 @@ impl Reconciler {
         let pages = Pages::from_top(FIRST_PAGE, self.full_page);
         let query = pages.query(Filter::All);
         run.deep = true;
+        run.torn = false;
         run.step = Step::Rows {
             pages,
             until: self.bottom(run.purpose),
@@ -555,13 +580,14 @@ impl Reconciler {
     fn finish(&mut self, run: Run) -> Finished {
         let purpose = run.purpose;
         self.full_page = self.longest_page;
-        if self.baseline.pending.is_none() && purpose.thorough {
+        if self.baseline.pending.is_none() && purpose.thorough && !run.torn {
             self.baseline.pending = Some(std::mem::take(&mut self.gathered));
             self.changes.baseline = Some(self.baseline.clone());
         }
         // A row that is dated in the future must not push the horizon there.
         let newest = run
             .newest
+            .filter(|_| !run.torn)
             .map(|newest| run.server_time.map_or(newest, |now| newest.min(now)));
         if let Some(newest) = newest
             && newest > self.horizon
@@ -597,6 +623,8 @@ const fn by_hash(hash: PaymentHash) -> PageQuery {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::verify::tests::row;
 
@@ -706,5 +734,200 @@ mod tests {
         };
         let gathered = finished.changes.baseline.unwrap().pending.unwrap();
         assert_eq!(gathered.len(), 1);
+    }
+
+    const START: Moment = Moment::after_start(std::time::Duration::ZERO);
+    const SHORT: Purpose = Purpose {
+        kind: Kind::Live,
+        thorough: false,
+    };
+
+    /// Paired with a newer server at noon, when nothing was open.
+    fn paired_with_a_newer_one() -> Reconciler {
+        let baseline = Baseline {
+            taken: "2026-11-24T12:00:00Z".parse().unwrap(),
+            settled_lately: BTreeSet::new(),
+            pending: Some(BTreeMap::new()),
+        };
+        Reconciler::new(Dialect::V1, None, baseline, None, BTreeMap::new())
+    }
+
+    /// The list of a wallet, the newest first.
+    #[derive(Debug, Default)]
+    struct List(VecDeque<PaymentRow>);
+
+    impl List {
+        /// A row that is newer by `seconds` than the newest.
+        fn add(&mut self, seconds: i64, status: Status) {
+            let newest = self.0.front().map(|row| row.created);
+            let before = newest.unwrap_or("2026-11-24T11:00:00Z".parse().unwrap());
+            let number = u32::try_from(self.0.len()).unwrap() + 1;
+            let mut bytes = [0; 32];
+            bytes[..4].copy_from_slice(&number.to_be_bytes());
+            self.0.push_front(PaymentRow {
+                payment_hash: PaymentHash(bytes),
+                checking_id: CheckingId(number.to_string()),
+                created: before + SignedDuration::from_secs(seconds),
+                status,
+                ..row(1)
+            });
+        }
+
+        /// The newest so many that are pending change.
+        fn change(&mut self, count: usize, to: Status) {
+            let pending = self.0.iter_mut().filter(|row| row.status == Status::Pending);
+            pending.take(count).for_each(|row| row.status = to);
+        }
+
+        fn page(&self, query: &PageQuery) -> Page {
+            let rows = self.0.iter().filter(|row| match query.filter {
+                Filter::All => row.status != Status::Failed,
+                Filter::Pending => row.status == Status::Pending,
+                Filter::Hash(hash) => row.payment_hash == hash && row.status != Status::Failed,
+            });
+            page(
+                rows.skip(query.offset as usize)
+                    .take(query.limit as usize)
+                    .cloned()
+                    .collect(),
+            )
+        }
+    }
+
+    /// Makes one run over the list, which changes after each page; adds to what was found.
+    fn run_over(
+        reconciler: &mut Reconciler,
+        list: &mut List,
+        purpose: Purpose,
+        found: &mut BTreeSet<CheckingId>,
+        mut change: impl FnMut(&mut List),
+    ) -> Finished {
+        let mut query = reconciler.begin(purpose, START);
+        loop {
+            let page = list.page(&query);
+            change(list);
+            let progress = reconciler.on_page(&page, None).unwrap();
+            found.extend(
+                progress
+                    .found
+                    .into_iter()
+                    .map(|proof| proof.row().checking_id.clone()),
+            );
+            match progress.turn {
+                Turn::Ask(next) => query = next,
+                Turn::Finished(finished) => return finished,
+            }
+        }
+    }
+
+    #[test]
+    fn rows_that_leave_while_pages_are_read_hide_no_payment() {
+        let mut list = List::default();
+        // An hour after an old row, sixty payments; much later, forty invoices of which some fail when a page has been read.
+        list.add(0, Status::Settled);
+        list.add(3_601, Status::Settled);
+        (0..59).for_each(|_| list.add(0, Status::Settled));
+        (0..40).for_each(|_| list.add(10, Status::Pending));
+        let mut fails = [15].into_iter();
+        let mut reconciler = paired_with_a_newer_one();
+        let mut found = BTreeSet::new();
+        let finished = run_over(&mut reconciler, &mut list, THOROUGH, &mut found, |list| {
+            list.change(fails.next().unwrap_or(0), Status::Failed);
+        });
+        assert_eq!(found.len(), 60);
+        assert!(finished.changes.horizon.is_some());
+    }
+
+    #[test]
+    fn what_a_later_question_of_a_run_shows_does_not_hide_what_came_between_the_questions() {
+        let mut list = List::default();
+        list.add(3_601, Status::Settled);
+        let mut reconciler = paired_with_a_newer_one();
+        let mut found = BTreeSet::new();
+        // The first answer is long on its way: payments, more than a page of them, and an hour later an invoice.
+        let mut meanwhile = [true].into_iter();
+        run_over(&mut reconciler, &mut list, SHORT, &mut found, |list| {
+            if meanwhile.next().is_some() {
+                (0..60).for_each(|_| list.add(1, Status::Settled));
+                list.add(3_600, Status::Pending);
+            }
+        });
+        run_over(&mut reconciler, &mut list, SHORT, &mut found, |_| {});
+        assert_eq!(found.len(), 61);
+    }
+
+    #[test]
+    fn a_list_that_is_torn_again_and_again_is_read_again_by_the_next_run() {
+        let mut list = List::default();
+        list.add(0, Status::Settled);
+        list.add(3_601, Status::Settled);
+        (0..3_000).for_each(|_| list.add(0, Status::Settled));
+        (0..990).for_each(|_| list.add(1, Status::Pending));
+        let mut reconciler = paired_with_a_newer_one();
+        let mut found = BTreeSet::new();
+        let finished = run_over(&mut reconciler, &mut list, SHORT, &mut found, |list| {
+            list.change(40, Status::Failed);
+        });
+        assert!(found.len() < 3_001, "this list was not torn enough");
+        assert_eq!(finished.changes.horizon, None);
+        run_over(&mut reconciler, &mut list, SHORT, &mut found, |_| {});
+        assert_eq!(found.len(), 3_001);
+    }
+
+    /// What may happen to a list while a page is read.
+    #[derive(Debug, Clone, Copy)]
+    enum Change {
+        Arrive(usize),
+        Settle(usize),
+        Fail(usize),
+    }
+
+    impl Change {
+        fn any() -> impl Strategy<Value = Self> {
+            prop_oneof![
+                (0_usize..60).prop_map(Self::Arrive),
+                (0_usize..40).prop_map(Self::Settle),
+                (0_usize..40).prop_map(Self::Fail),
+            ]
+        }
+
+        fn happen(self, list: &mut List) {
+            match self {
+                Self::Arrive(count) => (0..count).for_each(|_| list.add(7, Status::Settled)),
+                Self::Settle(count) => list.change(count, Status::Settled),
+                Self::Fail(count) => list.change(count, Status::Failed),
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn however_a_list_changes_while_it_is_read_the_next_run_has_found_all_of_it(
+            rows in prop::collection::vec((0_i64..20, prop::bool::weighted(0.7)), 1..1_600),
+            changes in prop::collection::vec(Change::any(), 0..12),
+            thorough: bool,
+        ) {
+            let mut list = List::default();
+            list.add(0, Status::Settled);
+            list.add(3_601, Status::Settled);
+            for (seconds, paid) in rows {
+                list.add(seconds, if paid { Status::Settled } else { Status::Pending });
+            }
+            let mut reconciler = paired_with_a_newer_one();
+            let mut found = BTreeSet::new();
+            let mut changes = changes.into_iter();
+            let purpose = if thorough { THOROUGH } else { SHORT };
+            run_over(&mut reconciler, &mut list, purpose, &mut found, |list| {
+                if let Some(change) = changes.next() {
+                    change.happen(list);
+                }
+            });
+            run_over(&mut reconciler, &mut list, SHORT, &mut found, |_| {});
+            let paid = list.0.iter().filter(|row| row.status == Status::Settled).count();
+            // The first row is older than the pairing.
+            prop_assert_eq!(found.len(), paid - 1);
+        }
     }
 }
