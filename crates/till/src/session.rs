@@ -414,13 +414,12 @@ impl Session {
                 let wait = RETRY
                     .saturating_mul(1 << asking.failures.min(5).saturating_sub(1))
                     .min(CALM);
-                match pause(&error) {
-                    Some(pause) => {
-                        asking.leave_alone(now.at + pause);
-                        // Likewise: look-ups have paths of their own.
-                        asking.hints.pause(now.at + pause.min(CALM));
-                    }
-                    None => asking.list_floor = now.at + wait,
+                // Even a server that asks for no pause at all, or for a moment's, is not asked at once again and again.
+                asking.list_floor = now.at + wait;
+                if let Some(pause) = pause(&error) {
+                    asking.leave_alone(now.at + pause);
+                    // Likewise: look-ups have paths of their own.
+                    asking.hints.pause(now.at + pause.min(CALM));
                 }
                 asking.next_run = asking.list_from();
                 let refused = matches!(error, RestError::KeyRefused);
@@ -566,7 +565,7 @@ impl Asking {
     /// Judges our wallet's own answer about a hash.
     fn judge(&mut self, row: PaymentRow, hash: PaymentHash, effects: &mut Vec<Effect>) -> Look {
         let news = self.reconciler.is_news(&row);
-        match Verified::prove(row, Some(hash), self.reconciler.wallet()) {
+        match Verified::prove(row.clone(), Some(hash), self.reconciler.wallet()) {
             Ok(proof) if news => {
                 self.reconciler.learn_wallet(&proof.row().wallet_id);
                 effects.push(Effect::Record(vec![(Arrived::Verified(proof), Kind::Live)]));
@@ -575,7 +574,10 @@ impl Asking {
             Ok(_) => Look::Final(Doubt::Old),
             // When a wallet pays itself this answer shows only the outgoing side; the list shows both.
             Err(Unproven::Outgoing) => Look::NoProof(Doubt::Outgoing),
-            Err(Unproven::NotSettled) => Look::NoProof(Doubt::NotSettled),
+            Err(Unproven::NotSettled) => {
+                self.reconciler.saw_unpaid(&row);
+                Look::NoProof(Doubt::NotSettled)
+            }
             Err(Unproven::OtherHash | Unproven::OtherWallet) => Look::NoProof(Doubt::NotOurs),
         }
     }
@@ -656,5 +658,308 @@ const fn length(error: &RestError) -> Length {
         | RestError::Refused { .. }
         | RestError::ServerError { .. }
         | RestError::Unreadable => Length::Fine,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::{SignedDuration, Timestamp};
+    use tillbell_lnbits::CheckingId;
+    use tillbell_lnbits::rest::Filter;
+
+    use super::*;
+    use crate::baseline::Baseline;
+    use crate::verify::tests::row;
+
+    /// A display that listens to a newer server, and what it wants done.
+    struct Shop {
+        session: Session,
+        ms: u64,
+        wants: Vec<Effect>,
+        /// What the list shows, the newest first.
+        rows: Vec<PaymentRow>,
+    }
+
+    /// Paired at noon, when nothing was open.
+    fn noon() -> Timestamp {
+        "2026-11-24T12:00:00Z".parse().unwrap()
+    }
+
+    impl Shop {
+        fn paired() -> Self {
+            let baseline = Baseline {
+                taken: noon(),
+                settled_lately: BTreeSet::new(),
+                pending: Some(BTreeMap::new()),
+            };
+            let reconciler = Reconciler::new(Dialect::V1, None, baseline, None, BTreeMap::new());
+            let start = Now {
+                at: Moment::after_start(Duration::ZERO),
+                wall: noon(),
+            };
+            Self {
+                session: Session::asking(reconciler, [], start),
+                ms: 0,
+                wants: Vec::new(),
+                rows: Vec::new(),
+            }
+        }
+
+        /// Heard since the first moment: the socket is open and the list was read.
+        fn live() -> Self {
+            let mut shop = Self::paired();
+            shop.happen(Event::Socket(SocketState::Open { opening: 1 }));
+            shop.answer_lists();
+            assert_eq!(shop.state(), LinkState::Live);
+            shop.wants.clear();
+            shop
+        }
+
+        fn now(&self) -> Now {
+            let since = Duration::from_millis(self.ms);
+            Now {
+                at: Moment::after_start(since),
+                wall: noon() + SignedDuration::try_from(since).unwrap(),
+            }
+        }
+
+        fn state(&self) -> LinkState {
+            self.session.trust().state()
+        }
+
+        fn happen(&mut self, event: Event) {
+            let effects = self.session.on(event, self.now());
+            self.wants.extend(effects);
+        }
+
+        fn hear(&mut self, n: u8, claim: Claim) {
+            self.happen(Event::Hint(Hint {
+                payment_hash: PaymentHash([n; 32]),
+                claim,
+                amount: None,
+                memo: Text::default(),
+                checking_id: None,
+                wallet_id: None,
+            }));
+        }
+
+        fn look_up(&mut self, n: u8, result: Result<Looked, RestError>) {
+            let hash = PaymentHash([n; 32]);
+            self.happen(Event::LookedUp { hash, result });
+        }
+
+        /// Time passes; says when (in milliseconds) the first of these effects came.
+        fn until(&mut self, limit: u64, is: impl Fn(&Effect) -> bool) -> Option<u64> {
+            while self.ms < limit {
+                if self.wants.iter().any(&is) {
+                    return Some(self.ms);
+                }
+                let next = self.session.next_wake(self.now().at);
+                let next = next.map_or(limit, |at| {
+                    let at = at.since(Moment::after_start(Duration::ZERO)).as_millis();
+                    u64::try_from(at).unwrap().max(self.ms + 1)
+                });
+                self.ms = next.min(limit);
+                self.happen(Event::Tick);
+            }
+            None
+        }
+
+        fn next_list(&mut self, limit: u64) -> Option<u64> {
+            self.until(limit, |effect| matches!(effect, Effect::List { .. }))
+        }
+
+        fn next_look_up(&mut self, limit: u64) -> Option<u64> {
+            self.until(limit, |effect| matches!(effect, Effect::LookUp(_)))
+        }
+
+        /// The question to the list that waits for its answer.
+        fn list_asked(&mut self) -> Option<(u64, PageQuery)> {
+            let place = self
+                .wants
+                .iter()
+                .position(|effect| matches!(effect, Effect::List { .. }));
+            let Effect::List { run, query } = self.wants.remove(place?) else {
+                panic!("something else stands in the list's place")
+            };
+            Some((run, query))
+        }
+
+        fn list_fails(&mut self, error: RestError) {
+            let (run, _) = self.list_asked().expect("no list was asked for");
+            self.happen(Event::Page {
+                run,
+                result: Err(error),
+            });
+        }
+
+        /// Answers all that is asked of the list.
+        fn answer_lists(&mut self) {
+            while let Some((run, query)) = self.list_asked() {
+                let rows = self.rows.iter().filter(|row| match query.filter {
+                    Filter::All => row.status != Status::Failed,
+                    Filter::Pending => row.status == Status::Pending,
+                    Filter::Hash(hash) => row.payment_hash == hash && row.status != Status::Failed,
+                });
+                let rows: Vec<_> = rows.cloned().collect();
+                let value = Page {
+                    sent: u32::try_from(rows.len()).unwrap(),
+                    rows,
+                    total: None,
+                };
+                let server_time = Some(self.now().wall);
+                let result = Ok(Answer { value, server_time });
+                self.happen(Event::Page { run, result });
+            }
+        }
+
+        fn recorded(&self) -> Vec<(CheckingId, Kind)> {
+            let records = self.wants.iter().filter_map(|effect| {
+                let Effect::Record(arrived) = effect else {
+                    return None;
+                };
+                Some(arrived)
+            });
+            records
+                .flatten()
+                .map(|(arrived, kind)| (arrived.checking_id().unwrap().clone(), *kind))
+                .collect()
+        }
+    }
+
+    const fn busy(seconds: u64) -> RestError {
+        RestError::Busy {
+            retry_after: Some(Duration::from_secs(seconds)),
+        }
+    }
+
+    fn broken() -> RestError {
+        RestError::ServerError {
+            status: 500,
+            detail: Text::default(),
+        }
+    }
+
+    #[test]
+    fn a_list_that_asks_for_a_pause_gets_it_and_no_more_than_two_minutes() {
+        for (asked, given) in [(30, 30), (600, 120)] {
+            let mut shop = Shop::live();
+            let at = shop.next_list(60_000).unwrap();
+            shop.list_fails(busy(asked));
+            assert_eq!(shop.next_list(at + 600_000), Some(at + given * 1_000));
+        }
+    }
+
+    #[test]
+    fn a_list_that_says_no_time_is_left_alone_for_five_seconds() {
+        let mut shop = Shop::live();
+        let at = shop.next_list(60_000).unwrap();
+        shop.list_fails(RestError::Busy { retry_after: None });
+        assert_eq!(shop.next_list(at + 60_000), Some(at + 5_000));
+    }
+
+    #[test]
+    fn a_list_that_wants_no_pause_at_all_is_not_asked_at_once_again_and_again() {
+        let mut shop = Shop::live();
+        let mut asked = Vec::new();
+        while let Some(at) = shop.next_list(90_000) {
+            asked.push(at);
+            shop.list_fails(busy(0));
+        }
+        let waits: Vec<_> = asked.windows(2).map(|two| two[1] - two[0]).take(6).collect();
+        assert_eq!(waits, [1_000, 2_000, 4_000, 8_000, 15_000, 15_000]);
+    }
+
+    #[test]
+    fn a_list_that_wants_a_pause_silences_the_look_ups_for_fifteen_seconds_at_most() {
+        for (asked, silent) in [(3, 3), (100, 15)] {
+            let mut shop = Shop::live();
+            let at = shop.next_list(60_000).unwrap();
+            shop.list_fails(busy(asked));
+            shop.hear(1, Claim::Settled);
+            assert_eq!(shop.next_look_up(at + 60_000), Some(at + silent * 1_000));
+        }
+    }
+
+    #[test]
+    fn a_look_up_that_wants_a_pause_silences_the_look_ups_and_the_list_for_fifteen_seconds_at_most() {
+        let mut shop = Shop::live();
+        shop.hear(1, Claim::Settled);
+        assert_eq!(shop.next_look_up(1), Some(0));
+        shop.wants.clear();
+        // One that is left to the list as well, so that it would be asked soon.
+        shop.happen(Event::HintsDropped);
+        shop.answer_lists();
+        shop.look_up(1, Err(busy(40)));
+        shop.happen(Event::HintsDropped);
+        assert_eq!(shop.next_list(100_000), Some(15_000));
+        shop.answer_lists();
+        assert_eq!(shop.next_look_up(100_000), Some(40_000));
+    }
+
+    #[test]
+    fn what_was_dropped_on_the_way_is_looked_for_in_the_list_at_once() {
+        let mut shop = Shop::live();
+        shop.ms = 5_000;
+        shop.rows = vec![row(1)];
+        shop.happen(Event::HintsDropped);
+        assert_eq!(shop.next_list(5_001), Some(5_000));
+        shop.answer_lists();
+        assert_eq!(shop.recorded(), [(row(1).checking_id, Kind::Live)]);
+    }
+
+    #[test]
+    fn a_key_that_is_refused_twice_is_said_at_once_and_a_server_that_fails_is_not() {
+        for (error, said) in [(RestError::KeyRefused, true), (broken(), false)] {
+            let mut shop = Shop::live();
+            for _ in 0..2 {
+                shop.next_list(shop.ms + 60_000).unwrap();
+                assert_eq!(shop.session.trust().untrusted_since(shop.now().at), None);
+                shop.list_fails(error.clone());
+            }
+            let untrusted = shop.session.trust().untrusted_since(shop.now().at);
+            assert_eq!(untrusted.is_some(), said, "{error}");
+        }
+    }
+
+    #[test]
+    fn an_invoice_that_failed_before_any_list_showed_it_is_found_when_it_is_paid() {
+        let mut shop = Shop::live();
+        let failed = PaymentRow {
+            status: Status::Failed,
+            ..row(1)
+        };
+        shop.hear(1, Claim::Settled);
+        shop.look_up(1, Ok(Looked::Ours(Box::new(failed))));
+        // Others come and go, and the line between seen and unseen moves far beyond it.
+        shop.rows = vec![PaymentRow {
+            created: noon() + SignedDuration::from_mins(10),
+            ..row(2)
+        }];
+        shop.ms = 600_000;
+        for _ in 0..2 {
+            shop.next_list(shop.ms + 60_000).unwrap();
+            shop.answer_lists();
+        }
+        assert_eq!(shop.recorded().first(), Some(&(row(2).checking_id, Kind::Live)));
+        shop.rows.push(row(1));
+        shop.wants.clear();
+        shop.next_list(shop.ms + 60_000).unwrap();
+        // The list is long: what is old does not stand on its first page.
+        let (run, query) = shop.list_asked().unwrap();
+        assert_eq!(query.filter, Filter::All);
+        let value = Page {
+            sent: 1,
+            rows: vec![shop.rows[0].clone()],
+            total: None,
+        };
+        let result = Ok(Answer {
+            value,
+            server_time: None,
+        });
+        shop.happen(Event::Page { run, result });
+        shop.answer_lists();
+        let found = shop.recorded();
+        assert!(found.iter().any(|(id, _)| *id == row(1).checking_id), "{found:?}");
     }
 }
