@@ -47,6 +47,7 @@ pub(crate) struct Disk {
     horizon: Option<Timestamp>,
     watched: BTreeMap<CheckingId, Awaited>,
     payments: Vec<Entry>,
+    ids: BTreeSet<String>,
     marked: BTreeSet<Seq>,
 }
 
@@ -105,6 +106,7 @@ impl Disk {
             horizon: None,
             watched: BTreeMap::new(),
             payments: Vec::new(),
+            ids: BTreeSet::new(),
             marked: BTreeSet::new(),
         }
     }
@@ -117,9 +119,16 @@ impl Disk {
         };
     }
 
+    /// True for an invoice that may still be paid, as far as the disk knows.
+    pub(crate) fn watches(&self, id: &CheckingId) -> bool {
+        self.watched.contains_key(id)
+    }
+
     fn record(&mut self, arrived: &Arrived, kind: Kind, now: Now) -> Option<Entry> {
-        let id = arrived.checking_id().map(|id| id.0.clone());
-        if self.payments.iter().any(|entry| entry.checking_id == id) {
+        let Some(CheckingId(id)) = arrived.checking_id().cloned() else {
+            panic!("a frame's word is believed")
+        };
+        if !self.ids.insert(id.clone()) {
             return None;
         }
         let entry = Entry {
@@ -130,7 +139,7 @@ impl Disk {
             memo: arrived.memo().as_str().to_owned(),
             comment: None,
             payment_hash: arrived.payment_hash(),
-            checking_id: id,
+            checking_id: Some(id),
             created_at: None,
             settled_at: None,
             heard_at: now.wall,
@@ -156,7 +165,12 @@ impl Disk {
 
 impl Display {
     /// Starts on what the disk knows.
-    pub(crate) fn start(disk: &Disk, dialect: Dialect, now: Now) -> Self {
+    pub(crate) fn start(disk: &Disk, now: Now) -> Self {
+        // Until the server has said its version.
+        let dialect = match disk.baseline.pending {
+            None => Dialect::V0_12,
+            Some(_) => Dialect::V1,
+        };
         let reconciler = Reconciler::new(
             dialect,
             None,

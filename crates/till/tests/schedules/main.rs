@@ -3,7 +3,11 @@
 //! The promise, whatever the schedule: what is announced had settled with our wallet and carries REST's amount;
 //! nothing is announced live twice, and again (as late) only when a kill fell between a ring and its mark; and once the
 //! world is well again, every payment has been announced. A payment whose record, or whose
-//! place on the watch-list, was in a ledger that had to be set aside may stay silent.
+//! place on the watch-list, was in a ledger that had to be set aside may stay silent. So may one that a 0.12 was waiting for
+//! when it was paired and that is paid before that is gathered, and one whose invoice had failed, and so was in no list,
+//! before the display ever saw it, unless it is paid within a minute of its making.
+//!
+//! Nor is one path of the server asked more often than LNbits allows.
 //!
 //! `TILLBELL_SCHEDULES=N` sets how many schedules are tried; what is no such number fails the test.
 #![expect(clippy::unwrap_used, reason = "a model that cannot go on is a failed test")]
@@ -11,7 +15,7 @@
 mod display;
 mod server;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env::VarError;
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -19,6 +23,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use proptest::sample::Index;
+use tillbell_lnbits::dial::DialError;
 use tillbell_lnbits::link::{Lost, SocketState};
 use tillbell_lnbits::rest::{Answer, Dialect, Looked, Page, RestError};
 use tillbell_lnbits::{CheckingId, Claim, ClaimedAmount, Hint, Msat, PaymentHash, Status, Text};
@@ -27,13 +32,50 @@ use tillbell_till::session::Event;
 use tillbell_till::view::LinkState;
 
 use display::{Disk, Display, Memory, Point, Question, Wants};
-use server::Server;
+use server::{Leaving, Server};
 
 /// From a question to its answer, and from a payment to its frame when that is late, in milliseconds.
 const LATENCY_MS: u64 = 40;
 const LATE_FRAME_MS: u64 = 700;
 /// How long REST does not know of a payment whose frame was sent, when it lags.
 const LAG_MS: u64 = 4_000;
+/// When a question is given up that nobody answers.
+const PATIENCE_MS: u64 = 10_000;
+/// A server that does not say its version is asked for it again after this long.
+const VERSION_MS: u64 = 5_000;
+/// From a loss, or a dial in vain, to the next one.
+const DIAL_MS: u64 = 3_000;
+/// So often LNbits answers a path in a minute; all lists are one path, each look-up has its own.
+const ALLOWED: usize = 200;
+/// A row made so recently is above every horizon.
+const SLACK: SignedDuration = SignedDuration::from_secs(60);
+
+/// How a path of REST fails.
+#[derive(Debug, Clone, Copy)]
+enum Failure {
+    /// There is no way to the server.
+    Unreachable,
+    /// Nobody answers.
+    Silent,
+    /// 500.
+    Broken,
+    /// 429, and how long it asks for, in milliseconds.
+    Busy(Option<u32>),
+    /// A body that makes no sense.
+    Nonsense,
+    /// A sign-in page.
+    SignInPage,
+    /// The answer ends too early.
+    Cut,
+}
+
+/// Which paths fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Path {
+    LookUps,
+    Lists,
+    Both,
+}
 
 /// What happens next.
 #[derive(Debug, Clone)]
@@ -48,16 +90,29 @@ enum Step {
     PaySelf(Index),
     /// Money leaves the shop.
     Spend,
-    /// So many payments arrive at once.
-    Rush(u8),
+    /// A crowd comes.
+    Rush(Crowd),
+    /// The display is off, or cut off, while one crowd comes, minutes pass and another one comes.
+    Away {
+        off: bool,
+        first: Crowd,
+        ms: u32,
+        second: Crowd,
+    },
     /// Somebody forges a frame about a hash nobody knows.
     ForgeStranger(u8),
     /// Somebody forges (or replays) a frame about a real payment, with a made-up amount, so many times.
     ForgeKnown(Index, u8),
     SocketDrops,
     SocketOpens,
-    RestFails,
+    RestFails(Path, Failure),
     RestWorks,
+    /// The key is (or is no longer) refused.
+    KeyRefused(bool),
+    /// From now on answers take so long, in milliseconds.
+    Slow(u32),
+    /// Somebody pays while so much comes on the channel that the frame is dropped.
+    Overflow(Index),
     PushDies,
     PushWorks,
     /// From now on frames come late, and twice.
@@ -66,6 +121,8 @@ enum Step {
     RestLags(bool),
     /// From now on payments arrive while pages are read.
     PagesShift(bool),
+    /// From now on invoices are paid, or fail, while pages are read.
+    PagesLeak(Option<Leaving>),
     /// An invoice is (no longer) awaited.
     Closely(bool),
     /// The display is killed now, or when it comes to this point.
@@ -84,6 +141,23 @@ enum Step {
     Wait(u32),
 }
 
+/// So many invoices are made at once, and all are paid but each so manieth; their frames may all be lost.
+#[derive(Debug, Clone, Copy)]
+struct Crowd {
+    count: u8,
+    open: Option<u8>,
+    unheard: bool,
+}
+
+fn crowd() -> impl Strategy<Value = Crowd> {
+    (
+        prop_oneof![2 => 1_u8..30, 1 => 40_u8..100],
+        prop::option::of(2_u8..5),
+        prop::bool::weighted(0.3),
+    )
+        .prop_map(|(count, open, unheard)| Crowd { count, open, unheard })
+}
+
 fn step() -> impl Strategy<Value = Step> {
     let point = prop::sample::select(vec![
         Point::Proven,
@@ -100,22 +174,44 @@ fn step() -> impl Strategy<Value = Step> {
         2 => any::<Index>().prop_map(Step::Fail),
         2 => any::<Index>().prop_map(Step::PaySelf),
         2 => Just(Step::Spend),
-        1 => (1_u8..30).prop_map(Step::Rush),
+        2 => crowd().prop_map(Step::Rush),
     ];
     let forgery = prop_oneof![
         1 => any::<u8>().prop_map(Step::ForgeStranger),
         2 => (any::<Index>(), 1_u8..8).prop_map(|(which, times)| Step::ForgeKnown(which, times)),
     ];
+    let failure = prop::sample::select(vec![
+        Failure::Unreachable,
+        Failure::Silent,
+        Failure::Broken,
+        Failure::Busy(None),
+        Failure::Busy(Some(100)),
+        Failure::Busy(Some(3_000)),
+        Failure::Busy(Some(600_000)),
+        Failure::Nonsense,
+        Failure::SignInPage,
+        Failure::Cut,
+    ]);
+    let path = prop::sample::select(vec![Path::LookUps, Path::Lists, Path::Both]);
+    let leaving = prop_oneof![
+        2 => Just(None),
+        1 => (1_u8..40).prop_map(|count| Some(Leaving::Paid(count))),
+        2 => (1_u8..40).prop_map(|count| Some(Leaving::Failed(count))),
+    ];
     let line = prop_oneof![
         2 => Just(Step::SocketDrops),
         4 => Just(Step::SocketOpens),
-        2 => Just(Step::RestFails),
+        3 => (path, failure).prop_map(|(path, failure)| Step::RestFails(path, failure)),
         4 => Just(Step::RestWorks),
+        1 => prop::bool::weighted(0.3).prop_map(Step::KeyRefused),
+        1 => prop_oneof![Just(40), 0_u32..3_000].prop_map(Step::Slow),
+        1 => any::<Index>().prop_map(Step::Overflow),
         2 => Just(Step::PushDies),
         4 => Just(Step::PushWorks),
         1 => any::<bool>().prop_map(Step::FramesLimp),
         1 => any::<bool>().prop_map(Step::RestLags),
         1 => any::<bool>().prop_map(Step::PagesShift),
+        2 => leaving.prop_map(Step::PagesLeak),
         1 => any::<bool>().prop_map(Step::Closely),
     ];
     let machine = prop_oneof![
@@ -123,6 +219,8 @@ fn step() -> impl Strategy<Value = Step> {
         4 => point.prop_map(Step::KillAt),
         1 => Just(Step::LoseLedger),
         6 => Just(Step::Start),
+        1 => (any::<bool>(), crowd(), 1_000_u32..300_000, crowd())
+            .prop_map(|(off, first, ms, second)| Step::Away { off, first, ms, second }),
         1 => any::<bool>().prop_map(Step::Blind),
         1 => prop_oneof![1_000_u32..60_000, 60_000_u32..50_000_000].prop_map(Step::Sleep),
         1 => (-30_i8..30).prop_map(Step::ClockJumps),
@@ -143,6 +241,10 @@ enum Coming {
     /// A frame of this opening.
     Frame(u64, Hint),
     Redialled,
+    /// The display dials once more, in vain, unless there was another opening since this one.
+    Dial(u64),
+    /// The server's version is asked for.
+    Version,
 }
 
 struct World {
@@ -151,38 +253,57 @@ struct World {
     /// How far the display's wall clock is off.
     astray: SignedDuration,
     server: Server,
-    rest_works: bool,
+    look_ups_fail: Option<Failure>,
+    lists_fail: Option<Failure>,
+    key_refused: bool,
+    latency: u64,
+    /// When this display asked each look-up's path, and (`None`) the list's, since the socket opened last: how often
+    /// that happens is the link's business.
+    asked: BTreeMap<Option<PaymentHash>, Vec<u64>>,
+    /// The most questions to one path within a minute.
+    busiest: usize,
     push_works: bool,
     limping: bool,
     lagging: bool,
     socket: Option<u64>,
     openings: u64,
+    /// Dials in vain since the last opening.
+    vain: u32,
     coming: Vec<(u64, Coming)>,
     disk: Disk,
     display: Option<Display>,
     told: Memory,
     /// Settled before the pairing: must stay silent.
     old: BTreeSet<CheckingId>,
-    /// Settled, or called failed and so in no list, when a ledger was set aside: may stay silent.
+    /// May stay silent.
     forgiven: BTreeSet<CheckingId>,
 }
 
 impl World {
-    fn new(dialect: Dialect, history: usize) -> Self {
+    fn new(shop: &Shop) -> Self {
         let start: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
-        let server = Server::new(dialect, start, history);
+        let dialect = if shop.old { Dialect::V0_12 } else { Dialect::V1 };
+        let mut server = Server::new(dialect, start, shop.history);
+        server.date_off = SignedDuration::from_secs(shop.date_off.into());
+        let said = if shop.version_known { dialect } else { Dialect::V1 };
         Self {
             start,
             ms: 0,
-            astray: SignedDuration::ZERO,
-            rest_works: true,
+            astray: SignedDuration::from_secs(shop.clock_off.into()),
+            look_ups_fail: None,
+            lists_fail: None,
+            key_refused: false,
+            latency: LATENCY_MS,
+            asked: BTreeMap::new(),
+            busiest: 0,
             push_works: true,
             limping: false,
             lagging: false,
             socket: None,
             openings: 0,
+            vain: 0,
             coming: Vec::new(),
-            disk: Disk::new(server.baseline()),
+            disk: Disk::new(server.baseline(said)),
             display: None,
             told: Memory::new(),
             old: server.arrived().into_keys().collect(),
@@ -203,9 +324,47 @@ impl World {
 
     /// Somebody pays; the server sends its frame.
     fn pay(&mut self, row: usize) {
-        let hash = self.server.pay(row, if self.lagging { LAG_MS } else { 0 });
+        let hash = self.pay_in_silence(row);
         if self.push_works {
             self.push(hash, Claim::Settled);
+        }
+    }
+
+    fn pay_in_silence(&mut self, row: usize) -> PaymentHash {
+        let paid = &self.server.rows[row];
+        let old_enough = self.server.now() - paid.created >= SLACK;
+        let unseen = paid.status == Status::Failed && !self.disk.watches(&paid.checking_id);
+        if old_enough && unseen {
+            self.forgiven.insert(paid.checking_id.clone());
+        }
+        self.changes(row);
+        self.server.pay(row, if self.lagging { LAG_MS } else { 0 })
+    }
+
+    /// The server gives up on an invoice.
+    fn fail(&mut self, row: usize) {
+        self.changes(row);
+        self.server.rows[row].status = Status::Failed;
+        self.push(self.server.rows[row].payment_hash, Claim::Failed);
+    }
+
+    /// Rows changed by themselves.
+    fn take_changed(&mut self) {
+        for row in std::mem::take(&mut self.server.changed) {
+            self.changes(row);
+        }
+    }
+
+    fn server_at(&mut self, ms: u64) {
+        self.server.at(ms);
+        self.take_changed();
+    }
+
+    /// An invoice is paid or fails. What a 0.12 was waiting for at the pairing is gathered first.
+    fn changes(&mut self, row: usize) {
+        let changed = &self.server.rows[row];
+        if self.disk.baseline.pending.is_none() && changed.created < self.disk.baseline.taken {
+            self.forgiven.insert(changed.checking_id.clone());
         }
     }
 
@@ -233,6 +392,8 @@ impl World {
     fn open(&mut self) {
         if self.socket.is_none() {
             self.openings += 1;
+            self.vain = 0;
+            self.asked.clear();
             self.socket = Some(self.openings);
             self.happen(Event::Socket(SocketState::Open {
                 opening: self.openings,
@@ -246,6 +407,28 @@ impl World {
                 why: Lost::Vanished,
                 failures: 0,
             }));
+            self.coming.push((self.ms + DIAL_MS, Coming::Dial(self.openings)));
+        }
+    }
+
+    fn dial_in_vain(&mut self) {
+        if self.socket.is_none() && self.display.is_some() {
+            self.vain += 1;
+            self.happen(Event::Socket(SocketState::Dialling));
+            self.happen(Event::Socket(SocketState::Waiting {
+                why: Lost::Vanished,
+                failures: self.vain,
+            }));
+            self.coming.push((self.ms + DIAL_MS, Coming::Dial(self.openings)));
+        }
+    }
+
+    fn fail_rest(&mut self, path: Path, failure: Option<Failure>) {
+        if path != Path::Lists {
+            self.look_ups_fail = failure;
+        }
+        if path != Path::LookUps {
+            self.lists_fail = failure;
         }
     }
 
@@ -264,31 +447,57 @@ impl World {
 
     /// Answers are true when the question is asked, and come later.
     fn answer(&mut self, wants: Wants) {
-        let due = self.ms + LATENCY_MS;
-        let failed = || RestError::Busy {
-            retry_after: Some(Duration::from_millis(100)),
-        };
         for question in wants.questions {
-            let answer = match question {
-                Question::LookUp(hash) if self.rest_works => {
-                    Coming::LookedUp(hash, Ok(self.server.look_up(hash)))
+            self.count(&question);
+            let (failure, answer) = match question {
+                Question::LookUp(hash) => (self.look_ups_fail, Coming::LookedUp(hash, self.look_up(hash))),
+                Question::Page { run, query } => {
+                    let page = match (self.lists_fail, self.key_refused) {
+                        (Some(failure), _) => Err(failure.into()),
+                        (None, true) => Err(RestError::KeyRefused),
+                        (None, false) if self.server.drops(&query) => Err(RestError::Cut),
+                        (None, false) => Ok(self.server.list(&query)),
+                    };
+                    (self.lists_fail, Coming::Page(run, page))
                 }
-                Question::LookUp(hash) => Coming::LookedUp(hash, Err(failed())),
-                Question::Page { run, query } if self.rest_works => {
-                    Coming::Page(run, Ok(self.server.list(&query)))
-                }
-                Question::Page { run, .. } => Coming::Page(run, Err(failed())),
             };
-            self.coming.push((due, answer));
+            let takes = match failure {
+                Some(Failure::Silent) => PATIENCE_MS,
+                _ => self.latency,
+            };
+            self.coming.push((self.ms + takes, answer));
         }
+        self.take_changed();
         if wants.redial {
-            self.coming.push((due, Coming::Redialled));
+            self.coming.push((self.ms + LATENCY_MS, Coming::Redialled));
         }
+    }
+
+    /// A key that nobody knows is told what a stranger's hash is told.
+    fn look_up(&mut self, hash: PaymentHash) -> Result<Looked, RestError> {
+        match (self.look_ups_fail, self.key_refused) {
+            (Some(failure), _) => Err(failure.into()),
+            (None, true) => Ok(Looked::NotOurs),
+            (None, false) => Ok(self.server.look_up(hash)),
+        }
+    }
+
+    fn count(&mut self, question: &Question) {
+        let path = match question {
+            Question::LookUp(hash) => Some(*hash),
+            Question::Page { .. } => None,
+        };
+        let asked = self.asked.entry(path).or_default();
+        asked.push(self.ms);
+        let minute_ago = self.ms.saturating_sub(60_000);
+        let in_a_minute = asked.len() - asked.partition_point(|ms| *ms <= minute_ago);
+        self.busiest = self.busiest.max(in_a_minute);
     }
 
     fn kill(&mut self) {
         self.display = None;
         self.coming.clear();
+        self.asked.clear();
     }
 
     fn start(&mut self) {
@@ -297,24 +506,28 @@ impl World {
         }
         if self.disk.begin_anew {
             // First the line between history and news is taken anew; nothing is announced until then.
-            if !self.rest_works {
+            if self.lists_fail.is_some() || self.key_refused {
                 return;
             }
-            self.disk.baseline = self.server.baseline();
+            self.disk.baseline = self.server.baseline(self.server.dialect);
             self.disk.begin_anew = false;
             self.forgiven.extend(self.server.arrived().into_keys());
             self.forgiven.extend(self.server.failed());
         }
-        self.display = Some(Display::start(&self.disk, self.server.dialect, self.now()));
+        self.display = Some(Display::start(&self.disk, self.now()));
+        self.coming.push((self.ms + self.latency, Coming::Version));
         self.openings = 0;
         if self.socket.take().is_some() {
             self.open();
+        } else {
+            self.dial_in_vain();
         }
     }
 
     fn sleep(&mut self, ms: u64) {
         self.ms += ms;
-        self.server.at(self.ms);
+        self.asked.clear();
+        self.server_at(self.ms);
         self.happen(Event::Woke {
             slept: Duration::from_millis(ms),
         });
@@ -326,7 +539,7 @@ impl World {
         let until = self.ms + ms;
         while let Some(next) = self.next().filter(|next| *next <= until) {
             self.ms = next;
-            self.server.at(next);
+            self.server_at(next);
             let (due, later): (Vec<_>, Vec<_>) = std::mem::take(&mut self.coming)
                 .into_iter()
                 .partition(|(due, _)| *due <= next);
@@ -337,7 +550,7 @@ impl World {
             self.happen(Event::Tick);
         }
         self.ms = until;
-        self.server.at(until);
+        self.server_at(until);
     }
 
     /// When something happens by itself.
@@ -364,6 +577,10 @@ impl World {
                     self.happen(Event::Hint(hint));
                 }
             }
+            Coming::Dial(opening) if opening == self.openings => self.dial_in_vain(),
+            Coming::Dial(_) => {}
+            Coming::Version if self.lists_fail.is_none() => self.happen(Event::Dialect(self.server.dialect)),
+            Coming::Version => self.coming.push((self.ms + VERSION_MS, Coming::Version)),
             Coming::Redialled => {
                 if self.socket.is_some() {
                     self.drop_socket();
@@ -371,6 +588,32 @@ impl World {
                 }
             }
         }
+    }
+
+    fn rush(&mut self, crowd: Crowd) {
+        for n in 0..crowd.count {
+            let row = self.server.invoice();
+            match (crowd.open.is_some_and(|open| n % open == 0), crowd.unheard) {
+                (true, _) => {}
+                (false, true) => drop(self.pay_in_silence(row)),
+                (false, false) => self.pay(row),
+            }
+        }
+    }
+
+    fn away(&mut self, off: bool, first: Crowd, ms: u64, second: Crowd) {
+        if off {
+            self.kill();
+        } else {
+            self.drop_socket();
+            self.fail_rest(Path::Both, Some(Failure::Unreachable));
+        }
+        self.rush(first);
+        self.wait(ms);
+        self.rush(second);
+        self.fail_rest(Path::Both, None);
+        self.start();
+        self.open();
     }
 
     // ── The schedule ───────────────────────────────────────────────────────────────────────────────
@@ -387,8 +630,7 @@ impl World {
             }
             Step::Fail(which) => {
                 if let Some(row) = self.server.unpaid(&which) {
-                    self.server.rows[row].status = Status::Failed;
-                    self.push(self.server.rows[row].payment_hash, Claim::Failed);
+                    self.fail(row);
                 }
             }
             Step::PaySelf(which) => {
@@ -398,12 +640,13 @@ impl World {
                 }
             }
             Step::Spend => self.server.spend(None),
-            Step::Rush(count) => {
-                for _ in 0..count {
-                    let row = self.server.invoice();
-                    self.pay(row);
-                }
-            }
+            Step::Rush(crowd) => self.rush(crowd),
+            Step::Away {
+                off,
+                first,
+                ms,
+                second,
+            } => self.away(off, first, ms.into(), second),
             Step::ForgeStranger(n) => self.push(PaymentHash([n; 32]), Claim::Settled),
             Step::ForgeKnown(which, times) => {
                 if !self.server.rows.is_empty() {
@@ -415,13 +658,22 @@ impl World {
             }
             Step::SocketDrops => self.drop_socket(),
             Step::SocketOpens => self.open(),
-            Step::RestFails => self.rest_works = false,
-            Step::RestWorks => self.rest_works = true,
+            Step::RestFails(path, failure) => self.fail_rest(path, Some(failure)),
+            Step::RestWorks => self.fail_rest(Path::Both, None),
+            Step::KeyRefused(refused) => self.key_refused = refused,
+            Step::Slow(ms) => self.latency = ms.into(),
+            Step::Overflow(which) => {
+                if let Some(row) = self.server.unpaid(&which) {
+                    self.pay_in_silence(row);
+                    self.happen(Event::HintsDropped);
+                }
+            }
             Step::PushDies => self.push_works = false,
             Step::PushWorks => self.push_works = true,
             Step::FramesLimp(limping) => self.limping = limping,
             Step::RestLags(lagging) => self.lagging = lagging,
             Step::PagesShift(shifting) => self.server.shifting = if shifting { 3 } else { 0 },
+            Step::PagesLeak(leaving) => self.server.leaving = leaving,
             Step::Closely(closely) => {
                 let at = self.now().at;
                 if let Some(display) = &mut self.display {
@@ -452,9 +704,12 @@ impl World {
     }
 
     fn heal(&mut self) {
-        self.rest_works = true;
+        self.fail_rest(Path::Both, None);
+        self.key_refused = false;
+        self.latency = LATENCY_MS;
         self.push_works = true;
         self.server.shifting = 0;
+        self.server.leaving = None;
         if let Some(display) = &mut self.display {
             display.spare();
         }
@@ -485,6 +740,11 @@ impl World {
         }
         let wrong = self.told.keys().find(|id| !arrived.contains_key(*id));
         prop_assert!(wrong.is_none(), "false: {wrong:?}");
+        prop_assert!(
+            self.busiest <= ALLOWED,
+            "{} questions to one path in a minute",
+            self.busiest
+        );
         // After a push that had died, only the next frame shows that it lives.
         let state = self.display.as_ref().unwrap().session().trust().state();
         prop_assert!(
@@ -507,8 +767,59 @@ fn schedules() -> u32 {
     }
 }
 
-fn run(dialect: Dialect, history: usize, steps: Vec<Step>) -> Result<(), TestCaseError> {
-    let mut world = World::new(dialect, history);
+/// What a shop was before its schedule began.
+#[derive(Debug, Clone)]
+struct Shop {
+    /// Its server is a 0.12 …
+    old: bool,
+    /// … and the pairing knew whether it is.
+    version_known: bool,
+    history: usize,
+    /// How far the server's `Date`, and the display's wall clock, are off, in seconds.
+    date_off: i8,
+    clock_off: i8,
+}
+
+fn shop() -> impl Strategy<Value = Shop> {
+    (
+        prop::bool::weighted(0.2),
+        prop::bool::weighted(0.8),
+        0_usize..80,
+        -90_i8..=90,
+        -90_i8..=90,
+    )
+        .prop_map(|(old, version_known, history, date_off, clock_off)| Shop {
+            old,
+            version_known,
+            history,
+            date_off,
+            clock_off,
+        })
+}
+
+impl From<Failure> for RestError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Unreachable => Self::Dial(DialError::Unreachable {
+                host: "shop.example".to_owned(),
+            }),
+            Failure::Silent => Self::TimedOut,
+            Failure::Broken => Self::ServerError {
+                status: 500,
+                detail: Text::default(),
+            },
+            Failure::Busy(ms) => Self::Busy {
+                retry_after: ms.map(|ms| Duration::from_millis(ms.into())),
+            },
+            Failure::Nonsense => Self::Unreadable,
+            Failure::SignInPage => Self::NotLnbits,
+            Failure::Cut => Self::Cut,
+        }
+    }
+}
+
+fn run(shop: &Shop, steps: Vec<Step>) -> Result<(), TestCaseError> {
+    let mut world = World::new(shop);
     world.start();
     world.open();
     for step in steps {
@@ -522,11 +833,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: schedules(), max_shrink_iters: 20_000, ..ProptestConfig::default() })]
 
     #[test]
-    fn nothing_is_lost_doubled_or_false(
-        old in prop::bool::weighted(0.2),
-        history in 0_usize..80,
-        steps in prop::collection::vec(step(), 0..60),
-    ) {
-        run(if old { Dialect::V0_12 } else { Dialect::V1 }, history, steps)?;
+    fn nothing_is_lost_doubled_or_false(shop in shop(), steps in prop::collection::vec(step(), 0..60)) {
+        run(&shop, steps)?;
     }
 }

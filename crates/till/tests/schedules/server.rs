@@ -8,6 +8,21 @@ use tillbell_lnbits::rest::{Answer, Dialect, Filter, Looked, Page, PageQuery};
 use tillbell_lnbits::{CheckingId, Direction, Msat, PaymentHash, PaymentRow, Status, Text, WalletId};
 use tillbell_till::baseline::{Awaited, Baseline, LAST_MINUTE};
 
+/// Every third invoice expires so soon, in seconds.
+const SHORT_LIVED: i64 = 90;
+/// A pairing puts its line so much before the `Date` of the answer.
+const CLOCK_SLACK: SignedDuration = SignedDuration::from_secs(2);
+
+/// What becomes of unpaid invoices while pages are read, after each page; the newest first, so that the next page
+/// begins further down in the list than it would have.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Leaving {
+    /// So many are paid without a word: they leave the list of the pending.
+    Paid(u8),
+    /// So many fail: they leave every list.
+    Failed(u8),
+}
+
 /// A wallet on a server.
 pub(crate) struct Server {
     pub(crate) dialect: Dialect,
@@ -16,6 +31,11 @@ pub(crate) struct Server {
     late: Vec<(u64, usize)>,
     /// So many payments more arrive without a word after each page that is read.
     pub(crate) shifting: usize,
+    pub(crate) leaving: Option<Leaving>,
+    /// Rows that settled or failed by themselves; the world takes them.
+    pub(crate) changed: Vec<usize>,
+    /// How far the clock behind `Date` is off from the one that stamps the rows.
+    pub(crate) date_off: SignedDuration,
     start: Timestamp,
     ms: u64,
 }
@@ -28,6 +48,9 @@ impl Server {
             rows: Vec::new(),
             late: Vec::new(),
             shifting: 0,
+            leaving: None,
+            changed: Vec::new(),
+            date_off: SignedDuration::ZERO,
             start,
             ms: 0,
         };
@@ -47,6 +70,11 @@ impl Server {
         self.start + SignedDuration::from_millis(i64::try_from(self.ms).unwrap())
     }
 
+    /// What an answer's `Date` says, in whole seconds.
+    fn date(&self, off: SignedDuration) -> Timestamp {
+        Timestamp::from_second((self.now() + off).as_second()).unwrap()
+    }
+
     /// Time went on.
     pub(crate) fn at(&mut self, ms: u64) {
         self.ms = ms;
@@ -56,6 +84,7 @@ impl Server {
         self.late = later;
         for (_, row) in due {
             self.rows[row].status = Status::Settled;
+            self.changed.push(row);
         }
     }
 
@@ -76,21 +105,42 @@ impl Server {
             comment: None,
             created: self.now(),
             settled: None,
-            expires: None,
+            expires: number
+                .is_multiple_of(3)
+                .then(|| self.now() + SignedDuration::from_secs(SHORT_LIVED)),
         });
         self.rows.len() - 1
     }
 
     /// One of the invoices that nobody has paid yet, failed ones too.
     pub(crate) fn unpaid(&self, which: &Index) -> Option<usize> {
-        let unpaid: Vec<_> = (0..self.rows.len())
-            .filter(|row| {
-                self.rows[*row].direction == Direction::Incoming
-                    && self.rows[*row].status != Status::Settled
-                    && self.late.iter().all(|(_, late)| late != row)
-            })
-            .collect();
+        let unpaid: Vec<_> = (0..self.rows.len()).filter(|row| self.is_unpaid(*row)).collect();
         (!unpaid.is_empty()).then(|| unpaid[which.index(unpaid.len())])
+    }
+
+    fn is_unpaid(&self, row: usize) -> bool {
+        self.rows[row].direction == Direction::Incoming
+            && self.rows[row].status != Status::Settled
+            && self.late.iter().all(|(_, late)| *late != row)
+    }
+
+    /// Some of the pending leave, as they do while pages are read.
+    fn leave(&mut self) {
+        let (count, becomes) = match self.leaving {
+            None => return,
+            Some(Leaving::Paid(count)) => (count, Status::Settled),
+            Some(Leaving::Failed(count)) => (count, Status::Failed),
+        };
+        let pending = |row: &usize| self.rows[*row].status == Status::Pending && self.is_unpaid(*row);
+        let leave: Vec<_> = (0..self.rows.len())
+            .rev()
+            .filter(pending)
+            .take(count.into())
+            .collect();
+        for row in leave {
+            self.rows[row].status = becomes;
+            self.changed.push(row);
+        }
     }
 
     /// Somebody pays this row; REST knows `lag_ms` later.
@@ -117,6 +167,11 @@ impl Server {
         spent.checking_id = CheckingId(format!("internal_{}", spent.payment_hash));
     }
 
+    /// True for a question at which a 0.12 drops the connection.
+    pub(crate) fn drops(&self, query: &PageQuery) -> bool {
+        matches!((query.filter, self.dialect), (Filter::Hash(_), Dialect::V0_12))
+    }
+
     /// `GET /payments/paginated`.
     pub(crate) fn list(&mut self, query: &PageQuery) -> Answer<Page> {
         let mut rows: Vec<&PaymentRow> = self
@@ -140,41 +195,58 @@ impl Server {
             let row = self.invoice();
             self.pay(row, 0);
         }
+        self.leave();
         Answer {
             value: Page {
                 sent: u32::try_from(page.len()).unwrap(),
                 rows: page,
                 total: None,
             },
-            server_time: Some(self.now()),
+            server_time: Some(self.date(self.date_off)),
         }
     }
 
-    /// `GET /payments/{hash}`. An outgoing side hides the incoming one, as on real servers when a wallet pays itself.
-    pub(crate) fn look_up(&self, hash: PaymentHash) -> Looked {
+    /// `GET /payments/{hash}`. An outgoing side hides the incoming one, as on real servers when a wallet pays itself;
+    /// and the question itself makes an invoice that has expired a failed one.
+    pub(crate) fn look_up(&mut self, hash: PaymentHash) -> Looked {
+        let now = self.now();
+        for row in 0..self.rows.len() {
+            let asked = &self.rows[row];
+            let expired = asked.expires.is_some_and(|expires| expires <= now);
+            if asked.payment_hash == hash && expired && asked.status == Status::Pending && self.is_unpaid(row)
+            {
+                self.rows[row].status = Status::Failed;
+                self.changed.push(row);
+            }
+        }
         let mut ours: Vec<_> = self.rows.iter().filter(|row| row.payment_hash == hash).collect();
         ours.sort_by_key(|row| row.direction == Direction::Incoming);
         ours.first()
             .map_or(Looked::NotOurs, |row| Looked::Ours(Box::new((*row).clone())))
     }
 
-    /// What a pairing (or one who had to set the ledger aside) writes down.
-    pub(crate) fn baseline(&self) -> Baseline {
+    /// What a pairing (or one who had to set the ledger aside) writes down. What a 0.12 is waiting for is gathered later,
+    /// unless it was taken for a newer one. A `Date` that is ahead of the rows by more than the slack is beyond what a
+    /// pairing can know, so none is here.
+    pub(crate) fn baseline(&self, dialect: Dialect) -> Baseline {
         let pending = self.rows.iter().filter(|row| row.status == Status::Pending);
         let pending: BTreeMap<_, _> = pending
             .map(|row| (row.checking_id.clone(), Awaited::of(row, false)))
             .collect();
-        let taken = self.now();
+        let date = self.date(self.date_off.min(CLOCK_SLACK));
         let settled_lately: BTreeSet<_> = self
             .rows
             .iter()
-            .filter(|row| row.status == Status::Settled && row.created >= taken - LAST_MINUTE)
+            .filter(|row| row.status == Status::Settled && row.created >= date - LAST_MINUTE)
             .map(|row| row.checking_id.clone())
             .collect();
         Baseline {
-            taken,
+            taken: date - CLOCK_SLACK,
             settled_lately,
-            pending: Some(pending),
+            pending: match dialect {
+                Dialect::V0_12 => None,
+                Dialect::V1 => Some(pending),
+            },
         }
     }
 
