@@ -1,9 +1,9 @@
 //! What goes wrong on the shop's own machine, as far as it needs no window: the disk, the files, the keyring, the clock.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use tillbell_fake_lnbits::NewInvoice;
 use tillbell_tests::{Clerk, FakedClock, Keyring, Namespace, Profile, SessionBus, Watch, headless, until};
 
 type Result = anyhow::Result<()>;
@@ -157,13 +157,39 @@ fn a_folder_that_may_not_be_written_is_named() -> Result {
 
 // ── The ledger ─────────────────────────────────────────────────────────────────────────────────────
 
-/// Sells and announces enough for the ledger to have inner pages, spoils it as told while the display is off, and
-/// then wants: the display starts and says `words`, what was announced stays silent, what comes new is announced, and
-/// the pairing is the same. Answers with the files of the profile's folder.
-fn after_the_ledger(
-    spoil: impl FnOnce(&Clerk, Vec<u8>) -> anyhow::Result<()>,
-    words: &str,
-) -> anyhow::Result<(Clerk, Vec<PathBuf>)> {
+/// What became of a display whose ledger was spoilt.
+struct Aftermath {
+    clerk: Clerk,
+    /// The file as the display found it; empty where it was gone.
+    spoilt: Vec<u8>,
+    /// What the display said on standard error.
+    said: String,
+}
+
+impl Aftermath {
+    fn says(self, words: &str) -> anyhow::Result<Self> {
+        anyhow::ensure!(self.said.contains(words), "«{words}» is not said:\n{}", self.said);
+        Ok(self)
+    }
+
+    /// The old file is kept beside the new one, byte for byte.
+    fn keeps_the_old_file(self) -> Result {
+        let files = self.clerk.profile.files()?;
+        let aside = files
+            .iter()
+            .filter(|file| file.to_string_lossy().contains("ledger.sqlite3.aside-"));
+        let kept = aside
+            .map(std::fs::read)
+            .any(|bytes| bytes.is_ok_and(|bytes| bytes == self.spoilt));
+        anyhow::ensure!(kept, "the old file is not kept: {files:?}");
+        Ok(())
+    }
+}
+
+/// Sells and announces enough for the ledger to have inner pages, leaves one invoice unpaid, spoils the ledger as told
+/// while the display is off, and then wants: the display starts, what was announced stays silent, what comes new and
+/// the old invoice that is paid now are announced as they come, and the pairing is the same.
+fn after_the_ledger(spoil: impl FnOnce(&Clerk) -> Result) -> anyhow::Result<Aftermath> {
     let clerk = Clerk::paired("")?;
     let mut watch = Watch::live(&clerk.profile)?;
     let memo = "a long day ".repeat(40);
@@ -173,23 +199,34 @@ fn after_the_ledger(
     for hash in &old {
         watch.payment(hash)?;
     }
+    let unpaid = clerk
+        .server
+        .make_invoice(&clerk.wallet, NewInvoice::sats(12, "made before"))
+        .payment_hash;
     watch.stop()?;
     let pairing = |clerk: &Clerk| -> anyhow::Result<[serde_json::Value; 3]> {
         let mut read: serde_json::Value = serde_json::from_slice(&clerk.profile.read("pairing.json")?)?;
         Ok(["server", "reference", "wallet"].map(|name| read[name].take()))
     };
     let bound = pairing(&clerk)?;
-    let ledger = clerk.profile.read("ledger.sqlite3")?;
-    anyhow::ensure!(ledger.len() > 8 * 4096, "{} bytes are no long day", ledger.len());
-    spoil(&clerk, ledger)?;
+    let length = clerk.profile.read("ledger.sqlite3")?.len();
+    anyhow::ensure!(length > 8 * 4096, "{length} bytes are no long day");
+    spoil(&clerk)?;
+    let spoilt = clerk.profile.read("ledger.sqlite3").unwrap_or_default();
 
     let mut watch = Watch::live(&clerk.profile)?;
-    watch.listen(A_RUN)?;
-    assert_eq!(watch.announced(), Vec::<&str>::new(), "nothing old rings");
     let new = clerk.sell(11, "after")?;
-    watch.payment(&new)?;
+    assert_eq!(watch.payment(&new)?["kind"], "live");
+    // Damage that only this payment came upon is found now, and got over before the next.
+    watch.listen(A_RUN)?;
+    watch.until_live()?;
+    assert_eq!(watch.announced(), [new.as_str()], "nothing old rings");
+    assert!(clerk.server.settle(&unpaid));
+    assert_eq!(watch.payment(&unpaid)?["kind"], "live", "it was paid just now");
+    watch.listen(A_RUN)?;
+    assert_eq!(watch.announced(), [new, unpaid], "each once");
+    are_in_the_ledger(&watch, &clerk)?;
     let said = watch.program().stderr();
-    assert!(said.contains(words), "«{words}» is not said:\n{said}");
     watch.stop()?;
     // And it stays so.
     let mut watch = Watch::live(&clerk.profile)?;
@@ -201,124 +238,85 @@ fn after_the_ledger(
     );
     watch.stop()?;
     assert_eq!(pairing(&clerk)?, bound, "the pairing is kept");
-    let files = clerk.profile.files()?;
-    Ok((clerk, files))
+    Ok(Aftermath { clerk, spoilt, said })
 }
 
-/// One of the files set aside is this, byte for byte.
-fn kept(files: &[PathBuf], ledger: &[u8]) {
-    let aside = files
-        .iter()
-        .filter(|file| file.to_string_lossy().contains("ledger.sqlite3.aside-"));
-    let found = aside
-        .map(std::fs::read)
-        .any(|bytes| bytes.is_ok_and(|bytes| bytes == ledger));
-    assert!(found, "the old file is not kept: {files:?}");
+/// Spoils the file itself.
+fn changed(change: impl FnOnce(&mut Vec<u8>)) -> impl FnOnce(&Clerk) -> Result {
+    |clerk| {
+        let mut ledger = clerk.profile.read("ledger.sqlite3")?;
+        change(&mut ledger);
+        clerk.profile.write("ledger.sqlite3", &ledger)
+    }
 }
 
 #[test]
 fn a_ledger_with_a_garbled_head_is_set_aside() -> Result {
-    let mut spoiled = Vec::new();
-    let (_clerk, files) = after_the_ledger(
-        |clerk, mut ledger| {
-            ledger[..200].fill(0xAA);
-            spoiled.clone_from(&ledger);
-            clerk.profile.write("ledger.sqlite3", &ledger)
-        },
-        "set aside",
-    )?;
-    kept(&files, &spoiled);
-    Ok(())
+    after_the_ledger(changed(|ledger| ledger[..200].fill(0xAA)))?
+        .says("set aside")?
+        .keeps_the_old_file()
 }
 
 #[test]
 fn a_ledger_with_garbage_in_the_middle_is_set_aside() -> Result {
-    let mut spoiled = Vec::new();
-    let (_clerk, files) = after_the_ledger(
-        |clerk, mut ledger| {
-            let end = ledger.len();
-            ledger[4096..end].fill(0x55);
-            spoiled.clone_from(&ledger);
-            clerk.profile.write("ledger.sqlite3", &ledger)
-        },
-        "set aside",
-    )?;
-    kept(&files, &spoiled);
-    Ok(())
+    after_the_ledger(changed(|ledger| ledger[4096..].fill(0x55)))?
+        .says("set aside")?
+        .keeps_the_old_file()
 }
 
 #[test]
 fn a_ledger_that_was_cut_off_is_set_aside() -> Result {
-    let mut spoiled = Vec::new();
-    let (_clerk, files) = after_the_ledger(
-        |clerk, mut ledger| {
-            ledger.truncate(4096 * 5);
-            spoiled.clone_from(&ledger);
-            clerk.profile.write("ledger.sqlite3", &ledger)
-        },
-        "set aside",
-    )?;
-    kept(&files, &spoiled);
-    Ok(())
+    after_the_ledger(changed(|ledger| ledger.truncate(4096 * 5)))?
+        .says("set aside")?
+        .keeps_the_old_file()
 }
 
 #[test]
 fn a_stale_log_beside_a_ruined_ledger_goes_with_it() -> Result {
-    after_the_ledger(
-        |clerk, mut ledger| {
-            // A log that is valid in itself, with pages of the ruined ledger: taken over, it would ruin the new one.
-            let mut watch = Watch::live(&clerk.profile)?;
-            let hash = clerk.sell(12, "in the log")?;
-            watch.payment(&hash)?;
-            let log = clerk.profile.read("ledger.sqlite3-wal")?;
-            watch.stop()?;
-            ledger[..200].fill(0xAA);
-            clerk.profile.write("ledger.sqlite3", &ledger)?;
-            clerk.profile.write("ledger.sqlite3-wal", &log)
-        },
-        "set aside",
-    )
+    after_the_ledger(|clerk| {
+        let ruined = clerk.profile.read("ledger.sqlite3")?;
+        // A log that is valid in itself, with pages of the ruined ledger: taken over, it would ruin the new one.
+        let mut watch = Watch::live(&clerk.profile)?;
+        let hash = clerk.sell(12, "in the log")?;
+        watch.payment(&hash)?;
+        let log = clerk.profile.read("ledger.sqlite3-wal")?;
+        watch.stop()?;
+        clerk.profile.write("ledger.sqlite3", &ruined)?;
+        clerk.profile.write("ledger.sqlite3-wal", &log)?;
+        changed(|ledger| ledger[..200].fill(0xAA))(clerk)
+    })?
+    .says("set aside")
     .map(drop)
 }
 
 #[test]
 fn an_emptied_ledger_is_said_and_nothing_old_rings() -> Result {
-    after_the_ledger(
-        |clerk, _| clerk.profile.write("ledger.sqlite3", b""),
-        "is missing",
-    )
-    .map(drop)
+    after_the_ledger(changed(Vec::clear))?
+        .says("is missing")
+        .map(drop)
 }
 
 #[test]
 fn a_ledger_that_is_gone_is_said_and_nothing_old_rings() -> Result {
-    after_the_ledger(
-        |clerk, _| Ok(std::fs::remove_file(clerk.profile.path().join("ledger.sqlite3"))?),
-        "is missing",
-    )
-    .map(drop)
+    after_the_ledger(|clerk| Ok(std::fs::remove_file(clerk.profile.path().join("ledger.sqlite3"))?))?
+        .says("is missing")
+        .map(drop)
 }
 
 #[test]
 fn a_ledger_from_a_newer_tillbell_is_kept_and_it_is_said_what_to_do() -> Result {
-    let mut newer = Vec::new();
-    let (_clerk, files) = after_the_ledger(
-        |clerk, mut ledger| {
-            // The schema's number stands in bytes 60 to 63 of an SQLite file.
-            ledger[60..64].copy_from_slice(&999_u32.to_be_bytes());
-            newer.clone_from(&ledger);
-            clerk.profile.write("ledger.sqlite3", &ledger)
-        },
-        "newer Tillbell",
-    )?;
-    kept(&files, &newer);
-    Ok(())
+    // The schema's number stands in bytes 60 to 63 of an SQLite file.
+    after_the_ledger(changed(|ledger| {
+        ledger[60..64].copy_from_slice(&999_u32.to_be_bytes());
+    }))?
+    .says("newer Tillbell")?
+    .keeps_the_old_file()
 }
 
 // ── Pairing and key ────────────────────────────────────────────────────────────────────────────────
 
 #[test]
-fn a_pairing_that_cannot_be_read_is_said() -> Result {
+fn a_pairing_that_cannot_be_read_says() -> Result {
     let clerk = Clerk::paired("")?;
     clerk
         .profile
