@@ -99,7 +99,7 @@ impl Profile {
     }
 
     /// Where the profile's files are seen from here.
-    fn place(&self) -> PathBuf {
+    pub(crate) fn place(&self) -> PathBuf {
         match &self.namespace {
             Some(namespace) => namespace.outside(&self.path()),
             None => self.path(),

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tillbell_fake_lnbits::NewInvoice;
-use tillbell_tests::{Clerk, FakedClock, Keyring, Namespace, Profile, SessionBus, Watch, headless, until};
+use tillbell_tests::{
+    Clerk, FakedClock, Keyring, Ledger, Namespace, Profile, SessionBus, Watch, headless, until,
+};
 
 type Result = anyhow::Result<()>;
 
@@ -250,6 +252,14 @@ fn changed(change: impl FnOnce(&mut Vec<u8>)) -> impl FnOnce(&Clerk) -> Result {
     }
 }
 
+/// Spoils every page of one table or index, and nothing else.
+fn garbled(part: &str) -> impl FnOnce(&Clerk) -> Result {
+    move |clerk| {
+        let pages = Ledger::of(&clerk.profile)?.pages(part)?;
+        changed(|ledger| pages.into_iter().for_each(|page| ledger[page].fill(0x55)))(clerk)
+    }
+}
+
 #[test]
 fn a_ledger_with_a_garbled_head_is_set_aside() -> Result {
     after_the_ledger(changed(|ledger| ledger[..200].fill(0xAA)))?
@@ -260,6 +270,20 @@ fn a_ledger_with_a_garbled_head_is_set_aside() -> Result {
 #[test]
 fn a_ledger_with_garbage_in_the_middle_is_set_aside() -> Result {
     after_the_ledger(changed(|ledger| ledger[4096..].fill(0x55)))?
+        .says("set aside")?
+        .keeps_the_old_file()
+}
+
+#[test]
+fn a_ledger_that_has_lost_the_order_of_its_payments_repeats_and_loses_nothing() -> Result {
+    after_the_ledger(garbled("payment_heard"))?
+        .says("set aside")?
+        .keeps_the_old_file()
+}
+
+#[test]
+fn a_ledger_that_has_lost_what_waits_in_it_repeats_and_loses_nothing() -> Result {
+    after_the_ledger(garbled("payment_waiting"))?
         .says("set aside")?
         .keeps_the_old_file()
 }
