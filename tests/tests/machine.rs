@@ -289,6 +289,14 @@ fn a_ledger_that_has_lost_what_waits_in_it_repeats_and_loses_nothing() -> Result
 }
 
 #[test]
+fn a_ledger_in_which_no_payment_can_be_found_is_set_aside_with_the_next_one() -> Result {
+    // What keeps a payment from being recorded twice is read for the first time when one is recorded.
+    after_the_ledger(garbled("sqlite_autoindex_payment_1"))?
+        .says("set aside")
+        .map(drop)
+}
+
+#[test]
 fn a_ledger_that_was_cut_off_is_set_aside() -> Result {
     after_the_ledger(changed(|ledger| ledger.truncate(4096 * 5)))?
         .says("set aside")?
