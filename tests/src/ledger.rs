@@ -53,22 +53,6 @@ impl Ledger {
         Ok(marks.collect::<Result<_, _>>()?)
     }
 
-    /// Leaves the pages as they are and makes nonsense of what they are said to hold.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn garble_the_schema(&self) -> anyhow::Result<()> {
-        let version: i64 = self.0.query_row("PRAGMA schema_version", [], |row| row.get(0))?;
-        Ok(self.0.execute_batch(&format!(
-            "BEGIN IMMEDIATE;
-             PRAGMA writable_schema = ON;
-             UPDATE sqlite_schema SET sql = 'CREATE GARBAGE' WHERE name = 'payment';
-             PRAGMA schema_version = {};
-             COMMIT;",
-            version + 1
-        ))?)
-    }
-
     /// Where in the file a table or an index lies that has this name, page by page.
     ///
     /// # Errors
@@ -87,9 +71,26 @@ impl Ledger {
     }
 }
 
+impl Held<'_> {
+    /// Leaves every page as it is and makes nonsense of what they are said to hold: the next who reads notices.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn garble_the_schema(self) -> anyhow::Result<()> {
+        let version: i64 = self.0.query_row("PRAGMA schema_version", [], |row| row.get(0))?;
+        Ok(self.0.execute_batch(&format!(
+            "PRAGMA writable_schema = ON;
+             UPDATE sqlite_schema SET sql = 'CREATE GARBAGE' WHERE name = 'payment';
+             PRAGMA schema_version = {};
+             COMMIT;",
+            version + 1
+        ))?)
+    }
+}
+
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        // What it would have written is nothing; and with the connection it ends anyway.
+        // It has written nothing, or has ended already.
         let _ = self.0.execute_batch("ROLLBACK");
     }
 }

@@ -1,5 +1,6 @@
 //! What goes wrong on the shop's own machine, as far as it needs no window: the disk, the files, the keyring, the clock.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -343,6 +344,120 @@ fn a_ledger_from_a_newer_tillbell_is_kept_and_it_is_said_what_to_do() -> Result 
     }))?
     .says("newer Tillbell")?
     .keeps_the_old_file()
+}
+
+// ── The ledger in other hands ──────────────────────────────────────────────────────────────────────
+
+/// More than can be announced before a test has done something about it.
+const MANY: u64 = 2_000;
+
+/// A display that has so many late payments to announce and has begun to.
+fn in_the_middle_of_a_long_story() -> anyhow::Result<(Clerk, Watch, Vec<String>)> {
+    let clerk = Clerk::paired("")?;
+    let sold: Vec<_> = (0..MANY)
+        .map(|sats| clerk.sell(1 + sats, "meanwhile"))
+        .collect::<anyhow::Result<_>>()?;
+    let mut watch = Watch::start(&clerk.profile)?;
+    watch.until("the first payments", Duration::from_secs(20), |watch| {
+        (watch.announced().len() >= 100).then_some(())
+    })?;
+    Ok((clerk, watch, sold))
+}
+
+/// All of these are announced in the end and nothing is announced twice; what comes then is live, and a next start has
+/// nothing to add.
+fn ends_well(clerk: &Clerk, mut watch: Watch, sold: &[String]) -> Result {
+    watch.until("everything that was paid", Duration::from_secs(30), |watch| {
+        let announced: BTreeSet<_> = watch.announced().into_iter().collect();
+        sold.iter()
+            .all(|hash| announced.contains(hash.as_str()))
+            .then_some(())
+    })?;
+    watch.until_live()?;
+    let last = clerk.sell(7, "afterwards")?;
+    assert_eq!(watch.payment(&last)?["kind"], "live");
+    watch.listen(A_RUN)?;
+    let mut announced = watch.announced();
+    announced.sort_unstable();
+    let twice: Vec<_> = announced.windows(2).filter(|pair| pair[0] == pair[1]).collect();
+    assert!(twice.is_empty(), "announced twice: {twice:?}");
+    watch.stop()?;
+    let mut watch = Watch::live(&clerk.profile)?;
+    watch.listen(A_RUN)?;
+    assert_eq!(watch.announced(), Vec::<&str>::new(), "nothing rings again");
+    watch.stop()
+}
+
+#[test]
+fn while_somebody_else_writes_into_the_ledger_nothing_is_announced_and_afterwards_everything_is() -> Result {
+    let clerk = Clerk::paired("")?;
+    let mut watch = Watch::live(&clerk.profile)?;
+    let mut sold = vec![clerk.sell(1, "before")?];
+    watch.payment(&sold[0])?;
+    let ledger = Ledger::of(&clerk.profile)?;
+    until("its mark", Duration::from_secs(5), || {
+        Ok((ledger.marks()?.get(&sold[0]) == Some(&true)).then_some(()))
+    })?;
+    let held = ledger.hold()?;
+    for sats in 2..5 {
+        sold.push(clerk.sell(sats, "while it is held")?);
+    }
+    watch.until_link("live", "cannot be recorded")?;
+    sold.push(clerk.sell(5, "when it was known")?);
+    watch.listen(A_RUN)?;
+    assert_eq!(
+        watch.announced(),
+        sold[..1],
+        "what is not recorded is not announced"
+    );
+    drop(held);
+    watch.until("the link without a complaint", Duration::from_secs(10), |watch| {
+        watch.all("link").last()?["detail"].is_null().then_some(())
+    })?;
+    ends_well(&clerk, watch, &sold)
+}
+
+#[test]
+fn while_no_announcement_can_be_marked_no_other_is_made() -> Result {
+    let (clerk, mut watch, sold) = in_the_middle_of_a_long_story()?;
+    let ledger = Ledger::of(&clerk.profile)?;
+    let held = ledger.hold()?;
+    watch.until_link("live", "cannot be recorded")?;
+    watch.listen(A_RUN)?;
+    let marks = ledger.marks()?;
+    let unmarked = watch
+        .announced()
+        .into_iter()
+        .filter(|hash| marks.get(*hash) != Some(&true))
+        .count();
+    assert_eq!(unmarked, 1, "one is announced and not marked");
+    assert!(watch.announced().len() < sold.len(), "it was held in the middle");
+    drop(held);
+    ends_well(&clerk, watch, &sold)
+}
+
+#[test]
+fn a_ledger_that_is_spoilt_while_payments_are_announced_repeats_none_and_loses_none() -> Result {
+    let (clerk, mut watch, _) = in_the_middle_of_a_long_story()?;
+    let ledger = Ledger::of(&clerk.profile)?;
+    let held = ledger.hold()?;
+    let marks = ledger.marks()?;
+    held.garble_the_schema()?;
+    let waiting = marks.values().filter(|marked| !**marked).count();
+    assert!(waiting > 1, "it was spoilt in the middle");
+    let recorded: Vec<_> = marks.into_keys().collect();
+    watch.until_link("live", "")?;
+    let said = watch.program().stderr();
+    assert!(said.contains("set aside"), "it was not noticed:\n{said}");
+    ends_well(&clerk, watch, &recorded)
+}
+
+#[test]
+fn a_ledger_that_is_overwritten_while_payments_are_announced_repeats_none_and_loses_none() -> Result {
+    let (clerk, watch, sold) = in_the_middle_of_a_long_story()?;
+    let length = clerk.profile.read("ledger.sqlite3")?.len();
+    clerk.profile.write("ledger.sqlite3", &vec![0xAA; length])?;
+    ends_well(&clerk, watch, &sold)
 }
 
 // ── Pairing and key ────────────────────────────────────────────────────────────────────────────────
