@@ -30,7 +30,14 @@ impl Clerk {
     /// # Errors
     /// When pairing fails.
     pub fn on(profile: Profile, settings: &str) -> anyhow::Result<Self> {
-        let server = Fake::start(Version::V1_6)?;
+        Self::of(Fake::start(Version::V1_6)?, profile, settings)
+    }
+
+    /// The same at a server that is there already.
+    ///
+    /// # Errors
+    /// When pairing fails.
+    pub fn of(server: Fake, profile: Profile, settings: &str) -> anyhow::Result<Self> {
         let wallet = server.add_wallet("shop");
         if !settings.is_empty() {
             profile.write("settings.toml", settings.as_bytes())?;

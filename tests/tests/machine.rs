@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use tillbell_fake_lnbits::NewInvoice;
+use tillbell_fake_lnbits::faults::{Fault, RestFault};
+use tillbell_fake_lnbits::{NewInvoice, Path, Version};
 use tillbell_tests::{
-    Clerk, FakedClock, Keyring, Ledger, Namespace, Profile, SessionBus, Watch, headless, until,
+    Clerk, Fake, FakedClock, Keyring, Ledger, Namespace, Profile, SessionBus, Watch, headless, until,
 };
 
 type Result = anyhow::Result<()>;
@@ -337,6 +338,25 @@ fn a_ledger_that_is_gone_is_said_and_nothing_old_rings() -> Result {
 }
 
 #[test]
+fn a_ledger_that_is_gone_is_got_over_on_a_server_that_hides_its_version() -> Result {
+    let clerk = Clerk::paired("")?;
+    let mut watch = Watch::live(&clerk.profile)?;
+    let old = clerk.sell(1, "before")?;
+    watch.payment(&old)?;
+    watch.stop()?;
+    std::fs::remove_file(clerk.profile.path().join("ledger.sqlite3"))?;
+    // Many a proxy lets nobody read that page.
+    let hidden = Fault::Rest(Some(Path::OpenApi), RestFault::Status(403, None));
+    clerk.server.faults().set(hidden);
+    let mut watch = Watch::live(&clerk.profile)?;
+    let new = clerk.sell(2, "after")?;
+    assert_eq!(watch.payment(&new)?["kind"], "live");
+    watch.listen(A_RUN)?;
+    assert_eq!(watch.announced(), [new], "once, and nothing old");
+    watch.stop()
+}
+
+#[test]
 fn a_ledger_from_a_newer_tillbell_is_kept_and_it_is_said_what_to_do() -> Result {
     // The schema's number stands in bytes 60 to 63 of an SQLite file.
     after_the_ledger(changed(|ledger| {
@@ -569,9 +589,68 @@ fn without_a_keyring_the_key_is_in_a_file_for_this_user_only_and_pair_says_so() 
 
 // ── The clock ──────────────────────────────────────────────────────────────────────────────────────
 
+const DAY: i64 = 24 * 3_600;
+
+/// A paired display whose clock is off by so many seconds from its first start on.
+fn paired_at_another_time(seconds: i64) -> anyhow::Result<(Clerk, FakedClock)> {
+    let mut profile = Profile::new()?;
+    let clock = FakedClock::of(&mut profile)?;
+    clock.move_by(seconds)?;
+    Ok((Clerk::on(profile, "")?, clock))
+}
+
+#[test]
+fn a_display_that_is_paired_under_a_wrong_clock_announces_from_the_first_sale_on() -> Result {
+    for off in [DAY, -DAY] {
+        let (clerk, clock) = paired_at_another_time(off)?;
+        let paired: serde_json::Value = serde_json::from_slice(&clerk.profile.read("pairing.json")?)?;
+        let paired_at = paired["paired_at"].as_str().context("no time of pairing")?;
+        assert!(
+            FakedClock::off_by(paired_at)? > Duration::from_secs(3_600),
+            "it was paired under the true clock: {paired_at}"
+        );
+        let away = clerk.sell(1, "before it was first switched on")?;
+        let mut watch = Watch::live(&clerk.profile)?;
+        watch.payment(&away)?;
+        let first = clerk.sell(2, "under the wrong clock")?;
+        assert_eq!(watch.payment(&first)?["kind"], "live", "{off} s");
+        // Somebody sets it.
+        clock.move_by(0)?;
+        let second = clerk.sell(3, "under the true clock")?;
+        assert_eq!(watch.payment(&second)?["kind"], "live", "{off} s");
+        watch.listen(A_RUN)?;
+        assert_eq!(watch.announced(), [away, first, second], "each once");
+        watch.stop()?;
+        let mut watch = Watch::live(&clerk.profile)?;
+        let third = clerk.sell(4, "at the next start")?;
+        watch.payment(&third)?;
+        watch.listen(A_RUN)?;
+        assert_eq!(watch.announced(), [third], "nothing old rings");
+        watch.stop()?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_server_whose_answers_are_stamped_ahead_of_its_rows_hides_no_first_sale() -> Result {
+    let server = Fake::start(Version::V1_6)?;
+    // A proxy's clock that runs before everybody else's stamps what is answered while pairing; rows are not its own.
+    let ahead = Fault::ClockOffset(jiff::SignedDuration::from_secs(30));
+    server.faults().set(ahead.clone());
+    let clerk = Clerk::of(server, Profile::new()?, "")?;
+    clerk.server.faults().lift(&ahead);
+    let away = clerk.sell(1, "before it was first switched on")?;
+    let mut watch = Watch::live(&clerk.profile)?;
+    watch.payment(&away)?;
+    let first = clerk.sell(2, "the first")?;
+    assert_eq!(watch.payment(&first)?["kind"], "live");
+    watch.listen(A_RUN)?;
+    assert_eq!(watch.announced(), [away, first], "each once");
+    watch.stop()
+}
+
 #[test]
 fn a_wall_clock_that_jumps_by_a_day_neither_loses_nor_repeats_anything() -> Result {
-    const DAY: i64 = 24 * 3_600;
     let clerk = Clerk::paired("")?;
     let mut profile = clerk.profile;
     let clock = FakedClock::of(&mut profile)?;
