@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tillbell_fake_lnbits::faults::{Fault, RestFault};
-use tillbell_fake_lnbits::{NewInvoice, Path, Version};
+use tillbell_fake_lnbits::{Ending, NewInvoice, Path, Version};
 use tillbell_tests::{
     Clerk, Fake, FakedClock, Keyring, Ledger, Namespace, Profile, SessionBus, Watch, headless, until,
 };
@@ -470,6 +470,34 @@ fn a_ledger_that_is_spoilt_while_payments_are_announced_repeats_none_and_loses_n
     let said = watch.program().stderr();
     assert!(said.contains("set aside"), "it was not noticed:\n{said}");
     ends_well(&clerk, watch, &recorded)
+}
+
+#[test]
+fn a_ledger_that_is_spoilt_in_a_calm_hour_repeats_nothing_when_the_list_is_read_again() -> Result {
+    let clerk = Clerk::paired("")?;
+    let mut watch = Watch::live(&clerk.profile)?;
+    let mut sold = Vec::new();
+    for sats in 1..=5 {
+        let hash = clerk.sell(sats, "before")?;
+        watch.payment(&hash)?;
+        sold.push(hash);
+    }
+    let ledger = Ledger::of(&clerk.profile)?;
+    until("their marks", Duration::from_secs(5), || {
+        let marks = ledger.marks()?;
+        Ok((marks.len() == sold.len() && marks.values().all(|marked| *marked)).then_some(()))
+    })?;
+    ledger.hold()?.garble_the_schema()?;
+    drop(ledger);
+    // After a new connection the list is read, and what it says goes to the ledger, old or not.
+    clerk.server.drop_sockets(Ending::Reset);
+    watch.until("a second beginning", Duration::from_secs(20), |watch| {
+        let beginnings = watch.all("link").filter(|link| link["state"] == "live");
+        (beginnings.count() == 2).then_some(())
+    })?;
+    let said = watch.program().stderr();
+    assert!(said.contains("set aside"), "it was not noticed:\n{said}");
+    ends_well(&clerk, watch, &sold)
 }
 
 #[test]
