@@ -145,8 +145,16 @@ impl Watch {
     /// # Errors
     /// When it is not within 20 s.
     pub fn until_live(&mut self) -> anyhow::Result<()> {
-        self.until("a live link", Duration::from_secs(20), |watch| {
-            (watch.link() == Some("live")).then_some(())
+        self.until_state("live", Duration::from_secs(20))
+    }
+
+    /// Reads on until the link is in this state (which it may be already).
+    ///
+    /// # Errors
+    /// When it is not `within` this time.
+    pub fn until_state(&mut self, state: &str, within: Duration) -> anyhow::Result<()> {
+        self.until(&format!("a link that is {state}"), within, |watch| {
+            (watch.link() == Some(state)).then_some(())
         })
     }
 

@@ -397,9 +397,7 @@ fn at_once(watch: &mut Watch, payer: &Wallet, lnbits: &RealLnbits, invoice: &Inv
 /// Cuts the line and waits until the display knows.
 fn cut(line: &Relay, watch: &mut Watch) -> Result {
     line.cut();
-    watch.until("a link that is not live", Duration::from_secs(20), |watch| {
-        (watch.link() != Some("live")).then_some(())
-    })
+    watch.until_lost(Duration::from_secs(20))
 }
 
 fn is(payment: &Value, kind: &str, sats: u64, memo: &str) -> Result {

@@ -208,9 +208,7 @@ fn a_server_that_was_away_is_found_again() -> Result {
     let shop = Shop::open()?;
     let mut watch = shop.watch()?;
     shop.server.go_away();
-    watch.until("a link that is not live", Duration::from_secs(10), |watch| {
-        (watch.link() != Some("live")).then_some(())
-    })?;
+    watch.until_lost(Duration::from_secs(10))?;
     shop.server.come_back()?;
     until("the socket's return", Duration::from_secs(10), || {
         Ok((shop.server.listeners(&shop.wallet.id) == 1).then_some(()))

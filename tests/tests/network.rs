@@ -196,9 +196,7 @@ fn an_upgrade_that_is_never_answered_is_done_without() -> Result {
     let mut watch = Watch::start(&counter.profile)?;
     let first = counter.sell(10, "before the first answer");
     watch.payment(&first)?;
-    watch.until("a link that asks instead", Duration::from_secs(20), |watch| {
-        (watch.link() == Some("polling")).then_some(())
-    })?;
+    watch.until_state("polling", Duration::from_secs(20))?;
     watch.until_told("did not answer in time (opening the socket)", SLACK)?;
     // Where there is no socket the list is asked every three seconds, however long each attempt at one takes.
     for sats in 11..14 {
@@ -243,9 +241,7 @@ fn a_server_that_is_away_again_and_again_is_found_within_eight_seconds_of_its_re
         watch.listen(Duration::from_millis(away).saturating_sub(left.elapsed()))?;
         counter.server.come_back()?;
         let back = Instant::now();
-        watch.until("a live link", Duration::from_secs(8), |watch| {
-            (watch.link() == Some("live")).then_some(())
-        })?;
+        watch.until_state("live", Duration::from_secs(8))?;
         println!("away for {away} ms, live {:?} after", back.elapsed());
         assert_eq!(kind_of(&mut watch, &missed)?, "late");
     }
@@ -263,9 +259,7 @@ fn a_sign_in_page_is_named_and_what_was_paid_behind_it_is_not_lost() -> Result {
     watch.until_lost(Duration::from_secs(2))?;
     watch.until_told("sign in to this network", Duration::from_secs(5))?;
     let missed = counter.sell(11, "behind the page");
-    watch.until("a link that is down", Duration::from_secs(10), |watch| {
-        (watch.link() == Some("down")).then_some(())
-    })?;
+    watch.until_state("down", Duration::from_secs(10))?;
     assert_eq!(watch.announced().len(), 0);
     counter.server.faults().clear();
     assert_eq!(kind_of(&mut watch, &missed)?, "late");
@@ -293,9 +287,7 @@ fn a_display_that_is_sent_elsewhere_does_not_carry_its_key_there() -> Result {
         Duration::from_secs(5),
     )?;
     let missed = counter.sell(11, "while sent away");
-    watch.until("a link that is down", Duration::from_secs(10), |watch| {
-        (watch.link() == Some("down")).then_some(())
-    })?;
+    watch.until_state("down", Duration::from_secs(10))?;
     assert!(
         counter.server.requests().count(Path::Paginated) > 1,
         "it was asked"

@@ -42,9 +42,7 @@ fn behind_a_proxy_that_counts_no_pings_each_cut_is_got_over() -> Result {
     for cuts in 1..=2 {
         watch.until_lost(IDLE + Duration::from_secs(5))?;
         let sold = counter.sell(10 + cuts, "in the moment of the cut");
-        watch.until("a live link", Duration::from_secs(2), |watch| {
-            (watch.link() == Some("live")).then_some(())
-        })?;
+        watch.until_state("live", Duration::from_secs(2))?;
         watch.payment(&sold)?;
         assert_eq!(proxy.cuts() as u64, cuts);
     }

@@ -139,9 +139,7 @@ fn what_is_paid_while_the_line_is_cut_is_caught_up_once() -> Result {
     let mut watch = Watch::live(&profile)?;
 
     relay.cut();
-    watch.until("a link that is not live", Duration::from_secs(20), |watch| {
-        (watch.link() != Some("live")).then_some(())
-    })?;
+    watch.until_lost(Duration::from_secs(20))?;
     let away = lnbits.sell(&shop, &customer, 300, "nobody listened")?;
     relay.mend();
     let payment = watch.payment(&away.payment_hash)?;
@@ -180,9 +178,7 @@ fn a_server_that_restarts_is_found_again() -> Result {
     watch.payment(&before.payment_hash)?;
 
     lnbits.kill();
-    watch.until("a link that is down", Duration::from_secs(30), |watch| {
-        (watch.link() == Some("down")).then_some(())
-    })?;
+    watch.until_state("down", Duration::from_secs(30))?;
     lnbits.launch()?;
     watch.until_live()?;
     let after = lnbits.sell(&shop, &customer, 901, "after the restart")?;
@@ -199,9 +195,7 @@ fn a_server_that_hangs_is_noticed_and_got_over() -> Result {
     let mut watch = Watch::live(&profile)?;
 
     lnbits.signal("STOP")?;
-    watch.until("a link that is not live", Duration::from_secs(16), |watch| {
-        (watch.link() != Some("live")).then_some(())
-    })?;
+    watch.until_lost(Duration::from_secs(16))?;
     lnbits.signal("CONT")?;
     watch.until_live()?;
     let sold = lnbits.sell(&shop, &customer, 400, "awake again")?;
