@@ -6,6 +6,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use rusqlite::{Connection, OpenFlags};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -260,6 +261,20 @@ impl RealLnbits {
         let invoice = self.invoice(payee, sats, memo)?;
         self.pay(payer, &invoice)?;
         Ok(invoice)
+    }
+
+    /// Whether an invoice stands as paid in the server's own books, whatever it has told anybody yet. Asks nobody.
+    ///
+    /// # Errors
+    /// When its data cannot be read.
+    pub fn has_booked(&self, invoice: &Invoice) -> anyhow::Result<bool> {
+        let books = Connection::open_with_flags(
+            self.data.path().join("database.sqlite3"),
+            OpenFlags::SQLITE_OPEN_READ_ONLY,
+        )?;
+        let booked = "SELECT EXISTS (SELECT 1 FROM apipayments
+                                     WHERE payment_hash = ?1 AND amount > 0 AND status = 'success')";
+        Ok(books.query_row(booked, [&invoice.payment_hash], |row| row.get(0))?)
     }
 
     /// Says something on a channel as anybody can.

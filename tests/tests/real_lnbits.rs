@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tillbell_tests::promises::{self, paired};
-use tillbell_tests::{Profile, RealLnbits, Relay, Watch, headless};
+use tillbell_tests::{Invoice, Profile, RealLnbits, Relay, Wallet, Watch, headless, until};
 
 type Result = anyhow::Result<()>;
 
@@ -187,6 +187,17 @@ fn a_server_that_restarts_is_found_again() -> Result {
     watch.stop()
 }
 
+/// A server that wakes may have forgotten who was asking it to pay: then the customer tries again.
+fn until_paid(lnbits: &RealLnbits, customer: &Wallet, invoice: &Invoice) -> Result {
+    until("the payment in the books", Duration::from_secs(20), || {
+        if lnbits.has_booked(invoice)? {
+            return Ok(Some(()));
+        }
+        lnbits.pay(customer, invoice)?;
+        Ok(None)
+    })
+}
+
 #[test]
 fn a_server_that_hangs_is_noticed_and_got_over() -> Result {
     let lnbits = RealLnbits::start()?;
@@ -194,13 +205,34 @@ fn a_server_that_hangs_is_noticed_and_got_over() -> Result {
     let profile = paired(&lnbits.url(), &shop)?;
     let mut watch = Watch::live(&profile)?;
 
-    lnbits.signal("STOP")?;
-    watch.until_lost(Duration::from_secs(16))?;
-    lnbits.signal("CONT")?;
-    watch.until_live()?;
-    let sold = lnbits.sell(&shop, &customer, 400, "awake again")?;
-    assert_eq!(watch.payment(&sold.payment_hash)?["amount_msat"], 400_000);
-    assert_eq!(watch.announced().len(), 1);
+    // With a payment that is in its books and of which nobody may have been told, and with one that is half way there.
+    let mut sold = Vec::new();
+    for booked in [true, false] {
+        let invoice = lnbits.invoice(&shop, 400, "in the moment of the hang")?;
+        std::thread::scope(|scope| -> Result {
+            scope.spawn(|| lnbits.pay(&customer, &invoice));
+            if booked {
+                until("the payment in the books", Duration::from_secs(10), || {
+                    Ok(lnbits.has_booked(&invoice)?.then_some(()))
+                })?;
+            }
+            lnbits.signal("STOP")?;
+            watch.until_lost(Duration::from_secs(16))?;
+            watch.until_told("did not answer in time", Duration::from_secs(20))?;
+            lnbits.signal("CONT")
+        })?;
+        until_paid(&lnbits, &customer, &invoice)?;
+        let told = watch.payment(&invoice.payment_hash)?;
+        println!("booked before it hung: {booked}, told {}", told["kind"]);
+        assert_eq!(told["amount_msat"], 400_000);
+        sold.push(invoice.payment_hash);
+        watch.until_live()?;
+    }
+    let awake = lnbits.sell(&shop, &customer, 401, "awake again")?;
+    verified_live(&watch.payment(&awake.payment_hash)?);
+    sold.push(awake.payment_hash);
+    watch.listen(Duration::from_secs(17))?;
+    assert_eq!(watch.announced(), sold, "each once");
     watch.stop()
 }
 
