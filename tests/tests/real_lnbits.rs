@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tillbell_tests::promises::{self, paired};
-use tillbell_tests::{Invoice, Profile, RealLnbits, Relay, Wallet, Watch, headless, until};
+use tillbell_tests::{Invoice, Profile, RealLnbits, Relay, Screen, Wallet, Watch, Window, headless, until};
 
 type Result = anyhow::Result<()>;
 
@@ -234,6 +234,37 @@ fn a_server_that_hangs_is_noticed_and_got_over() -> Result {
     watch.listen(Duration::from_secs(17))?;
     assert_eq!(watch.announced(), sold, "each once");
     watch.stop()
+}
+
+#[test]
+fn a_window_on_a_server_that_hangs_says_not_to_rely_on_it_and_shows_what_was_paid() -> Result {
+    let lnbits = RealLnbits::start()?;
+    let (shop, customer) = (lnbits.wallet("shop")?, lnbits.customer()?);
+    let profile = paired(&lnbits.url(), &shop)?;
+    let screen = Screen::start(1280, 800)?;
+    let window = Window::open(&screen, None, &profile, &[])?;
+    window.until_live()?;
+
+    let invoice = lnbits.invoice(&shop, 500, "in the moment of the hang")?;
+    std::thread::scope(|scope| -> Result {
+        scope.spawn(|| lnbits.pay(&customer, &invoice));
+        lnbits.signal("STOP")?;
+        // At most fifteen seconds until it is noticed, and twenty more until it is said.
+        until("the alarm", Duration::from_secs(40), || {
+            Ok(window.has("untrusted")?.then_some(()))
+        })?;
+        assert!(window.paid()?.is_empty(), "nothing could be proven");
+        lnbits.signal("CONT")
+    })?;
+    until_paid(&lnbits, &customer, &invoice)?;
+    window.until_paid(500_000, Duration::from_secs(20))?;
+    window.until_live()?;
+    assert!(!window.has("untrusted")?, "the alarm is over");
+    lnbits.sell(&shop, &customer, 501, "awake again")?;
+    window.until_paid(501_000, Duration::from_secs(20))?;
+    let paid: Vec<_> = window.paid()?.iter().map(|shown| shown.amount_msat).collect();
+    assert_eq!(paid, [Some(500_000), Some(501_000)], "each once");
+    Ok(())
 }
 
 #[test]
