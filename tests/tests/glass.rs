@@ -305,6 +305,26 @@ fn a_pairing_that_cannot_be_read_is_said_where_one_pairs() -> Result {
 }
 
 #[test]
+fn a_ledger_that_was_set_aside_is_said_on_the_screen() -> Result {
+    let _turn = turn();
+    let clerk = Clerk::paired("dwell_s = 2\n")?;
+    clerk.profile.write("ledger.sqlite3", &[0xAA; 4096])?;
+    let screen = Screen::start(1280, 800)?;
+    let window = Window::open(&screen, None, &clerk.profile, &[])?;
+    until("the notice", SOON, || {
+        let page = window.document()?;
+        Ok((page.contains("set aside") && page.contains("check your wallet")).then_some(()))
+    })?;
+    window.until_live()?;
+    clerk.sell(100, "in the new ledger")?;
+    window.until_paid(100_000, SOON)?;
+    // Nobody has read it yet.
+    window.until_scene("idle", SOON)?;
+    assert!(window.document()?.contains("set aside"), "it stays");
+    Ok(())
+}
+
+#[test]
 fn a_hostile_memo_stays_text_within_the_page() -> Result {
     let _turn = turn();
     let clerk = Clerk::paired("dwell_s = 2\n")?;
