@@ -23,6 +23,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use proptest::sample::Index;
+use proptest::test_runner::TestRunner;
 use tillbell_lnbits::dial::DialError;
 use tillbell_lnbits::link::{Lost, SocketState};
 use tillbell_lnbits::rest::{Answer, Dialect, Looked, Page, RestError};
@@ -829,11 +830,26 @@ fn run(shop: &Shop, steps: Vec<Step>) -> Result<(), TestCaseError> {
     world.check()
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: schedules(), max_shrink_iters: 20_000, ..ProptestConfig::default() })]
-
-    #[test]
-    fn nothing_is_lost_doubled_or_false(shop in shop(), steps in prop::collection::vec(step(), 0..60)) {
-        run(&shop, steps)?;
-    }
+/// So many schedules, on every core.
+#[test]
+fn nothing_is_lost_doubled_or_false() {
+    let tries = schedules();
+    let cores = std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap());
+    std::thread::scope(|scope| {
+        for core in 0..cores {
+            let cases = tries / cores + u32::from(core < tries % cores);
+            scope.spawn(move || {
+                let mut runner = TestRunner::new(ProptestConfig {
+                    cases,
+                    max_shrink_iters: 20_000,
+                    test_name: Some("nothing_is_lost_doubled_or_false"),
+                    ..ProptestConfig::with_source_file(file!())
+                });
+                let any = (shop(), prop::collection::vec(step(), 0..60));
+                if let Err(error) = runner.run(&any, |(shop, steps)| run(&shop, steps)) {
+                    panic!("{error}\n{runner}");
+                }
+            });
+        }
+    });
 }
