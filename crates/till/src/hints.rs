@@ -591,4 +591,72 @@ mod tests {
         assert!(hints.due(after(2_900)).is_empty());
         assert_eq!(hints.due(after(3_000)), [hash(1)]);
     }
+
+    #[test]
+    fn only_so_many_settled_hashes_are_remembered() {
+        let mut hints = Hints::default();
+        let many = u32::try_from(REMEMBERED).unwrap();
+        (0..=many).for_each(|n| hints.remember(hash(n)));
+        assert_eq!(hints.hear(hash(many), START), Heard::Known);
+        assert_eq!(hints.hear(hash(1), START), Heard::Known);
+        assert_eq!(hints.hear(hash(0), START), Heard::New);
+    }
+
+    #[test]
+    fn what_comes_first_is_looked_up_first_and_the_sixth_is_left_to_the_list() {
+        let mut hints = Hints::default();
+        // Their order as hashes is the other way round.
+        for n in 0..7 {
+            hints.hear(hash(10 - n), after(n.into()));
+        }
+        assert_eq!(hints.due(after(10)), [10, 9, 8, 7, 6].map(hash));
+        assert!(hints.wants_list(after(10)));
+        assert!(hints.due(after(2_000)).is_empty());
+    }
+
+    #[test]
+    fn what_is_too_much_to_be_kept_open_is_left_to_the_list() {
+        let mut hints = Hints::default();
+        for n in 0..u32::try_from(OPEN).unwrap() {
+            assert_eq!(hints.hear(hash(n), START), Heard::New);
+        }
+        assert!(!hints.wants_list(START));
+        assert_eq!(hints.hear(hash(1_000), START), Heard::LeftToList);
+        assert!(hints.wants_list(START));
+    }
+
+    #[test]
+    fn a_hint_without_proof_asks_the_list_once() {
+        let mut hints = Hints::default();
+        hints.hear(hash(1), START);
+        hints.due(START);
+        assert!(!hints.wants_list(START));
+        hints.answered(hash(1), Look::NoProof(Doubt::NotSettled), START);
+        assert!(hints.wants_list(START));
+        hints.list_began(START);
+        hints.list_finished(START, 2);
+        assert_eq!(hints.next_list(after(60_000)), None);
+        hints.list_failed();
+        assert!(hints.wants_list(after(60_000)));
+    }
+
+    #[test]
+    fn the_list_is_not_asked_on_account_of_hints_while_the_server_wants_a_pause() {
+        let mut hints = Hints::default();
+        hints.mark_dirty();
+        hints.pause(after(3_000));
+        assert_eq!(hints.next_list(START), Some(after(3_000)));
+        assert!(!hints.wants_list(after(2_999)) && hints.wants_list(after(3_000)));
+    }
+
+    #[test]
+    fn checking_is_not_shown_while_somebody_makes_noise() {
+        let mut hints = Hints::default();
+        for n in 0..u32::try_from(CALM).unwrap() {
+            hints.hear(hash(n), START);
+        }
+        assert!(hints.checking(after(300)));
+        hints.hear(hash(1_000), START);
+        assert!(!hints.checking(after(300)));
+    }
 }

@@ -930,4 +930,108 @@ mod tests {
             prop_assert_eq!(found.len(), paid - 1);
         }
     }
+
+    #[test]
+    fn pages_share_rows_so_that_nothing_slips_between_them() {
+        let mut list = List::default();
+        list.add(3_601, Status::Settled);
+        (0..1_100).for_each(|_| list.add(1, Status::Settled));
+        let mut reconciler = paired_with_a_newer_one();
+        let mut read = Vec::new();
+        let mut query = reconciler.begin(SHORT, START);
+        while query.filter == Filter::All {
+            read.push((query.offset, query.limit));
+            match reconciler.on_page(&list.page(&query), None).unwrap().turn {
+                Turn::Ask(next) => query = next,
+                Turn::Finished(_) => break,
+            }
+        }
+        let overlap = OVERLAP.max(1);
+        let (second, third) = (FIRST_PAGE - overlap, FIRST_PAGE + FULL_PAGE - 2 * overlap);
+        assert_eq!(read, [(0, FIRST_PAGE), (second, FULL_PAGE), (third, FULL_PAGE)]);
+    }
+
+    #[test]
+    fn a_row_that_is_dated_in_the_future_does_not_hide_what_comes_before_it() {
+        let mut list = List::default();
+        list.add(3_601 + 86_400, Status::Settled);
+        let mut reconciler = paired_with_a_newer_one();
+        let noon: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
+        let now = noon + SignedDuration::from_mins(5);
+        let mut query = reconciler.begin(SHORT, START);
+        let finished = loop {
+            match reconciler.on_page(&list.page(&query), Some(now)).unwrap().turn {
+                Turn::Ask(next) => query = next,
+                Turn::Finished(finished) => break finished,
+            }
+        };
+        assert_eq!(finished.changes.horizon, Some(now));
+    }
+
+    /// After a run over a list on which so many invoices were open that have failed since.
+    fn with_failed(count: usize) -> (Reconciler, List) {
+        let mut list = List::default();
+        (0..count).for_each(|n| list.add(if n == 0 { 3_601 } else { 1 }, Status::Pending));
+        let mut reconciler = paired_with_a_newer_one();
+        let mut found = BTreeSet::new();
+        run_over(&mut reconciler, &mut list, THOROUGH, &mut found, |_| {});
+        list.change(count, Status::Failed);
+        run_over(&mut reconciler, &mut list, THOROUGH, &mut found, |_| {});
+        (reconciler, list)
+    }
+
+    #[test]
+    fn failed_invoices_are_looked_at_in_turn_one_a_run_and_all_in_a_thorough_one() {
+        let (mut reconciler, mut list) = with_failed(3);
+        let mut nothing = BTreeSet::new();
+        for _ in 0..3 {
+            let run = run_over(&mut reconciler, &mut list, SHORT, &mut nothing, |_| {});
+            assert_eq!(run.questions, 3, "the top, the pending and one that failed");
+        }
+        let all = run_over(&mut reconciler, &mut list, THOROUGH, &mut nothing, |_| {});
+        assert_eq!(all.questions, 5);
+        // Hours later the middle one is paid after all; the top of the list does not show it any more.
+        list.add(7_200, Status::Settled);
+        run_over(&mut reconciler, &mut list, SHORT, &mut nothing, |_| {});
+        list.0[2].status = Status::Settled;
+        let paid = list.0[2].checking_id.clone();
+        let top = List(list.0.iter().take(1).cloned().collect());
+        let mut found = BTreeSet::new();
+        for _ in 0..3 {
+            let mut query = reconciler.begin(SHORT, START);
+            loop {
+                let page = if query.filter == Filter::All {
+                    top.page(&query)
+                } else {
+                    list.page(&query)
+                };
+                let progress = reconciler.on_page(&page, None).unwrap();
+                found.extend(
+                    progress
+                        .found
+                        .into_iter()
+                        .map(|proof| proof.row().checking_id.clone()),
+                );
+                match progress.turn {
+                    Turn::Ask(next) => query = next,
+                    Turn::Finished(_) => break,
+                }
+            }
+        }
+        assert!(found.contains(&paid), "{found:?}");
+    }
+
+    #[test]
+    fn what_has_left_the_watch_list_in_crowds_is_read_and_not_asked_for_one_by_one() {
+        let mut list = List::default();
+        (0..40).for_each(|n| list.add(if n == 0 { 3_601 } else { 100 }, Status::Pending));
+        let mut reconciler = paired_with_a_newer_one();
+        let mut found = BTreeSet::new();
+        run_over(&mut reconciler, &mut list, THOROUGH, &mut found, |_| {});
+        list.change(30, Status::Settled);
+        // The first page shows few of them.
+        (0..45).for_each(|_| list.add(100, Status::Settled));
+        let run = run_over(&mut reconciler, &mut list, SHORT, &mut found, |_| {});
+        assert_eq!((found.len(), run.questions), (75, 3));
+    }
 }

@@ -862,11 +862,11 @@ mod tests {
     fn a_list_that_wants_no_pause_at_all_is_not_asked_at_once_again_and_again() {
         let mut shop = Shop::live();
         let mut asked = Vec::new();
-        while let Some(at) = shop.next_list(90_000) {
-            asked.push(at);
+        for _ in 0..7 {
+            asked.push(shop.next_list(shop.ms + 60_000).unwrap());
             shop.list_fails(busy(0));
         }
-        let waits: Vec<_> = asked.windows(2).map(|two| two[1] - two[0]).take(6).collect();
+        let waits: Vec<_> = asked.windows(2).map(|two| two[1] - two[0]).collect();
         assert_eq!(waits, [1_000, 2_000, 4_000, 8_000, 15_000, 15_000]);
     }
 
@@ -887,13 +887,10 @@ mod tests {
         shop.hear(1, Claim::Settled);
         assert_eq!(shop.next_look_up(1), Some(0));
         shop.wants.clear();
-        // One that is left to the list as well, so that it would be asked soon.
-        shop.happen(Event::HintsDropped);
-        shop.answer_lists();
+        shop.session.watch_closely(true, shop.now().at);
         shop.look_up(1, Err(busy(40)));
-        shop.happen(Event::HintsDropped);
+        // Otherwise it would be asked after three.
         assert_eq!(shop.next_list(100_000), Some(15_000));
-        shop.answer_lists();
         assert_eq!(shop.next_look_up(100_000), Some(40_000));
     }
 
@@ -961,5 +958,177 @@ mod tests {
         shop.answer_lists();
         let found = shop.recorded();
         assert!(found.iter().any(|(id, _)| *id == row(1).checking_id), "{found:?}");
+    }
+
+    /// What the list showed is in the ledger, and was not there before.
+    fn record(shop: &mut Shop) {
+        let hashes: Vec<_> = shop.rows.iter().map(|row| row.payment_hash).collect();
+        shop.session.recorded(&hashes, &hashes, shop.now().at);
+    }
+
+    #[test]
+    fn a_payment_that_no_frame_names_within_three_seconds_makes_the_push_suspect() {
+        let mut shop = Shop::live();
+        shop.rows = vec![row(1)];
+        let found = shop.next_list(60_000).unwrap();
+        shop.answer_lists();
+        record(&mut shop);
+        assert_eq!(shop.state(), LinkState::Live);
+        let asked = shop.next_list(60_000).unwrap();
+        assert_eq!(shop.state(), LinkState::Polling);
+        assert_eq!(
+            asked,
+            found + 6_000,
+            "three seconds of doubt, and three to the next look"
+        );
+    }
+
+    #[test]
+    fn a_payment_whose_frame_comes_soon_after_the_list_leaves_the_push_trusted() {
+        let mut shop = Shop::live();
+        shop.rows = vec![row(1)];
+        let found = shop.next_list(60_000).unwrap();
+        shop.answer_lists();
+        record(&mut shop);
+        shop.hear(1, Claim::Settled);
+        assert_eq!(shop.next_list(60_000), Some(found + 15_000));
+        assert_eq!(shop.state(), LinkState::Live);
+    }
+
+    #[test]
+    fn a_payment_that_a_frame_named_before_the_list_leaves_the_push_trusted() {
+        let mut shop = Shop::live();
+        shop.rows = vec![row(1)];
+        shop.ms = 5_000;
+        shop.hear(1, Claim::Settled);
+        shop.happen(Event::HintsDropped);
+        shop.answer_lists();
+        record(&mut shop);
+        shop.wants.clear();
+        assert_eq!(shop.next_list(60_000), Some(20_000));
+        assert_eq!(shop.state(), LinkState::Live);
+    }
+
+    #[test]
+    fn what_a_frame_named_counts_as_live_even_in_a_catch_up() {
+        let mut shop = Shop::paired();
+        shop.rows = vec![row(2), row(1)];
+        shop.happen(Event::Socket(SocketState::Open { opening: 1 }));
+        shop.hear(1, Claim::Settled);
+        shop.answer_lists();
+        let found = shop.recorded();
+        assert!(found.contains(&(row(1).checking_id, Kind::Live)), "{found:?}");
+        assert!(found.contains(&(row(2).checking_id, Kind::Late)), "{found:?}");
+    }
+
+    #[test]
+    fn what_a_run_finds_is_told_in_the_order_in_which_it_came() {
+        let mut shop = Shop::live();
+        let at = |n, seconds| PaymentRow {
+            created: noon() + SignedDuration::from_secs(seconds),
+            ..row(n)
+        };
+        shop.rows = vec![at(3, 9), at(2, 8), at(1, 7)];
+        shop.next_list(60_000).unwrap();
+        shop.answer_lists();
+        let found: Vec<_> = shop.recorded().into_iter().map(|(id, _)| id).collect();
+        assert_eq!(found, [1, 2, 3].map(|n| row(n).checking_id));
+    }
+
+    #[test]
+    fn a_machine_that_wakes_dials_and_asks_at_once() {
+        let mut shop = Shop::live();
+        shop.ms = 5_000;
+        let slept = Duration::from_secs(3_600);
+        shop.happen(Event::Woke { slept });
+        assert!(shop.wants.contains(&Effect::Redial));
+        assert_eq!(shop.next_list(5_001), Some(5_000));
+        shop.answer_lists();
+        assert!(shop.wants.contains(&Effect::CaughtUp { gap: Some(slept) }));
+    }
+
+    #[test]
+    fn at_a_start_nobody_knows_how_long_nobody_listened() {
+        let mut shop = Shop::paired();
+        shop.happen(Event::Socket(SocketState::Open { opening: 1 }));
+        shop.ms = 900;
+        shop.answer_lists();
+        assert!(shop.wants.contains(&Effect::CaughtUp { gap: None }));
+    }
+
+    #[test]
+    fn a_run_that_began_before_the_socket_opened_is_followed_by_another_at_once() {
+        let mut shop = Shop::paired();
+        assert_eq!(shop.next_list(60_000), Some(2_000), "the socket has a head start");
+        shop.happen(Event::Socket(SocketState::Open { opening: 1 }));
+        shop.answer_lists();
+        assert_eq!((shop.state(), shop.ms), (LinkState::Live, 2_000));
+    }
+
+    #[test]
+    fn without_a_socket_what_the_list_shows_counts_as_live() {
+        let mut shop = Shop::live();
+        let why = tillbell_lnbits::link::Lost::Vanished;
+        shop.happen(Event::Socket(SocketState::Waiting { why, failures: 3 }));
+        shop.answer_lists();
+        assert_eq!(shop.state(), LinkState::Polling);
+        shop.wants.clear();
+        shop.rows = vec![row(1)];
+        assert_eq!(shop.next_list(60_000), Some(3_000));
+        shop.answer_lists();
+        assert_eq!(shop.recorded(), [(row(1).checking_id, Kind::Live)]);
+    }
+
+    #[test]
+    fn an_invoice_on_the_screen_makes_it_look_within_three_seconds() {
+        let mut shop = Shop::live();
+        shop.session.watch_closely(true, shop.now().at);
+        assert_eq!(shop.next_list(60_000), Some(3_000));
+    }
+
+    #[test]
+    fn an_answer_to_a_run_that_was_given_up_is_no_answer_to_the_next() {
+        let mut shop = Shop::live();
+        shop.next_list(60_000).unwrap();
+        let (given_up, _) = shop.list_asked().unwrap();
+        shop.happen(Event::Page {
+            run: given_up,
+            result: Err(RestError::TimedOut),
+        });
+        shop.next_list(60_000).unwrap();
+        let value = Page {
+            sent: 1,
+            rows: vec![row(1)],
+            total: None,
+        };
+        let result = Ok(Answer {
+            value,
+            server_time: None,
+        });
+        shop.happen(Event::Page {
+            run: given_up,
+            result,
+        });
+        assert_eq!(shop.recorded(), []);
+    }
+
+    #[test]
+    fn who_says_that_a_strangers_invoice_waits_has_claimed_no_money() {
+        let rejected = |claim| {
+            let mut shop = Shop::live();
+            shop.hear(1, claim);
+            for _ in 0..2 {
+                shop.next_look_up(60_000).unwrap();
+                shop.wants.clear();
+                shop.look_up(1, Ok(Looked::NotOurs));
+            }
+            shop.next_list(60_000).unwrap();
+            shop.answer_lists();
+            shop.wants
+                .iter()
+                .any(|effect| matches!(effect, Effect::Reject { .. }))
+        };
+        assert!(!rejected(Claim::Pending));
+        assert!(rejected(Claim::Settled));
     }
 }

@@ -289,4 +289,63 @@ mod tests {
         assert_eq!(trust.state(), LinkState::Connecting);
         assert_eq!(trust.opening(), None);
     }
+
+    #[test]
+    fn a_key_that_works_again_is_relied_on_again() {
+        let mut trust = live();
+        for _ in 0..SILENT_AFTER {
+            trust.on_list_failed("pair again".to_owned(), true, at(1_000));
+        }
+        trust.on_list(Some(1), at(2_000));
+        assert_eq!(trust.untrusted_since(at(2_000).at), None);
+        assert_eq!(trust.view(at(2_000).at).detail, None);
+    }
+
+    #[test]
+    fn a_push_that_died_with_its_socket_may_live_with_the_next() {
+        let mut trust = live();
+        trust.on_dead_push();
+        assert_eq!(trust.state(), LinkState::Polling);
+        trust.on_socket(&SocketState::Open { opening: 2 }, at(1_000));
+        trust.on_list(Some(2), at(1_000));
+        assert_eq!(trust.state(), LinkState::Live);
+    }
+
+    #[test]
+    fn a_run_that_began_before_the_socket_opened_does_not_catch_up_for_it() {
+        let mut trust = Trust::new(true, at(0));
+        trust.on_socket(&SocketState::Open { opening: 1 }, at(0));
+        trust.on_list(None, at(0));
+        assert_eq!(trust.state(), LinkState::Connecting);
+        assert!(trust.owes_catch_up());
+        trust.on_socket(&SocketState::Open { opening: 2 }, at(1_000));
+        trust.on_list(Some(1), at(1_000));
+        assert!(trust.owes_catch_up());
+        trust.on_list(Some(2), at(1_000));
+        assert_eq!(trust.state(), LinkState::Live);
+    }
+
+    #[test]
+    fn after_a_sleep_nothing_is_known_to_be_open_or_to_work() {
+        let mut trust = live();
+        trust.on_woke(at(60_000));
+        assert_eq!((trust.state(), trust.opening()), (LinkState::Connecting, None));
+        let why = tillbell_lnbits::link::Lost::Vanished;
+        trust.on_socket(&SocketState::Waiting { why, failures: 2 }, at(60_000));
+        assert_eq!(trust.state(), LinkState::Down, "the list has not been read since");
+    }
+
+    #[test]
+    fn a_socket_that_failed_once_is_about_to_open_and_one_that_failed_twice_is_not() {
+        let mut trust = live();
+        for (failures, state) in [
+            (0, LinkState::Connecting),
+            (1, LinkState::Connecting),
+            (2, LinkState::Polling),
+        ] {
+            let why = tillbell_lnbits::link::Lost::Vanished;
+            trust.on_socket(&SocketState::Waiting { why, failures }, at(1_000));
+            assert_eq!(trust.state(), state, "{failures}");
+        }
+    }
 }

@@ -228,4 +228,26 @@ pub(crate) mod tests {
         assert_eq!(Verified::prove(pending, None, None), Err(Unproven::NotSettled));
         assert_eq!(Verified::prove(failed, None, None), Err(Unproven::NotSettled));
     }
+
+    #[test]
+    fn where_nobody_can_be_asked_only_a_frame_that_says_paid_and_how_much_is_believed() {
+        let frame = |claim, amount| Hint {
+            payment_hash: PaymentHash([1; 32]),
+            claim,
+            amount,
+            memo: Text::clean("Coffee"),
+            checking_id: None,
+            wallet_id: None,
+        };
+        let believed =
+            |claim, amount| Reported::believe(frame(claim, amount), NothingToAsk(())).map(|word| word.amount);
+        let sat = Some(ClaimedAmount::Sat(tillbell_lnbits::Sat(7)));
+        let msat = Some(ClaimedAmount::Msat(Msat(7)));
+        assert_eq!(believed(Claim::Settled, sat), Some(Msat(7_000)));
+        assert_eq!(believed(Claim::Settled, msat), Some(Msat(7)));
+        assert_eq!(believed(Claim::Settled, None), None);
+        for claim in [Claim::Pending, Claim::Failed] {
+            assert_eq!((believed(claim, sat), believed(claim, msat)), (None, None));
+        }
+    }
 }
