@@ -716,8 +716,11 @@ impl World {
         }
         self.start();
         self.open();
+        self.wait(60_000);
+        // Any frame shows a display that took the push for dead that it lives.
+        self.push(PaymentHash([255; 32]), Claim::Failed);
         // Longer than the time between two thorough looks.
-        self.wait(400_000);
+        self.wait(340_000);
     }
 
     fn check(&self) -> Result<(), TestCaseError> {
