@@ -1034,4 +1034,51 @@ mod tests {
         let run = run_over(&mut reconciler, &mut list, SHORT, &mut found, |_| {});
         assert_eq!((found.len(), run.questions), (75, 3));
     }
+
+    #[test]
+    fn an_invoice_that_is_paid_between_two_questions_is_found_in_the_same_run() {
+        let mut list = List::default();
+        list.add(3_601, Status::Pending);
+        let mut reconciler = paired_with_a_newer_one();
+        let mut found = BTreeSet::new();
+        run_over(&mut reconciler, &mut list, SHORT, &mut found, |list| {
+            list.change(1, Status::Settled);
+        });
+        assert_eq!(found.len(), 1);
+    }
+
+    #[test]
+    fn an_invoice_is_watched_no_more_when_its_time_is_over() {
+        let mut list = List::default();
+        list.add(3_601, Status::Pending);
+        let waiting = list.0[0].checking_id.clone();
+        let mut reconciler = paired_with_a_newer_one();
+        let mut found = BTreeSet::new();
+        let first = run_over(&mut reconciler, &mut list, SHORT, &mut found, |_| {});
+        assert!(first.changes.watched.contains_key(&waiting));
+        let day = 24 * 60 * 60;
+        list.add(14 * day, Status::Settled);
+        let later = run_over(&mut reconciler, &mut list, SHORT, &mut found, |_| {});
+        assert!(later.changes.dropped.is_empty());
+        list.add(2 * day, Status::Settled);
+        let last = run_over(&mut reconciler, &mut list, SHORT, &mut found, |_| {});
+        assert_eq!(last.changes.dropped, BTreeSet::from([waiting]));
+    }
+
+    #[test]
+    fn what_a_0_12_waits_for_is_not_gathered_from_a_list_that_is_torn() {
+        let mut list = List::default();
+        (0..3_000).for_each(|_| list.add(0, Status::Settled));
+        (0..900).for_each(|_| list.add(1, Status::Pending));
+        let mut reconciler = paired_with_a_0_12(Dialect::V0_12);
+        let mut found = BTreeSet::new();
+        let torn = run_over(&mut reconciler, &mut list, THOROUGH, &mut found, |list| {
+            list.change(40, Status::Failed);
+        });
+        assert_eq!(torn.changes.baseline, None);
+        let whole = run_over(&mut reconciler, &mut list, THOROUGH, &mut found, |_| {});
+        let open = list.0.iter().filter(|row| row.status == Status::Pending).count();
+        let gathered = whole.changes.baseline.unwrap().pending.unwrap();
+        assert!(open > 0 && gathered.len() >= open, "{open}, {}", gathered.len());
+    }
 }
