@@ -221,8 +221,9 @@ impl Hints {
     pub fn answered(&mut self, hash: PaymentHash, look: Look, now: Moment) -> Option<Doubt> {
         let open = self.open.get_mut(&hash)?;
         match look {
+            // Remembered when it is in the ledger.
             Look::Proven => {
-                self.remember(hash);
+                self.forget(hash);
                 None
             }
             Look::Final(doubt) => {
@@ -283,7 +284,13 @@ impl Hints {
         }
     }
 
-    /// The hint claimed nothing that needs proof.
+    /// True when this was remembered, and not too many others since.
+    #[must_use]
+    pub fn remembers(&self, hash: PaymentHash) -> bool {
+        self.settled_set.contains(&hash)
+    }
+
+    /// The hint is proven, or claimed nothing that needs proof.
     pub fn forget(&mut self, hash: PaymentHash) {
         self.open.remove(&hash);
     }

@@ -251,6 +251,15 @@ impl Session {
         asking.listed_first.clear();
     }
 
+    /// True when this payment is known to be in the ledger. What was there long ago may be forgotten here.
+    #[must_use]
+    pub fn knows(&self, hash: PaymentHash) -> bool {
+        match &self.evidence {
+            Evidence::Ask(asking) => asking.hints.remembers(hash),
+            Evidence::Believe(_) => false,
+        }
+    }
+
     /// Takes what happened and says what to do.
     pub fn on(&mut self, event: Event, now: Now) -> Vec<Effect> {
         let mut effects = Vec::new();

@@ -416,7 +416,7 @@ impl Shop {
     }
 
     /// The payments that a ledger which turned out ruined never took, and those that it took and that were not
-    /// announced; not those on the glass or on their way to a terminal.
+    /// announced; not those on the glass or on their way to a terminal, nor what a list showed once more.
     pub(super) fn take_owed_records(&mut self, on_glass: impl Iterator<Item = Seq>) -> Vec<(Arrived, Kind)> {
         for seq in on_glass.chain(self.telling) {
             self.untold.remove(&seq);
@@ -424,13 +424,18 @@ impl Shop {
         let untold = std::mem::take(&mut self.untold)
             .into_values()
             .map(|arrived| (arrived, Kind::Late));
-        let owed = std::mem::take(&mut self.writes)
-            .into_iter()
-            .filter_map(|write| match write {
-                Write::Record(arrived) => Some(arrived),
-                Write::Save(_) | Write::Announced(_) => None,
-            });
-        untold.chain(owed.flatten()).collect()
+        let writes = std::mem::take(&mut self.writes);
+        let records = writes.into_iter().filter_map(|write| match write {
+            Write::Record(arrived) => Some(arrived),
+            Write::Save(_) | Write::Announced(_) => None,
+        });
+        let session = self.session();
+        let is_new = |payment: &Arrived| {
+            let session = session.as_ref();
+            session.is_none_or(|session| !session.knows(payment.payment_hash()))
+        };
+        let owed = records.flatten().filter(|(payment, _)| is_new(payment));
+        untold.chain(owed).collect()
     }
 
     pub(super) fn owes_writes(&self) -> bool {
