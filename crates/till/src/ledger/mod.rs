@@ -128,6 +128,10 @@ impl LedgerError {
                 "Payments cannot be recorded: the payment record may not be written. See that its folder may be \
                  written; this display goes on by itself."
             }
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                "Payments cannot be recorded: another program holds the payment record. Close it; this display goes on \
+                 by itself."
+            }
             Some(_) | None => {
                 "Payments cannot be recorded: is the disk full? Free some space; this display goes on by itself."
             }
