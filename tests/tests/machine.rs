@@ -501,6 +501,27 @@ fn a_ledger_that_is_spoilt_in_a_calm_hour_repeats_nothing_when_the_list_is_read_
 }
 
 #[test]
+fn payments_that_come_while_a_spoilt_ledger_is_replaced_are_announced_once() -> Result {
+    let clerk = Clerk::paired("")?;
+    let mut watch = Watch::live(&clerk.profile)?;
+    let mut sold = vec![clerk.sell(1, "before")?];
+    watch.payment(&sold[0])?;
+    let ledger = Ledger::of(&clerk.profile)?;
+    until("its mark", Duration::from_secs(5), || {
+        Ok((ledger.marks()?.get(&sold[0]) == Some(&true)).then_some(()))
+    })?;
+    ledger.hold()?.garble_the_schema()?;
+    drop(ledger);
+    for sats in 2..40 {
+        sold.push(clerk.sell(sats, "while it is replaced")?);
+        watch.listen(Duration::from_millis(20))?;
+    }
+    let said = watch.program().stderr();
+    assert!(said.contains("set aside"), "it was not noticed:\n{said}");
+    ends_well(&clerk, watch, &sold)
+}
+
+#[test]
 fn a_ledger_that_is_overwritten_while_payments_are_announced_repeats_none_and_loses_none() -> Result {
     let (clerk, watch, sold) = in_the_middle_of_a_long_story()?;
     let length = clerk.profile.read("ledger.sqlite3")?.len();

@@ -286,6 +286,24 @@ impl Reconciler {
         self.wallet.get_or_insert_with(|| wallet.clone());
     }
 
+    /// The line as it runs now, from what this machine knows: rows made before it are paid, watched or dead, and of those
+    /// made since, the `recorded` are old. `None` while the line is still being gathered (0.12).
+    #[must_use]
+    pub fn line(&self, recorded: impl IntoIterator<Item = CheckingId>) -> Option<Baseline> {
+        self.baseline.pending.as_ref()?;
+        let since_last = self.horizon.saturating_sub(SLACK).unwrap_or(self.horizon);
+        let mut settled_lately = self.baseline.settled_lately.clone();
+        settled_lately.extend(recorded);
+        // One that was recorded when its frame came is watched until the next run.
+        let mut pending = self.watch.clone();
+        pending.retain(|id, _| !settled_lately.contains(id));
+        Some(Baseline {
+            taken: since_last.max(self.baseline.taken),
+            settled_lately,
+            pending: Some(pending),
+        })
+    }
+
     /// True when a settled row is news.
     #[must_use]
     pub fn is_news(&self, row: &PaymentRow) -> bool {
@@ -838,6 +856,29 @@ mod tests {
         });
         assert_eq!(found.len(), 60);
         assert!(finished.changes.horizon.is_some());
+    }
+
+    #[test]
+    fn the_line_for_another_ledger_calls_old_what_was_recorded_and_new_what_waits_or_comes() {
+        let mut list = List::default();
+        list.add(3_500, Status::Settled);
+        list.add(200, Status::Settled);
+        (0..2).for_each(|_| list.add(1, Status::Pending));
+        let mut reconciler = paired_with_a_newer_one();
+        let mut found = BTreeSet::new();
+        run_over(&mut reconciler, &mut list, SHORT, &mut found, |_| {});
+        // A frame told of one of the two that were open.
+        list.change(1, Status::Settled);
+        found.insert(list.0[0].checking_id.clone());
+        let line = reconciler.line(found).unwrap();
+        list.change(1, Status::Settled);
+        list.add(1, Status::Settled);
+        let news: Vec<_> = list.0.iter().map(|row| line.is_news(row)).collect();
+        assert_eq!(
+            news,
+            [true, false, true, false, false],
+            "it came since, it was told, it was open, it was told, it is from before the pairing"
+        );
     }
 
     #[test]

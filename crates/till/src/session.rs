@@ -6,9 +6,10 @@ use std::time::Duration;
 use tillbell_lnbits::link::SocketState;
 use tillbell_lnbits::rest::{Answer, Dialect, Looked, Page, PageQuery, RestError};
 use tillbell_lnbits::{
-    Claim, ClaimedAmount, Direction, Hint, Msat, PaymentHash, PaymentRow, Status, Text, WalletId,
+    CheckingId, Claim, ClaimedAmount, Direction, Hint, Msat, PaymentHash, PaymentRow, Status, Text, WalletId,
 };
 
+use crate::baseline::Baseline;
 use crate::clock::{Moment, Now};
 use crate::hints::{Doubt, Heard, Hints, Look};
 use crate::reconcile::{Changes, Finished, Length, Purpose, Reconciler, Turn};
@@ -209,6 +210,15 @@ impl Session {
     #[must_use]
     pub const fn trust(&self) -> &Trust {
         &self.trust
+    }
+
+    /// The line between old and new as it runs now, for a ledger that takes the place of a ruined one; `recorded` are old.
+    #[must_use]
+    pub fn line(&self, recorded: impl IntoIterator<Item = CheckingId>) -> Option<Baseline> {
+        match &self.evidence {
+            Evidence::Ask(asking) => asking.reconciler.line(recorded),
+            Evidence::Believe(_) => None,
+        }
     }
 
     /// True while the display should say "checking".

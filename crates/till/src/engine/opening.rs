@@ -105,12 +105,30 @@ impl Actor {
             key: shop.key.take(),
             owed: shop.take_owed_records(self.stage.on_glass()),
         };
+        let line = shop.line();
         drop(shop);
-        // One that cannot be set aside is opened once more, and found ruined once more.
-        if let Err(error) = self.set_ledger_aside(&mut opening.paired, now) {
-            tracing::warn!(%error, "the payment record stays where it is");
+        match (self.set_ledger_aside(&mut opening.paired, now), line) {
+            (Ok(()), Some(line)) => self.go_on(&mut opening.paired, line),
+            (Ok(()), None) => {}
+            // It is opened once more, and found ruined once more.
+            (Err(error), _) => tracing::warn!(%error, "the payment record stays where it is"),
         }
         self.open_or_retry(opening, now);
+    }
+
+    /// Begins a new ledger with the line as it runs: nobody has to be asked, so nothing that comes meanwhile is lost.
+    fn go_on(&self, paired: &mut Paired, line: Baseline) {
+        let kept = Paired {
+            baseline: Some(line),
+            begin_anew: false,
+            ..paired.clone()
+        };
+        // The line first; the row says that it counts. Without either it is taken anew.
+        let stored = kept.store(&self.profile.pairing_file()).is_ok();
+        let row = |mut ledger: Ledger| ledger.wallet(&kept.server, &kept.reference);
+        if stored && Ledger::open(&self.profile.ledger_file()).and_then(row).is_ok() {
+            *paired = kept;
+        }
     }
 
     /// Opens what could not be opened, and looks for a key that was not there, when it is time.

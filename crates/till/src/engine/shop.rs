@@ -21,7 +21,7 @@ use crate::trust::Trust;
 use crate::verify::{Arrived, NothingToAsk};
 use crate::view::{Kind, LinkState, LinkView};
 
-/// Payments remembered at a start, so that replays of them cost nothing.
+/// Payments remembered, so that replays of them cost nothing and a new ledger knows what is old.
 const REMEMBERED: u32 = 1_000;
 /// Hints taken at a time.
 const HINTS: usize = 256;
@@ -43,6 +43,10 @@ pub(super) struct Shop {
     writes: VecDeque<Write>,
     /// What is in the writes' records already: while a ledger refuses, every run finds the same news again.
     owed: BTreeSet<(PaymentHash, Option<CheckingId>)>,
+    /// What was recorded last, with when its invoice was made: what a ledger that takes this one's place must not call new.
+    recorded: VecDeque<(CheckingId, Option<Timestamp>)>,
+    /// The latest such time of what is no longer remembered.
+    forgotten: Option<Timestamp>,
     /// What was recorded and is not announced: should the ledger turn out ruined, the next one gets it.
     untold: BTreeMap<Seq, Arrived>,
     pub(super) key: Option<InvoiceKey>,
@@ -142,6 +146,8 @@ impl Shop {
             syncer,
             writes: VecDeque::new(),
             owed: BTreeSet::new(),
+            recorded: VecDeque::new(),
+            forgotten: None,
             untold: BTreeMap::new(),
             key,
             keyless: None,
@@ -164,15 +170,16 @@ impl Shop {
 
     /// Starts listening: a session that knows what the ledger knows, and the link.
     fn listen(&mut self, channel: &Channel, now: Now) -> Result<(), LedgerError> {
+        let newest = self.ledger.newest(self.row, REMEMBERED)?;
+        self.remember(newest.iter().rev());
+        if newest.len() == REMEMBERED as usize {
+            self.forgotten = newest.last().and_then(|oldest| oldest.created_at);
+        }
         let session = match (&self.paired.listen, &self.paired.baseline) {
             (Listen::WalletId(_), _) => Session::believing(NothingToAsk(()), now),
             (Listen::Key, baseline) => {
                 let (horizon, watched) = self.ledger.watched(self.row)?;
-                let known = self
-                    .ledger
-                    .newest(self.row, REMEMBERED)?
-                    .into_iter()
-                    .map(|entry| entry.payment_hash);
+                let known = newest.into_iter().map(|entry| entry.payment_hash);
                 let nothing_before = || Baseline {
                     taken: self.paired.paired_at,
                     settled_lately: std::collections::BTreeSet::new(),
@@ -438,6 +445,31 @@ impl Shop {
         untold.chain(owed).collect()
     }
 
+    /// The line between old and new as it runs now: with it a new ledger begins without asking the server first, and what
+    /// comes meanwhile is not lost. `None` where more was recorded since than is remembered.
+    pub(super) fn line(&self) -> Option<Baseline> {
+        let Life::Listening { session, .. } = &self.life else {
+            return None;
+        };
+        let line = session.line(self.recorded.iter().map(|(id, _)| id.clone()))?;
+        self.forgotten
+            .is_none_or(|forgotten| forgotten < line.taken)
+            .then_some(line)
+    }
+
+    fn remember<'a>(&mut self, entries: impl Iterator<Item = &'a Entry>) {
+        for entry in entries {
+            if let Some(id) = &entry.checking_id {
+                self.recorded
+                    .push_back((CheckingId(id.clone()), entry.created_at));
+            }
+        }
+        while self.recorded.len() > REMEMBERED as usize {
+            let forgotten = self.recorded.pop_front().and_then(|(_, made)| made);
+            self.forgotten = self.forgotten.max(forgotten);
+        }
+    }
+
     pub(super) fn owes_writes(&self) -> bool {
         !self.writes.is_empty()
     }
@@ -491,6 +523,7 @@ impl Shop {
                 if let Some(session) = self.session() {
                     session.recorded(&all, &fresh, now.at);
                 }
+                self.remember(new.iter());
                 entries.extend(new);
             }
             Write::Save(changes) => {
