@@ -272,6 +272,21 @@ async fn somebody_who_names_one_unpaid_invoice_for_a_minute_stays_below_the_serv
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_does_not_say_its_version_is_asked_until_it_does() {
+    let counter = Counter::paired(Version::V1_6).await;
+    counter.fake.reset_requests();
+    let silent = Fault::Rest(Some(Path::OpenApi), RestFault::Status(500, None));
+    counter.fake.faults().set(silent);
+    let mut watching = counter.watch().await;
+    counter.fake.faults().clear();
+    let six_seconds = Duration::from_secs(6);
+    watching.listen(six_seconds).await;
+    assert_eq!(counter.fake.requests().count(Path::OpenApi), 2);
+    watching.listen(six_seconds).await;
+    assert_eq!(counter.fake.requests().count(Path::OpenApi), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_list_that_wants_a_pause_does_not_silence_the_look_ups() {
     let counter = Counter::paired(Version::V1_6).await;
     let mut watching = counter.watch().await;

@@ -8,6 +8,7 @@ use tillbell_lnbits::link::{Channel, Link, SocketState};
 use tillbell_lnbits::rest::{Answer as Reply, Dialect, Looked, Page, PageQuery, RestError};
 use tillbell_lnbits::{CheckingId, Hint, InvoiceKey, PaymentHash, Rest, WalletId};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 use crate::baseline::Baseline;
 use crate::clock::Now;
@@ -27,6 +28,9 @@ const REMEMBERED: u32 = 1_000;
 const HINTS: usize = 256;
 /// Between two tries to take a baseline anew.
 const BASELINE_RETRY: std::time::Duration = std::time::Duration::from_secs(3);
+
+/// Between two questions for the server's version.
+const VERSION_RETRY: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// A shop being listened to.
 pub(super) struct Shop {
@@ -60,6 +64,8 @@ pub(super) struct Shop {
     pub(super) to_tell: VecDeque<Entry>,
     pub(super) telling: Option<Seq>,
     answers: mpsc::Sender<Answer>,
+    /// Asks for the server's version, and ends with the shop.
+    version: JoinSet<()>,
 }
 
 /// What a shop is doing.
@@ -156,6 +162,7 @@ impl Shop {
             to_tell: VecDeque::new(),
             telling: None,
             answers,
+            version: JoinSet::new(),
         };
         match channel {
             Some(channel) if shop.paired.begin_anew => {
@@ -193,10 +200,12 @@ impl Shop {
                     Some(_) => Dialect::V1,
                 };
                 let reconciler = Reconciler::new(dialect, wallet, baseline, horizon, watched);
-                self.ask_dialect();
                 Session::asking(reconciler, known, now)
             }
         };
+        if self.paired.listen == Listen::Key {
+            self.ask_dialect();
+        }
         let link = Link::start(self.dialer.clone(), &self.paired.server, channel);
         self.life = Life::Listening {
             session: Box::new(session),
@@ -345,15 +354,22 @@ impl Shop {
         });
     }
 
-    fn ask_dialect(&self) {
-        self.ask(async |rest| {
-            let version = rest.version().await;
-            Answered::Dialect(
-                version
-                    .ok()
-                    .and_then(|answer| answer.value)
-                    .map(|version| version.dialect),
-            )
+    /// Asks for the server's version until it says one, or says that it will not.
+    fn ask_dialect(&mut self) {
+        let Some(rest) = self.rest.clone() else { return };
+        let (answers, generation) = (self.answers.clone(), self.generation);
+        self.version = JoinSet::new();
+        self.version.spawn(async move {
+            let dialect = loop {
+                match rest.version().await {
+                    Ok(answer) => break answer.value.map(|version| version.dialect),
+                    Err(error) if error.is_final() => break None,
+                    Err(_) => tokio::time::sleep(VERSION_RETRY).await,
+                }
+            };
+            let what = Answered::Dialect(dialect);
+            // The engine may have ended meanwhile.
+            let _ = answers.send(Answer { generation, what }).await;
         });
     }
 
