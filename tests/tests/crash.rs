@@ -82,8 +82,8 @@ fn pay(server: &Fake, wallet: &Wallet, sats: u64) -> String {
     invoice.payment_hash
 }
 
-/// Kills the display at a place, once while it catches up or at its first payment and once in the middle of trade, and answers with
-/// how many announcements came again.
+/// Kills the display when it comes to this place the `nth` time, while it catches up or trades, starts it again, and
+/// answers with how many announcements came again.
 fn killed_at(place: &str, nth: u32) -> anyhow::Result<usize> {
     let server = Fake::start(Version::V1_6)?;
     let wallet = server.add_wallet("Bean & Bell");

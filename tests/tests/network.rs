@@ -467,7 +467,7 @@ fn a_frame_that_is_repeated_a_thousand_times_is_one_payment() -> Result {
     let sold = counter.sell(10, "once");
     assert_eq!(kind_of(&mut watch, &sold)?, "live");
     counter.server.faults().clear();
-    // And a minute later again, from somebody who wrote it down.
+    // And once it is told, from somebody who wrote it down.
     let frame = json!({"wallet_balance": 10, "payment": {
         "checking_id": sold, "payment_hash": sold, "wallet_id": counter.wallet.id,
         "amount": 10_000, "status": "success", "memo": "once",

@@ -10,7 +10,7 @@ use tillbell_fake_lnbits::FakeLnbits;
 use tillbell_lnbits::dial::Dialer;
 use tillbell_till::clock::SystemClock;
 use tillbell_till::engine::{DemoWallet, Line};
-use tillbell_till::failpoint::{self, Place};
+use tillbell_till::failpoint::{self, Failpoint};
 use tillbell_till::paired::Paired;
 use tillbell_till::profile::Profile;
 use tillbell_till::view::{Kind, LinkState, Verdict};
@@ -65,7 +65,7 @@ pub(crate) async fn run(profile: Profile, json: bool, demo: bool) -> anyhow::Res
                     Err(error) => return Err(error.into()),
                 }
                 if let Line::Payment(payment) = &line {
-                    failpoint::reach(Place::Written);
+                    failpoint::reach(Failpoint::Written);
                     engine.line_written(payment.seq).await?;
                 }
             }

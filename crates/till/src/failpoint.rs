@@ -5,7 +5,7 @@
 
 /// A place, in the order in which a payment comes by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum Failpoint {
     /// The engine has taken hints from the link.
     Heard,
     /// A payment is proven and not in the ledger.
@@ -26,11 +26,11 @@ pub enum Place {
 
 /// The process has come to this place.
 #[cfg(not(feature = "failpoints"))]
-pub const fn reach(_: Place) {}
+pub const fn reach(_: Failpoint) {}
 
 /// The process has come to this place: the end of it, if that was asked for.
 #[cfg(feature = "failpoints")]
-pub fn reach(place: Place) {
+pub fn reach(place: Failpoint) {
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -59,7 +59,7 @@ fn die() {
 }
 
 #[cfg(feature = "failpoints")]
-impl Place {
+impl Failpoint {
     const fn name(self) -> &'static str {
         match self {
             Self::Heard => "heard",

@@ -14,7 +14,7 @@ use super::shop::{Answer, Answered, Heard, Shop};
 use super::{Options, Output, Request, StartError};
 use crate::clock::{Clock, Moment, Now};
 use crate::enrol::{EnrolError, Enrolled, enrol, read_form};
-use crate::failpoint::{self, Place as Failpoint};
+use crate::failpoint::{self, Failpoint};
 use crate::hints::Doubt;
 use crate::paired::{Found, Paired};
 use crate::pay_code;

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use crate::baseline::Baseline;
 use crate::clock::Now;
 use crate::enrol::take_baseline;
-use crate::failpoint::{self, Place};
+use crate::failpoint::{self, Failpoint};
 use crate::ledger::{Entry, Ledger, LedgerError, Seq, Syncer, WalletRow};
 use crate::paired::{Listen, Paired};
 use crate::reconcile::{Changes, Reconciler};
@@ -515,9 +515,9 @@ impl Shop {
     fn write_one(&mut self, write: &Write, now: Now, entries: &mut Vec<Entry>) -> Result<(), LedgerError> {
         match write {
             Write::Record(arrived) => {
-                failpoint::reach(Place::Proven);
+                failpoint::reach(Failpoint::Proven);
                 let new = self.ledger.record(self.row, arrived, now.wall)?;
-                failpoint::reach(Place::Recorded);
+                failpoint::reach(Failpoint::Recorded);
                 for (payment, _) in arrived {
                     self.owed
                         .remove(&(payment.payment_hash(), payment.checking_id().cloned()));
@@ -544,12 +544,12 @@ impl Shop {
             }
             Write::Save(changes) => {
                 self.ledger.save_changes(self.row, changes, now.wall)?;
-                failpoint::reach(Place::Saved);
+                failpoint::reach(Failpoint::Saved);
             }
             Write::Announced(seqs) => {
-                failpoint::reach(Place::Confirmed);
+                failpoint::reach(Failpoint::Confirmed);
                 self.ledger.announced(seqs, now.wall)?;
-                failpoint::reach(Place::Marked);
+                failpoint::reach(Failpoint::Marked);
             }
         }
         Ok(())
