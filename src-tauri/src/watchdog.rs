@@ -93,6 +93,7 @@ impl Patient {
         match self.reloaded {
             None => {
                 self.reloaded = Some(now);
+                self.shown = 0;
                 Care::Reload
             }
             Some(at) if now.saturating_duration_since(at) >= SILENCE => Care::NewWindow,
@@ -117,6 +118,7 @@ impl Patient {
         let may = !self.revived.is_some_and(lately);
         if may {
             self.revived = Some(now);
+            self.shown = 0;
         }
         may
     }

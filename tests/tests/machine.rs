@@ -522,6 +522,36 @@ fn payments_that_come_while_a_spoilt_ledger_is_replaced_are_announced_once() -> 
 }
 
 #[test]
+fn a_spoilt_ledger_that_cannot_be_moved_is_said_and_replaced_when_it_can() -> Result {
+    let clerk = Clerk::paired("")?;
+    let clerk = Clerk {
+        profile: clerk.profile.in_namespace()?,
+        ..clerk
+    };
+    let namespace = clerk.profile.namespace()?;
+    // A file that something is mounted on may be written and not be renamed.
+    let file = clerk.profile.path().join("ledger.sqlite3").display().to_string();
+    namespace.run(&format!("mount --bind '{file}' '{file}'"))?;
+    let mut watch = Watch::live(&clerk.profile)?;
+    let mut sold = vec![clerk.sell(1, "before")?];
+    watch.payment(&sold[0])?;
+    let ledger = Ledger::of(&clerk.profile)?;
+    until("its mark", Duration::from_secs(5), || {
+        Ok((ledger.marks()?.get(&sold[0]) == Some(&true)).then_some(()))
+    })?;
+    ledger.hold()?.garble_the_schema()?;
+    drop(ledger);
+    sold.push(clerk.sell(2, "when it is spoilt")?);
+    watch.until_link("down", "cannot be set aside")?;
+    watch.listen(A_RUN)?;
+    assert_eq!(watch.announced(), sold[..1]);
+    assert_eq!(watch.link(), Some("down"), "and it stays so");
+    namespace.run(&format!("umount '{file}'"))?;
+    watch.until_live()?;
+    ends_well(&clerk, watch, &sold)
+}
+
+#[test]
 fn a_ledger_that_is_overwritten_while_payments_are_announced_repeats_none_and_loses_none() -> Result {
     let (clerk, watch, sold) = in_the_middle_of_a_long_story()?;
     let length = clerk.profile.read("ledger.sqlite3")?.len();

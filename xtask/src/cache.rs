@@ -83,6 +83,10 @@ impl Cache {
                 crate::shell::run(self.cargo().args(clean))?;
             }
         }
+        let fuzzers = self.path("target-fuzz");
+        if fuzzers.exists() {
+            std::fs::remove_dir_all(fuzzers)?;
+        }
         std::fs::create_dir_all(self.target())?;
         std::fs::write(&note, here.as_bytes()).context("the cache cannot be written to")
     }

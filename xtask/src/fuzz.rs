@@ -36,6 +36,7 @@ const PAIRINGS: [&str; 5] = [
 pub(crate) fn command(arguments: &[String]) -> anyhow::Result<()> {
     let minutes = crate::minutes("fuzz", arguments)?;
     let cache = Cache::open()?;
+    let _lock = cache.lock()?;
     fuzz(&cache, Duration::from_secs(60) * minutes, |_, _| {})
 }
 

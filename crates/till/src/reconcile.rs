@@ -599,7 +599,8 @@ impl Reconciler {
 
     fn finish(&mut self, run: Run) -> Finished {
         let purpose = run.purpose;
-        self.full_page = self.longest_page;
+        // What took too long may pass: pages grow again, but no faster than one failure between two that succeed.
+        self.full_page = self.full_page.saturating_mul(2).min(self.longest_page);
         if self.baseline.pending.is_none() && purpose.thorough && !run.torn {
             self.baseline.pending = Some(std::mem::take(&mut self.gathered));
             self.changes.baseline = Some(self.baseline.clone());

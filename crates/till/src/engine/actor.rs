@@ -379,14 +379,14 @@ impl Actor {
     }
 
     fn unpair(&mut self) -> Result<(), String> {
-        let Some(shop) = self.shop.take_if(|shop| !shop.demo) else {
+        if self.shop.as_ref().is_none_or(|shop| shop.demo) {
             return Err("Nothing is paired.".to_owned());
-        };
-        let removed = std::fs::remove_file(self.profile.pairing_file());
-        if let Err(error) = removed {
-            self.shop = Some(shop);
-            return Err(format!("The pairing could not be removed: {error}."));
         }
+        std::fs::remove_file(self.profile.pairing_file())
+            .map_err(|error| format!("The pairing could not be removed: {error}."))?;
+        let Some(shop) = self.let_go() else {
+            return Ok(());
+        };
         let reference = shop.paired.reference.clone();
         if let Err(error) = self.secrets.forget_in_file(&reference) {
             self.notice(
@@ -609,6 +609,7 @@ impl Actor {
                 if let Some(shop) = &mut self.shop {
                     match shop.begin_anew(baseline, now) {
                         Ok(()) => self.store_pairing(),
+                        Err(error) if error.is_ruined() => self.replace_ledger(&error, now),
                         Err(error) => {
                             tracing::warn!(%error, "listening could not begin anew");
                             shop.take_baseline_later();

@@ -21,12 +21,17 @@ const KEY_RETRY: std::time::Duration = std::time::Duration::from_secs(5);
 const OPEN_RETRY: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// A shop to be opened.
+#[derive(Clone)]
 pub(super) struct Opening {
     pub(super) paired: Paired,
     /// Its key, where that was found already.
     pub(super) key: Option<InvoiceKey>,
     /// What a ledger before this one never took, or took and had not announced.
     pub(super) owed: Vec<(Arrived, Kind)>,
+    /// Its ledger is ruined and is to be set aside first.
+    pub(super) ruined: bool,
+    /// The line between old and new, where it is known although the ledger is not of use.
+    pub(super) line: Option<Baseline>,
 }
 
 impl Opening {
@@ -35,6 +40,8 @@ impl Opening {
             paired,
             key: None,
             owed: Vec::new(),
+            ruined: false,
+            line: None,
         }
     }
 }
@@ -67,12 +74,11 @@ pub(super) struct FoundKey {
 impl Actor {
     /// Opens a shop, or tries again each second: a full disk may be emptied, and nothing may stay deaf for good.
     pub(super) fn open_or_retry(&mut self, mut opening: Opening, now: Now) {
-        let mut opened = self.open_shop(&mut opening.paired, opening.key.clone(), now);
+        let mut opened = self.open_shop(&mut opening, now);
         // Damage that opening the file did not find, and reading it did.
         if opened.as_ref().is_err_and(LedgerError::is_ruined) {
-            opened = self
-                .set_ledger_aside(&mut opening.paired, now)
-                .and_then(|()| self.open_shop(&mut opening.paired, opening.key.clone(), now));
+            opening.ruined = true;
+            opened = self.open_shop(&mut opening, now);
         }
         match opened {
             Ok(()) => {
@@ -100,19 +106,14 @@ impl Actor {
     pub(super) fn replace_ledger(&mut self, error: &LedgerError, now: Now) {
         let Some(mut shop) = self.let_go() else { return };
         tracing::warn!(%error, "the payment record is damaged");
-        let mut opening = Opening {
-            paired: shop.paired.clone(),
+        let opening = Opening {
             key: shop.key.take(),
             owed: shop.take_owed_records(self.stage.on_glass()),
+            ruined: true,
+            line: shop.line(),
+            ..Opening::of(shop.paired.clone())
         };
-        let line = shop.line();
         drop(shop);
-        match (self.set_ledger_aside(&mut opening.paired, now), line) {
-            (Ok(()), Some(line)) => self.go_on(&mut opening.paired, line),
-            (Ok(()), None) => {}
-            // It is opened once more, and found ruined once more.
-            (Err(error), _) => tracing::warn!(%error, "the payment record stays where it is"),
-        }
         self.open_or_retry(opening, now);
     }
 
@@ -136,10 +137,10 @@ impl Actor {
         if let Some(closed) = &mut self.closed
             && now.at >= closed.retry
         {
+            let owed = std::mem::take(&mut closed.opening.owed);
             let opening = Opening {
-                paired: closed.opening.paired.clone(),
-                key: closed.opening.key.clone(),
-                owed: std::mem::take(&mut closed.opening.owed),
+                owed,
+                ..closed.opening.clone()
             };
             self.open_or_retry(opening, now);
         }
@@ -152,12 +153,15 @@ impl Actor {
         }
     }
 
-    fn open_shop(
-        &mut self,
-        paired: &mut Paired,
-        key: Option<InvoiceKey>,
-        now: Now,
-    ) -> Result<(), LedgerError> {
+    fn open_shop(&mut self, opening: &mut Opening, now: Now) -> Result<(), LedgerError> {
+        if opening.ruined {
+            self.set_ledger_aside(&mut opening.paired, now)?;
+            opening.ruined = false;
+            if let Some(line) = opening.line.take() {
+                self.go_on(&mut opening.paired, line);
+            }
+        }
+        let (paired, key) = (&mut opening.paired, opening.key.clone());
         let path = self.profile.ledger_file();
         let (ledger, aside) = Ledger::open_or_set_aside(&path, now.wall)?;
         // A pairing gives its wallet a row: without one this is another ledger, or an emptied one.
@@ -315,9 +319,9 @@ impl Actor {
         match found.result {
             Ok((key, place)) if shop.paired.reference == found.reference => {
                 let opening = Opening {
-                    paired: shop.paired.clone(),
                     key: Some(key),
                     owed: shop.take_owed_records(self.stage.on_glass()),
+                    ..Opening::of(shop.paired.clone())
                 };
                 self.key_place = Some(place);
                 self.shop = None;

@@ -222,8 +222,9 @@ impl Shop {
             return Ok(());
         };
         self.paired.baseline = Some(baseline);
+        self.listen(&Channel::Key(key), now)?;
         self.paired.begin_anew = false;
-        self.listen(&Channel::Key(key), now)
+        Ok(())
     }
 
     /// True while nothing can be heard because the key is not there (yet).
@@ -354,7 +355,7 @@ impl Shop {
         });
     }
 
-    /// Asks for the server's version until it says one, or says that it will not.
+    /// Asks for the server's version until there is an answer; one that makes no sense is one, too.
     fn ask_dialect(&mut self) {
         let Some(rest) = self.rest.clone() else { return };
         let (answers, generation) = (self.answers.clone(), self.generation);
@@ -462,7 +463,8 @@ impl Shop {
     }
 
     /// The line between old and new as it runs now: with it a new ledger begins without asking the server first, and what
-    /// comes meanwhile is not lost. `None` where more was recorded since than is remembered.
+    /// comes meanwhile is not lost. `None` where it is not known: while it is being taken or gathered, where nothing can be
+    /// asked, and where more was recorded since than is remembered.
     pub(super) fn line(&self) -> Option<Baseline> {
         let Life::Listening { session, .. } = &self.life else {
             return None;

@@ -117,8 +117,12 @@ impl LedgerError {
     #[must_use]
     pub fn advice(&self) -> &'static str {
         let code = match self {
+            Self::SetAside(_) => {
+                return "Payments cannot be recorded: the damaged payment record cannot be set aside. See that its \
+                        folder may be written; this display goes on by itself.";
+            }
             Self::Sqlite(error) => error.sqlite_error_code(),
-            Self::TooNew | Self::Damaged(_) | Self::SetAside(_) | Self::Pairing(_) => None,
+            Self::TooNew | Self::Damaged(_) | Self::Pairing(_) => None,
         };
         match code {
             Some(ErrorCode::DiskFull) => {
