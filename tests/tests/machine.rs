@@ -408,16 +408,23 @@ fn ends_well(clerk: &Clerk, mut watch: Watch, sold: &[String]) -> Result {
     watch.stop()
 }
 
+/// Sells once, and waits until the ledger has its mark. Answers with a second connection to it.
+fn first_sale(clerk: &Clerk, watch: &mut Watch) -> anyhow::Result<(Ledger, String)> {
+    let sold = clerk.sell(1, "before")?;
+    watch.payment(&sold)?;
+    let ledger = Ledger::of(&clerk.profile)?;
+    until("its mark", Duration::from_secs(5), || {
+        Ok((ledger.marks()?.get(&sold) == Some(&true)).then_some(()))
+    })?;
+    Ok((ledger, sold))
+}
+
 #[test]
 fn while_somebody_else_writes_into_the_ledger_nothing_is_announced_and_afterwards_everything_is() -> Result {
     let clerk = Clerk::paired("")?;
     let mut watch = Watch::live(&clerk.profile)?;
-    let mut sold = vec![clerk.sell(1, "before")?];
-    watch.payment(&sold[0])?;
-    let ledger = Ledger::of(&clerk.profile)?;
-    until("its mark", Duration::from_secs(5), || {
-        Ok((ledger.marks()?.get(&sold[0]) == Some(&true)).then_some(()))
-    })?;
+    let (ledger, first) = first_sale(&clerk, &mut watch)?;
+    let mut sold = vec![first];
     let held = ledger.hold()?;
     for sats in 2..5 {
         sold.push(clerk.sell(sats, "while it is held")?);
@@ -504,12 +511,8 @@ fn a_ledger_that_is_spoilt_in_a_calm_hour_repeats_nothing_when_the_list_is_read_
 fn payments_that_come_while_a_spoilt_ledger_is_replaced_are_announced_once() -> Result {
     let clerk = Clerk::paired("")?;
     let mut watch = Watch::live(&clerk.profile)?;
-    let mut sold = vec![clerk.sell(1, "before")?];
-    watch.payment(&sold[0])?;
-    let ledger = Ledger::of(&clerk.profile)?;
-    until("its mark", Duration::from_secs(5), || {
-        Ok((ledger.marks()?.get(&sold[0]) == Some(&true)).then_some(()))
-    })?;
+    let (ledger, first) = first_sale(&clerk, &mut watch)?;
+    let mut sold = vec![first];
     ledger.hold()?.garble_the_schema()?;
     drop(ledger);
     for sats in 2..40 {
@@ -533,12 +536,8 @@ fn a_spoilt_ledger_that_cannot_be_moved_is_said_and_replaced_when_it_can() -> Re
     let file = clerk.profile.path().join("ledger.sqlite3").display().to_string();
     namespace.run(&format!("mount --bind '{file}' '{file}'"))?;
     let mut watch = Watch::live(&clerk.profile)?;
-    let mut sold = vec![clerk.sell(1, "before")?];
-    watch.payment(&sold[0])?;
-    let ledger = Ledger::of(&clerk.profile)?;
-    until("its mark", Duration::from_secs(5), || {
-        Ok((ledger.marks()?.get(&sold[0]) == Some(&true)).then_some(()))
-    })?;
+    let (ledger, first) = first_sale(&clerk, &mut watch)?;
+    let mut sold = vec![first];
     ledger.hold()?.garble_the_schema()?;
     drop(ledger);
     sold.push(clerk.sell(2, "when it is spoilt")?);

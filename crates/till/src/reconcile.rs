@@ -823,11 +823,24 @@ mod tests {
         found: &mut BTreeSet<CheckingId>,
         mut change: impl FnMut(&mut List),
     ) -> Finished {
+        run_with(reconciler, purpose, None, found, |query| {
+            let page = list.page(query);
+            change(list);
+            page
+        })
+    }
+
+    /// Makes one run at this time of the server's, which answers like this; adds to what was found.
+    fn run_with(
+        reconciler: &mut Reconciler,
+        purpose: Purpose,
+        server_time: Option<Timestamp>,
+        found: &mut BTreeSet<CheckingId>,
+        mut answer: impl FnMut(&PageQuery) -> Page,
+    ) -> Finished {
         let mut query = reconciler.begin(purpose, START);
         loop {
-            let page = list.page(&query);
-            change(list);
-            let progress = reconciler.on_page(&page, None).unwrap();
+            let progress = reconciler.on_page(&answer(&query), server_time).unwrap();
             found.extend(
                 progress
                     .found
@@ -981,15 +994,13 @@ mod tests {
         list.add(3_601, Status::Settled);
         (0..1_100).for_each(|_| list.add(1, Status::Settled));
         let mut reconciler = paired_with_a_newer_one();
-        let mut read = Vec::new();
-        let mut query = reconciler.begin(SHORT, START);
-        while query.filter == Filter::All {
-            read.push((query.offset, query.limit));
-            match reconciler.on_page(&list.page(&query), None).unwrap().turn {
-                Turn::Ask(next) => query = next,
-                Turn::Finished(_) => break,
+        let (mut read, mut found) = (Vec::new(), BTreeSet::new());
+        run_with(&mut reconciler, SHORT, None, &mut found, |query| {
+            if query.filter == Filter::All {
+                read.push((query.offset, query.limit));
             }
-        }
+            list.page(query)
+        });
         assert_eq!(read, [(0, 50), (40, 200), (230, 800), (1_020, 1_000)]);
     }
 
@@ -1000,13 +1011,10 @@ mod tests {
         let mut reconciler = paired_with_a_newer_one();
         let noon: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
         let now = noon + SignedDuration::from_mins(5);
-        let mut query = reconciler.begin(SHORT, START);
-        let finished = loop {
-            match reconciler.on_page(&list.page(&query), Some(now)).unwrap().turn {
-                Turn::Ask(next) => query = next,
-                Turn::Finished(finished) => break finished,
-            }
-        };
+        let mut found = BTreeSet::new();
+        let finished = run_with(&mut reconciler, SHORT, Some(now), &mut found, |query| {
+            list.page(query)
+        });
         assert_eq!(finished.changes.horizon, Some(now));
     }
 
@@ -1040,25 +1048,12 @@ mod tests {
         let top = List(list.0.iter().take(1).cloned().collect());
         let mut found = BTreeSet::new();
         for _ in 0..3 {
-            let mut query = reconciler.begin(SHORT, START);
-            loop {
-                let page = if query.filter == Filter::All {
-                    top.page(&query)
-                } else {
-                    list.page(&query)
-                };
-                let progress = reconciler.on_page(&page, None).unwrap();
-                found.extend(
-                    progress
-                        .found
-                        .into_iter()
-                        .map(|proof| proof.row().checking_id.clone()),
-                );
-                match progress.turn {
-                    Turn::Ask(next) => query = next,
-                    Turn::Finished(_) => break,
+            run_with(&mut reconciler, SHORT, None, &mut found, |query| {
+                match query.filter {
+                    Filter::All => top.page(query),
+                    Filter::Pending | Filter::Hash(_) => list.page(query),
                 }
-            }
+            });
         }
         assert!(found.contains(&paid), "{found:?}");
     }

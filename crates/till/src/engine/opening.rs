@@ -176,19 +176,7 @@ impl Actor {
         }
         let key = key.or_else(|| self.key_at_hand(paired));
         let syncer = Syncer::start(&path)?;
-        self.generations += 1;
-        let shop = Shop::open(
-            paired.clone(),
-            key,
-            ledger,
-            Some(syncer),
-            self.dialer.clone(),
-            self.answers.0.clone(),
-            false,
-            self.generations,
-            now,
-        )?;
-        self.take_over(shop)
+        self.take_over(paired.clone(), key, ledger, Some(syncer), now)
     }
 
     /// Moves a ruined ledger out of the way; its shop begins anew.
@@ -247,24 +235,33 @@ impl Actor {
             }),
             begin_anew: false,
         };
+        self.take_over(paired, Some(wallet.key), Ledger::in_memory()?, None, now)?;
+        self.welcome = None;
+        Ok(())
+    }
+
+    /// Begins to listen and puts the shop on the stage. A ledger that needs no syncer is a demo's.
+    fn take_over(
+        &mut self,
+        paired: Paired,
+        key: Option<InvoiceKey>,
+        ledger: Ledger,
+        syncer: Option<Syncer>,
+        now: Now,
+    ) -> Result<(), LedgerError> {
         self.generations += 1;
-        let shop = Shop::open(
+        let demo = syncer.is_none();
+        let mut shop = Shop::open(
             paired,
-            Some(wallet.key),
-            Ledger::in_memory()?,
-            None,
+            key,
+            ledger,
+            syncer,
             self.dialer.clone(),
             self.answers.0.clone(),
-            true,
+            demo,
             self.generations,
             now,
         )?;
-        self.welcome = None;
-        self.take_over(shop)
-    }
-
-    /// Puts a shop on the stage.
-    fn take_over(&mut self, mut shop: Shop) -> Result<(), LedgerError> {
         let at = self.clock.now().at;
         self.stage.clear();
         if let Some(last) = shop.last()? {

@@ -177,22 +177,22 @@ impl Shop {
 
     /// Starts listening: a session that knows what the ledger knows, and the link.
     fn listen(&mut self, channel: &Channel, now: Now) -> Result<(), LedgerError> {
-        let newest = self.ledger.newest(self.row, REMEMBERED)?;
-        self.remember(newest.iter().rev());
-        if newest.len() == REMEMBERED as usize {
-            self.forgotten = newest.last().and_then(|oldest| oldest.created_at);
-        }
-        let session = match (&self.paired.listen, &self.paired.baseline) {
-            (Listen::WalletId(_), _) => Session::believing(NothingToAsk(()), now),
-            (Listen::Key, baseline) => {
+        let session = match &self.paired.listen {
+            Listen::WalletId(_) => Session::believing(NothingToAsk(()), now),
+            Listen::Key => {
                 let (horizon, watched) = self.ledger.watched(self.row)?;
+                let newest = self.ledger.newest(self.row, REMEMBERED)?;
+                self.remember(newest.iter().rev());
+                if newest.len() == REMEMBERED as usize {
+                    self.forgotten = newest.last().and_then(|oldest| oldest.created_at);
+                }
                 let known = newest.into_iter().map(|entry| entry.payment_hash);
                 let nothing_before = || Baseline {
                     taken: self.paired.paired_at,
                     settled_lately: std::collections::BTreeSet::new(),
                     pending: Some(std::collections::BTreeMap::new()),
                 };
-                let baseline = baseline.clone().unwrap_or_else(nothing_before);
+                let baseline = self.paired.baseline.clone().unwrap_or_else(nothing_before);
                 let wallet = self.paired.wallet.clone();
                 // Until the server has said its version: only of a 0.12 is the baseline gathered in the background.
                 let dialect = match baseline.pending {
@@ -200,12 +200,10 @@ impl Shop {
                     Some(_) => Dialect::V1,
                 };
                 let reconciler = Reconciler::new(dialect, wallet, baseline, horizon, watched);
+                self.ask_dialect();
                 Session::asking(reconciler, known, now)
             }
         };
-        if self.paired.listen == Listen::Key {
-            self.ask_dialect();
-        }
         let link = Link::start(self.dialer.clone(), &self.paired.server, channel);
         self.life = Life::Listening {
             session: Box::new(session),
