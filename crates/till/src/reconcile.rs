@@ -7,6 +7,9 @@
 //! 3. what has left the *watch-list* of unpaid invoices since the last run: by its hash, or, when much has
 //!    left, by reading down to the oldest of it.
 //!
+//! A *patrol* besides walks down the whole list, a page a run, and then begins at its top again: it meets what was in no
+//! list when its time had come, as an invoice that had failed before anybody saw it and was paid after all.
+//!
 //! No cursor finds an old invoice that was paid late on the servers that do not move `updated_at`; the
 //! watch-list does, on all of them. On 0.12 the filters do not work, so step 1 reads further down instead.
 //! Offsets shift while payments arrive, or while rows leave a list: pages overlap, and a page that does not overlap
@@ -31,6 +34,8 @@ const LONGER: u32 = 4;
 const FULL_PAGE: u32 = 1_000;
 /// Rows that two pages share, so that rows which shift between them are not lost.
 const OVERLAP: u32 = 10;
+/// Rows of the patrol's page.
+const PATROL_PAGE: u32 = 200;
 /// How often a step may start anew before the run takes what it has; it does not move the horizon then, so that the
 /// next run reads all of it again.
 const RESTARTS: u8 = 3;
@@ -52,6 +57,8 @@ pub struct Reconciler {
     gathered: BTreeMap<CheckingId, Awaited>,
     /// The failed invoice that was looked at last; each calm run looks at the next one.
     failed_cursor: Option<CheckingId>,
+    /// How far down the patrol is.
+    patrol: Pages,
     changes: Changes,
     run: Option<Run>,
     /// Rows of a full page now, and at most: less after a page that was too long.
@@ -106,15 +113,26 @@ pub struct Purpose {
     pub kind: Kind,
     /// Look at everything that is watched, however deep it lies: after a start or a gap.
     pub thorough: bool,
+    /// Let the patrol go on by a page.
+    pub patrol: bool,
 }
 
 /// What a page led to.
 #[derive(Debug)]
 pub struct Progress {
-    /// News, proven. The ledger knows which of it is really new.
-    pub found: Vec<Verified>,
+    /// News. The ledger knows which of it is really new.
+    pub found: Vec<Found>,
     /// What comes next.
     pub turn: Turn,
+}
+
+/// A payment that a page showed.
+#[derive(Debug)]
+pub struct Found {
+    /// It is proven.
+    pub proof: Verified,
+    /// It was looked for: its row was made since the last run, or was open. Where not, the ledger has it, nearly always.
+    pub foreseen: bool,
 }
 
 /// What comes next in a run.
@@ -154,6 +172,8 @@ struct Run {
     newest: Option<Timestamp>,
     /// Rows may have been missed since the horizon: two pages did not overlap, however often they were read.
     torn: bool,
+    /// The patrol has nothing (more) to ask in this run.
+    patrolled: bool,
     server_time: Option<Timestamp>,
 }
 
@@ -172,6 +192,8 @@ enum Step {
     Gone {
         left: VecDeque<(CheckingId, PaymentHash)>,
     },
+    /// Reading the patrol's page.
+    Patrol,
 }
 
 /// Where a step is in its pages.
@@ -268,6 +290,7 @@ impl Reconciler {
             watch,
             gathered: BTreeMap::new(),
             failed_cursor: None,
+            patrol: Pages::default(),
             changes,
             run: None,
             full_page: FULL_PAGE,
@@ -291,7 +314,7 @@ impl Reconciler {
     #[must_use]
     pub fn line(&self, recorded: impl IntoIterator<Item = CheckingId>) -> Option<Baseline> {
         self.baseline.pending.as_ref()?;
-        let since_last = self.horizon.saturating_sub(SLACK).unwrap_or(self.horizon);
+        let since_last = self.since_last();
         let mut settled_lately = self.baseline.settled_lately.clone();
         settled_lately.extend(recorded);
         // One that was recorded when its frame came is watched until the next run.
@@ -339,6 +362,7 @@ impl Reconciler {
             still_pending: BTreeSet::new(),
             newest: None,
             torn: false,
+            patrolled: !purpose.patrol,
             server_time: None,
         });
         query
@@ -347,13 +371,16 @@ impl Reconciler {
     /// Gives the run up: a question had no answer. The next one asks for shorter pages, if the length may be why.
     pub fn abandon(&mut self, length: Length) {
         let Some(run) = self.run.take() else { return };
-        let (Step::Rows { pages, .. } | Step::Pending { pages }) = run.step else {
-            return;
+        let limit = match run.step {
+            Step::Rows { pages, .. } | Step::Pending { pages } => pages.limit,
+            // It begins at the top again.
+            Step::Patrol => std::mem::take(&mut self.patrol).limit,
+            Step::Gone { .. } => return,
         };
-        if length == Length::Fine || pages.limit <= FIRST_PAGE {
+        if length == Length::Fine || limit <= FIRST_PAGE {
             return;
         }
-        self.full_page = (pages.limit / 2).max(FIRST_PAGE);
+        self.full_page = (limit / 2).max(FIRST_PAGE);
         if length == Length::TooLong {
             self.longest_page = self.full_page;
         }
@@ -365,14 +392,11 @@ impl Reconciler {
 
     /// How far down the first step reads.
     fn bottom(&self, purpose: Purpose) -> Timestamp {
-        let since_last = self.horizon.saturating_sub(SLACK).unwrap_or(Timestamp::MIN);
+        let since_last = self.since_last();
         if !self.is_deep(purpose) {
             return since_last;
         }
-        let fifteen_days = self
-            .horizon
-            .saturating_sub(WATCHED_PAST_EXPIRY)
-            .unwrap_or(Timestamp::MIN);
+        let fifteen_days = self.fifteen_days();
         let oldest = match &self.baseline.pending {
             None => fifteen_days,
             Some(_) => self
@@ -385,6 +409,25 @@ impl Reconciler {
         oldest.clamp(fifteen_days, since_last)
     }
 
+    /// Rows made before this are known, or dead.
+    fn since_last(&self) -> Timestamp {
+        self.horizon.saturating_sub(SLACK).unwrap_or(Timestamp::MIN)
+    }
+
+    fn fifteen_days(&self) -> Timestamp {
+        self.horizon
+            .saturating_sub(WATCHED_PAST_EXPIRY)
+            .unwrap_or(Timestamp::MIN)
+    }
+
+    /// How far down the patrol walks: what is older is no news, or nobody pays it any more.
+    fn end_of_patrol(&self) -> Timestamp {
+        self.baseline
+            .taken
+            .max(self.fifteen_days())
+            .min(self.since_last())
+    }
+
     /// Takes the page that was asked for, with the server's time when it answered. `None` when no run is under way.
     pub fn on_page(&mut self, page: &Page, server_time: Option<Timestamp>) -> Option<Progress> {
         let mut run = self.run.take()?;
@@ -394,10 +437,13 @@ impl Reconciler {
             .iter()
             .filter_map(|row| self.take_row(row, &mut run))
             .collect();
+        let end_of_patrol = self.end_of_patrol();
         let query = match &mut run.step {
             Step::Rows { pages, until, gone } => {
-                let reached = page.rows.iter().any(|row| row.created < *until);
+                let reached = reaches(page, *until);
                 let next = pages.turn(page);
+                let whole = reaches(page, end_of_patrol) || matches!(next, NextPage::End);
+                run.patrolled |= whole && !pages.torn;
                 // What has left the watch-list and was missed here is looked at again as a failed one.
                 run.torn |= pages.torn && gone.is_none();
                 match (reached, next) {
@@ -426,10 +472,18 @@ impl Reconciler {
                 }
                 left.front().map(|(_, hash)| by_hash(*hash))
             }
+            Step::Patrol => {
+                let end = matches!(self.patrol.turn(page), NextPage::End);
+                if end || reaches(page, end_of_patrol) {
+                    self.patrol = Pages::default();
+                }
+                None
+            }
         };
         let query = query
             .or_else(|| self.next_step(&mut run))
-            .or_else(|| self.dig_deeper(&mut run));
+            .or_else(|| self.dig_deeper(&mut run))
+            .or_else(|| self.go_on_patrol(&mut run));
         let turn = match query {
             Some(query) => {
                 run.questions += 1;
@@ -441,8 +495,15 @@ impl Reconciler {
         Some(Progress { found, turn })
     }
 
+    /// True for a row that is looked for: a new one, or one that was open.
+    fn foresaw(&self, row: &PaymentRow) -> bool {
+        row.created >= self.since_last()
+            || self.watch.contains_key(&row.checking_id)
+            || self.gathered.contains_key(&row.checking_id)
+    }
+
     /// Sorts a row: news is returned, the unpaid is watched, the rest needs nothing.
-    fn take_row(&mut self, row: &PaymentRow, run: &mut Run) -> Option<Verified> {
+    fn take_row(&mut self, row: &PaymentRow, run: &mut Run) -> Option<Found> {
         self.wallet.get_or_insert_with(|| row.wallet_id.clone());
         // What a later question shows may be newer than rows that the first one was too early for.
         if matches!(run.step, Step::Rows { gone: None, .. }) {
@@ -455,9 +516,10 @@ impl Reconciler {
         run.seen.insert(row.checking_id.clone());
         match row.status {
             Status::Settled => {
+                let foreseen = self.foresaw(row);
                 self.unwatch(&row.checking_id);
                 let proof = Verified::prove(row.clone(), None, self.wallet.as_ref()).ok()?;
-                self.is_news(row).then_some(proof)
+                self.is_news(row).then_some(Found { proof, foreseen })
             }
             Status::Pending => {
                 if matches!(run.step, Step::Pending { .. }) {
@@ -517,7 +579,7 @@ impl Reconciler {
                 }
                 None
             }
-            Step::Gone { .. } => None,
+            Step::Gone { .. } | Step::Patrol => None,
             Step::Rows { gone: None, .. } => match self.dialect {
                 Dialect::V0_12 => None,
                 Dialect::V1 => {
@@ -549,6 +611,19 @@ impl Reconciler {
             gone: None,
         };
         Some(query)
+    }
+
+    /// The patrol's next page, where the run has not read the whole list anyhow.
+    fn go_on_patrol(&mut self, run: &mut Run) -> Option<PageQuery> {
+        if std::mem::replace(&mut run.patrolled, true) {
+            return None;
+        }
+        if self.patrol.limit == 0 {
+            let limit = PATROL_PAGE.min(self.full_page);
+            self.patrol = Pages::from_top(limit, limit);
+        }
+        run.step = Step::Patrol;
+        Some(self.patrol.query(Filter::All))
     }
 
     /// What has left the watch-list: asked for one by one, or read down to.
@@ -634,6 +709,10 @@ impl Reconciler {
     }
 }
 
+fn reaches(page: &Page, time: Timestamp) -> bool {
+    page.rows.iter().any(|row| row.created < time)
+}
+
 const fn by_hash(hash: PaymentHash) -> PageQuery {
     PageQuery {
         filter: Filter::Hash(hash),
@@ -652,6 +731,7 @@ mod tests {
     const THOROUGH: Purpose = Purpose {
         kind: Kind::Late,
         thorough: true,
+        patrol: false,
     };
 
     /// Right after pairing with a 0.12 at noon: nothing is known of what was open then.
@@ -761,6 +841,12 @@ mod tests {
     const SHORT: Purpose = Purpose {
         kind: Kind::Live,
         thorough: false,
+        patrol: false,
+    };
+
+    const PATROL: Purpose = Purpose {
+        patrol: true,
+        ..SHORT
     };
 
     /// Paired with a newer server at noon, when nothing was open.
@@ -845,7 +931,7 @@ mod tests {
                 progress
                     .found
                     .into_iter()
-                    .map(|proof| proof.row().checking_id.clone()),
+                    .map(|found| found.proof.row().checking_id.clone()),
             );
             match progress.turn {
                 Turn::Ask(next) => query = next,
@@ -982,6 +1068,15 @@ mod tests {
                 }
             });
             run_over(&mut reconciler, &mut list, SHORT, &mut found, |_| {});
+            // What failed while nobody looked is paid after all, and the patrol goes round once.
+            list.0.iter_mut().filter(|row| row.status == Status::Failed).for_each(|row| row.status = Status::Settled);
+            for _ in 0..list.0.len() / 190 + 2 {
+                run_over(&mut reconciler, &mut list, PATROL, &mut found, |list| {
+                    list.change(1, Status::Failed);
+                    list.add(1, Status::Settled);
+                });
+            }
+            run_over(&mut reconciler, &mut list, SHORT, &mut found, |_| {});
             let paid = list.0.iter().filter(|row| row.status == Status::Settled).count();
             // The first row is older than the pairing.
             prop_assert_eq!(found.len(), paid - 1);
@@ -1070,6 +1165,149 @@ mod tests {
         (0..45).for_each(|_| list.add(100, Status::Settled));
         let run = run_over(&mut reconciler, &mut list, SHORT, &mut found, |_| {});
         assert_eq!((found.len(), run.questions), (75, 3));
+    }
+
+    /// The rows of a day, of which the one in the middle had failed before anybody saw it, all known.
+    fn a_day_with_a_stray(rows: usize) -> (Reconciler, List, CheckingId) {
+        let mut list = List::default();
+        list.add(0, Status::Settled);
+        list.add(3_600, Status::Settled);
+        for n in 0..rows {
+            list.add(
+                60,
+                if n == rows / 2 {
+                    Status::Failed
+                } else {
+                    Status::Settled
+                },
+            );
+        }
+        let stray = list.0.iter().find(|row| row.status == Status::Failed).unwrap();
+        let stray = stray.checking_id.clone();
+        let mut reconciler = paired_with_a_newer_one();
+        let mut found = BTreeSet::new();
+        run_over(&mut reconciler, &mut list, THOROUGH, &mut found, |_| {});
+        assert_eq!(found.len(), rows);
+        (reconciler, list, stray)
+    }
+
+    impl List {
+        fn pay(&mut self, id: &CheckingId) {
+            let row = self.0.iter_mut().find(|row| row.checking_id == *id).unwrap();
+            row.status = Status::Settled;
+        }
+    }
+
+    #[test]
+    fn what_failed_before_anybody_saw_it_and_is_paid_after_all_is_met_by_the_patrol() {
+        let (mut reconciler, mut list, stray) = a_day_with_a_stray(900);
+        list.pay(&stray);
+        let mut without = BTreeSet::new();
+        run_over(&mut reconciler, &mut list, SHORT, &mut without, |_| {});
+        run_over(&mut reconciler, &mut list, THOROUGH, &mut without, |_| {});
+        assert!(!without.contains(&stray), "no patrol was needed");
+        let mut found = BTreeSet::new();
+        let mut read = Vec::new();
+        for _ in 0..5 {
+            run_with(&mut reconciler, PATROL, None, &mut found, |query| {
+                if query.filter == Filter::All {
+                    read.push((query.offset, query.limit));
+                }
+                list.page(query)
+            });
+        }
+        assert!(found.contains(&stray));
+        let walked: Vec<_> = read.into_iter().filter(|page| *page != (0, 50)).collect();
+        assert_eq!(walked, [(0, 200), (190, 200), (380, 200), (570, 200), (760, 200)]);
+        // It has been everywhere, and begins again at the top.
+        run_with(&mut reconciler, PATROL, None, &mut found, |query| {
+            assert!(query.offset == 0);
+            list.page(query)
+        });
+    }
+
+    #[test]
+    fn where_a_run_has_read_the_whole_list_the_patrol_asks_for_nothing() {
+        let (mut reconciler, mut list, stray) = a_day_with_a_stray(40);
+        list.pay(&stray);
+        let mut found = BTreeSet::new();
+        let run = run_over(&mut reconciler, &mut list, PATROL, &mut found, |_| {});
+        assert_eq!(run.questions, 2, "the top, and the pending");
+        assert!(found.contains(&stray));
+    }
+
+    #[test]
+    fn the_patrol_turns_back_at_the_pairing_and_at_what_is_older_than_fifteen_days() {
+        let (pairing, twenty_days) = (3_601, 20 * 24 * 60 * 60);
+        for gap in [pairing, twenty_days] {
+            let mut list = List::default();
+            list.add(if gap == pairing { 0 } else { pairing }, Status::Settled);
+            (0..250).for_each(|_| list.add(0, Status::Settled));
+            list.add(gap, Status::Settled);
+            (0..250).for_each(|_| list.add(60, Status::Settled));
+            let mut reconciler = paired_with_a_newer_one();
+            let mut found = BTreeSet::new();
+            run_over(&mut reconciler, &mut list, THOROUGH, &mut found, |_| {});
+            let mut walked = Vec::new();
+            for _ in 0..4 {
+                run_with(&mut reconciler, PATROL, None, &mut found, |query| {
+                    walked.extend((query.limit == PATROL_PAGE).then_some(query.offset));
+                    list.page(query)
+                });
+            }
+            assert_eq!(walked, [0, 190, 0, 190]);
+        }
+    }
+
+    #[test]
+    fn a_patrol_whose_page_does_not_come_begins_again_with_a_shorter_one() {
+        let (mut reconciler, list, _) = a_day_with_a_stray(900);
+        let mut nothing = BTreeSet::new();
+        run_with(&mut reconciler, PATROL, None, &mut nothing, |query| {
+            list.page(query)
+        });
+        let mut query = reconciler.begin(PATROL, START);
+        while query.limit != PATROL_PAGE {
+            let progress = reconciler.on_page(&list.page(&query), None).unwrap();
+            let Turn::Ask(next) = progress.turn else {
+                panic!("it does not patrol")
+            };
+            query = next;
+        }
+        assert_eq!(query.offset, 190);
+        reconciler.abandon(Length::TooLong);
+        let mut walked = Vec::new();
+        run_with(&mut reconciler, PATROL, None, &mut nothing, |query| {
+            walked.push((query.filter, query.offset, query.limit));
+            list.page(query)
+        });
+        assert_eq!(walked.last(), Some(&(Filter::All, 0, 100)));
+    }
+
+    #[test]
+    fn what_nobody_waited_for_is_told_apart_from_what_was_new_or_open() {
+        let mut list = List::default();
+        list.add(3_601, Status::Settled);
+        list.add(1, Status::Pending);
+        let mut reconciler = paired_with_a_newer_one();
+        let mut found = BTreeSet::new();
+        list.add(600, Status::Settled);
+        run_over(&mut reconciler, &mut list, SHORT, &mut found, |_| {});
+        list.change(1, Status::Settled);
+        list.add(1, Status::Settled);
+        reconciler.begin(SHORT, START);
+        let top = list.page(&PageQuery {
+            filter: Filter::All,
+            limit: FIRST_PAGE,
+            offset: 0,
+        });
+        let progress = reconciler.on_page(&top, None).unwrap();
+        let foreseen: Vec<_> = progress.found.iter().map(|found| found.foreseen).collect();
+        assert_eq!(
+            foreseen,
+            [true, true, true, false],
+            "it is new, it was made within the last minute, it was open, it was told long ago"
+        );
     }
 
     #[test]

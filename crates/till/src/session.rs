@@ -12,7 +12,7 @@ use tillbell_lnbits::{
 use crate::baseline::Baseline;
 use crate::clock::{Moment, Now};
 use crate::hints::{Doubt, Heard, Hints, Look};
-use crate::reconcile::{Changes, Finished, Length, Purpose, Reconciler, Turn};
+use crate::reconcile::{Changes, Finished, Found, Length, Purpose, Reconciler, Turn};
 use crate::trust::Trust;
 use crate::verify::{Arrived, NothingToAsk, Reported, Unproven, Verified};
 use crate::view::{Kind, LinkState};
@@ -86,6 +86,8 @@ pub enum Effect {
     },
     /// Write these down; the ledger knows which are new.
     Record(Vec<(Arrived, Kind)>),
+    /// The list showed these, and nobody waited for them: write down what the ledger does not have, if any.
+    Recall(Vec<(Arrived, Kind)>),
     /// Write down what a run learned.
     Save(Changes),
     /// The wallet's id became known.
@@ -145,6 +147,8 @@ struct Asking {
     run_opening: Option<u64>,
     next_run: Moment,
     last_thorough: Option<Moment>,
+    /// When the patrol goes on.
+    next_patrol: Moment,
     failures: u32,
     /// An invoice is awaited: look more often.
     closely: bool,
@@ -182,6 +186,7 @@ impl Session {
                 run_opening: None,
                 next_run: now.at + HEAD_START,
                 last_thorough: None,
+                next_patrol: now.at,
                 failures: 0,
                 closely: false,
                 list_floor: now.at,
@@ -452,20 +457,26 @@ impl Session {
         };
         // Lists come newest first; people expect payments in the order in which they came.
         let mut news = progress.found;
-        news.sort_by_key(|proof| (proof.row().settled, proof.row().created));
-        let found: Vec<_> = news
-            .into_iter()
-            .map(|proof| {
-                let hash = proof.row().payment_hash;
-                let named = asking.hints.is_open(hash);
-                if !named && kind == Kind::Live {
-                    asking.listed_first.insert(hash);
-                }
-                (Arrived::Verified(proof), if named { Kind::Live } else { kind })
-            })
-            .collect();
-        if !found.is_empty() {
-            effects.push(Effect::Record(found));
+        news.sort_by_key(|found| (found.proof.row().settled, found.proof.row().created));
+        let (mut record, mut recall) = (Vec::new(), Vec::new());
+        for Found { proof, foreseen } in news {
+            let hash = proof.row().payment_hash;
+            let named = asking.hints.is_open(hash);
+            if !named && foreseen && kind == Kind::Live {
+                asking.listed_first.insert(hash);
+            }
+            let into = if named || foreseen {
+                &mut record
+            } else {
+                &mut recall
+            };
+            into.push((Arrived::Verified(proof), if named { Kind::Live } else { kind }));
+        }
+        if !record.is_empty() {
+            effects.push(Effect::Record(record));
+        }
+        if !recall.is_empty() {
+            effects.push(Effect::Recall(recall));
         }
         asking.tell_wallet(effects);
         match progress.turn {
@@ -538,6 +549,10 @@ impl Session {
             || asking
                 .last_thorough
                 .is_none_or(|last| now.at.since(last) >= THOROUGH);
+        let patrol = !thorough && asking.next_patrol <= now.at;
+        if patrol {
+            asking.next_patrol = now.at + CALM;
+        }
         asking.runs += 1;
         asking.run_opening = self.trust.opening();
         asking.hints.list_began(now.at);
@@ -545,6 +560,7 @@ impl Session {
             Purpose {
                 kind: asking.run_kind,
                 thorough,
+                patrol,
             },
             now.at,
         );
@@ -815,21 +831,26 @@ mod tests {
         /// Answers all that is asked of the list.
         fn answer_lists(&mut self) {
             while let Some((run, query)) = self.list_asked() {
-                let rows = self.rows.iter().filter(|row| match query.filter {
-                    Filter::All => row.status != Status::Failed,
-                    Filter::Pending => row.status == Status::Pending,
-                    Filter::Hash(hash) => row.payment_hash == hash && row.status != Status::Failed,
-                });
-                let rows: Vec<_> = rows.cloned().collect();
-                let value = Page {
-                    sent: u32::try_from(rows.len()).unwrap(),
-                    rows,
-                    total: None,
-                };
-                let server_time = Some(self.now().wall);
-                let result = Ok(Answer { value, server_time });
-                self.happen(Event::Page { run, result });
+                self.list_answers(run, &query);
             }
+        }
+
+        fn list_answers(&mut self, run: u64, query: &PageQuery) {
+            let rows = self.rows.iter().filter(|row| match query.filter {
+                Filter::All => row.status != Status::Failed,
+                Filter::Pending => row.status == Status::Pending,
+                Filter::Hash(hash) => row.payment_hash == hash && row.status != Status::Failed,
+            });
+            let rows = rows.skip(query.offset as usize).take(query.limit as usize);
+            let rows: Vec<_> = rows.cloned().collect();
+            let value = Page {
+                sent: u32::try_from(rows.len()).unwrap(),
+                rows,
+                total: None,
+            };
+            let server_time = Some(self.now().wall);
+            let result = Ok(Answer { value, server_time });
+            self.happen(Event::Page { run, result });
         }
 
         fn recorded(&self) -> Vec<(CheckingId, Kind)> {
@@ -843,6 +864,28 @@ mod tests {
                 .flatten()
                 .map(|(arrived, kind)| (arrived.checking_id().unwrap().clone(), *kind))
                 .collect()
+        }
+
+        fn recalled(&self) -> Vec<PaymentHash> {
+            let recalls = self.wants.iter().filter_map(|effect| {
+                let Effect::Recall(arrived) = effect else {
+                    return None;
+                };
+                Some(arrived)
+            });
+            recalls
+                .flatten()
+                .map(|(arrived, _)| arrived.payment_hash())
+                .collect()
+        }
+    }
+
+    /// Settled, and made so many minutes after the pairing.
+    fn settled(n: u8, minutes: i64) -> PaymentRow {
+        PaymentRow {
+            created: noon() + SignedDuration::from_mins(minutes),
+            status: Status::Settled,
+            ..row(n)
         }
     }
 
@@ -867,6 +910,48 @@ mod tests {
             shop.list_fails(busy(asked));
             assert_eq!(shop.next_list(at + 600_000), Some(at + given * 1_000));
         }
+    }
+
+    #[test]
+    fn the_patrol_takes_a_step_every_fifteen_seconds_however_often_the_list_is_asked() {
+        let mut shop = Shop::paired();
+        shop.rows = (0..250_u8).rev().map(|n| settled(n, n.into())).collect();
+        shop.ms = 250 * 60_000;
+        shop.happen(Event::Socket(SocketState::Open { opening: 1 }));
+        shop.answer_lists();
+        shop.session.watch_closely(true, shop.now().at);
+        let (start, mut runs, mut steps) = (shop.ms, 0, 0);
+        while let Some(at) = shop.next_list(start + 60_000).filter(|at| *at < start + 60_000) {
+            while let Some((run, query)) = shop.list_asked() {
+                runs += u32::from((query.filter, query.offset, query.limit) == (Filter::All, 0, 50));
+                steps += u32::from(query.limit == 200);
+                shop.list_answers(run, &query);
+            }
+            assert_eq!(shop.ms, at);
+        }
+        assert_eq!((runs, steps), (19, 4));
+    }
+
+    #[test]
+    fn what_nobody_waited_for_is_recalled_and_does_not_speak_against_the_push() {
+        let mut shop = Shop::paired();
+        shop.ms = 60 * 60_000;
+        shop.rows = vec![settled(2, 59), settled(1, 1)];
+        shop.happen(Event::Socket(SocketState::Open { opening: 1 }));
+        shop.answer_lists();
+        assert_eq!(shop.recorded().len(), 2);
+        shop.wants.clear();
+        // It had failed before anybody saw it, and was paid while the display was away.
+        shop.rows.insert(1, settled(3, 2));
+        shop.next_list(shop.ms + 60_000).unwrap();
+        shop.answer_lists();
+        assert_eq!(shop.recalled(), [row(1).payment_hash, row(3).payment_hash]);
+        assert_eq!(shop.recorded().len(), 1, "the newest, once more");
+        let found = [row(3).payment_hash];
+        shop.session.recorded(&found, &found, shop.now().at);
+        shop.next_list(shop.ms + 60_000).unwrap();
+        shop.answer_lists();
+        assert_eq!(shop.state(), LinkState::Live);
     }
 
     #[test]

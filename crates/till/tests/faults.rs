@@ -4,10 +4,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
 use tillbell_fake_lnbits::faults::{Fault, RestFault};
-use tillbell_fake_lnbits::{FakeLnbits, NewInvoice, Options as FakeOptions, Path, Version, Wallet};
+use tillbell_fake_lnbits::{FakeLnbits, NewInvoice, Options as FakeOptions, Path, Status, Version, Wallet};
 use tillbell_lnbits::dial::Dialer;
 use tillbell_till::clock::SystemClock;
 use tillbell_till::engine::{Line, LinkLine, PaymentLine, RejectedLine, adopt};
@@ -34,6 +34,11 @@ struct Watching {
 
 impl Counter {
     async fn paired(version: Version) -> Self {
+        Self::paired_ago(SignedDuration::ZERO, version).await
+    }
+
+    /// The line between history and news is so long ago.
+    async fn paired_ago(ago: SignedDuration, version: Version) -> Self {
         let fake = FakeLnbits::start(FakeOptions::version(version)).await.unwrap();
         let wallet = fake.add_wallet("shop");
         let counter = Self {
@@ -51,9 +56,12 @@ impl Counter {
             name: None,
             allow_insecure: false,
         };
-        let enrolled = enrol(read_form(&form).unwrap(), &Dialer::default(), &mut |_| {})
+        let mut enrolled = enrol(read_form(&form).unwrap(), &Dialer::default(), &mut |_| {})
             .await
             .unwrap();
+        if let Some(baseline) = &mut enrolled.baseline {
+            baseline.taken -= ago;
+        }
         let profile = counter.profile();
         adopt(enrolled, &profile, &profile.lock().unwrap(), Timestamp::now())
             .await
@@ -434,6 +442,38 @@ async fn a_burst_that_no_frame_told_is_found_whole_although_offsets_shift() {
     hashes.sort_unstable();
     hashes.dedup();
     assert_eq!(hashes.len(), paid(), "each once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invoice_that_failed_before_it_was_seen_and_is_paid_without_a_frame_is_told() {
+    let counter = Counter::paired_ago(SignedDuration::from_hours(1), Version::V1_6).await;
+    let (now, minutes) = (Timestamp::now(), SignedDuration::from_mins);
+    let (count, step) = (120, SignedDuration::from_secs(15));
+    counter
+        .fake
+        .insert_many(&counter.wallet, count, Status::Success, now - minutes(40), step);
+    let mut watching = counter.watch().await;
+    watching
+        .until("the others", Duration::from_secs(10), |seen| {
+            seen.payments.len() == count as usize
+        })
+        .await;
+    // Lists leave failed rows out, so this one stands far down in it all of a sudden.
+    let paid = counter
+        .fake
+        .insert_many(&counter.wallet, 1, Status::Success, now - minutes(50), step);
+    let stray = paid[0].clone();
+    watching.until_paid(&stray, Duration::from_secs(40)).await;
+    watching.listen(Duration::from_secs(5)).await;
+    assert_eq!(
+        (watching.told(&stray), watching.payments.len()),
+        (1, count as usize + 1)
+    );
+    assert_eq!(
+        watching.link.unwrap().state,
+        LinkState::Live,
+        "it does not speak against the push"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -648,7 +648,11 @@ impl Actor {
             Effect::LookUp(hash) => shop.look_up(hash),
             Effect::List { run, query } => shop.list(run, query),
             Effect::Record(arrived) => {
-                shop.record(arrived);
+                shop.record(arrived, true);
+                self.write(now);
+            }
+            Effect::Recall(arrived) => {
+                shop.record(arrived, false);
                 self.write(now);
             }
             Effect::Save(changes) => {

@@ -84,7 +84,7 @@ impl Actor {
             Ok(()) => {
                 self.closed = None;
                 if let Some(shop) = &mut self.shop {
-                    shop.record(opening.owed);
+                    shop.record(opening.owed, true);
                 }
             }
             Err(error) => {

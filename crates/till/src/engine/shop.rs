@@ -83,7 +83,11 @@ enum Life {
 
 /// A write that the ledger owes.
 enum Write {
-    Record(Vec<(Arrived, Kind)>),
+    Record {
+        arrived: Vec<(Arrived, Kind)>,
+        /// Where not, it is recorded already, nearly always: no other ledger gets it, should this one be ruined.
+        foreseen: bool,
+    },
     Save(Changes),
     Announced(Vec<Seq>),
 }
@@ -398,20 +402,20 @@ impl Shop {
         });
     }
 
-    pub(super) fn record(&mut self, mut arrived: Vec<(Arrived, Kind)>) {
+    pub(super) fn record(&mut self, mut arrived: Vec<(Arrived, Kind)>, foreseen: bool) {
         arrived.retain(|(payment, _)| {
             self.owed
                 .insert((payment.payment_hash(), payment.checking_id().cloned()))
         });
         if !arrived.is_empty() {
-            self.writes.push_back(Write::Record(arrived));
+            self.writes.push_back(Write::Record { arrived, foreseen });
         }
     }
 
     pub(super) fn save(&mut self, changes: Changes) {
         match self.writes.back_mut() {
             Some(Write::Save(owed)) => owed.merge(changes),
-            Some(Write::Record(_) | Write::Announced(_)) | None => {
+            Some(Write::Record { .. } | Write::Announced(_)) | None => {
                 self.writes.push_back(Write::Save(changes))
             }
         }
@@ -424,7 +428,7 @@ impl Shop {
         }
         match self.writes.back_mut() {
             Some(Write::Announced(owed)) => owed.extend(entries),
-            Some(Write::Record(_) | Write::Save(_)) | None => {
+            Some(Write::Record { .. } | Write::Save(_)) | None => {
                 self.writes.push_back(Write::Announced(entries))
             }
         }
@@ -448,7 +452,7 @@ impl Shop {
             .map(|arrived| (arrived, Kind::Late));
         let writes = std::mem::take(&mut self.writes);
         let records = writes.into_iter().filter_map(|write| match write {
-            Write::Record(arrived) => Some(arrived),
+            Write::Record { arrived, foreseen } => foreseen.then_some(arrived),
             Write::Save(_) | Write::Announced(_) => None,
         });
         let session = self.session();
@@ -514,7 +518,7 @@ impl Shop {
 
     fn write_one(&mut self, write: &Write, now: Now, entries: &mut Vec<Entry>) -> Result<(), LedgerError> {
         match write {
-            Write::Record(arrived) => {
+            Write::Record { arrived, foreseen } => {
                 failpoint::reach(Failpoint::Proven);
                 let new = self.ledger.record(self.row, arrived, now.wall)?;
                 failpoint::reach(Failpoint::Recorded);
@@ -522,11 +526,13 @@ impl Shop {
                     self.owed
                         .remove(&(payment.payment_hash(), payment.checking_id().cloned()));
                 }
+                let fresh: Vec<_> = new.iter().map(|entry| entry.payment_hash).collect();
+                // What was recorded long ago is not remembered in place of what was recorded last.
                 let all: Vec<_> = arrived
                     .iter()
                     .map(|(payment, _)| payment.payment_hash())
+                    .filter(|hash| *foreseen || fresh.contains(hash))
                     .collect();
-                let fresh: Vec<_> = new.iter().map(|entry| entry.payment_hash).collect();
                 for entry in &new {
                     let of = |(payment, _): &&(Arrived, Kind)| {
                         payment.payment_hash() == entry.payment_hash

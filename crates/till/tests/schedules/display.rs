@@ -119,11 +119,6 @@ impl Disk {
         };
     }
 
-    /// True for an invoice that may still be paid, as far as the disk knows.
-    pub(crate) fn watches(&self, id: &CheckingId) -> bool {
-        self.watched.contains_key(id)
-    }
-
     fn record(&mut self, arrived: &Arrived, kind: Kind, now: Now) -> Option<Entry> {
         let Some(CheckingId(id)) = arrived.checking_id().cloned() else {
             panic!("a frame's word is believed")
@@ -259,7 +254,8 @@ impl Display {
         match effect {
             Effect::LookUp(hash) => wants.questions.push(Question::LookUp(hash)),
             Effect::List { run, query } => wants.questions.push(Question::Page { run, query }),
-            Effect::Record(arrived) => self.record(&arrived, disk, now),
+            Effect::Record(arrived) => self.record(&arrived, true, disk, now),
+            Effect::Recall(arrived) => self.record(&arrived, false, disk, now),
             Effect::Save(changes) => {
                 if !self.dies(Point::RunEnded) {
                     disk.save(changes);
@@ -276,7 +272,7 @@ impl Display {
         }
     }
 
-    fn record(&mut self, arrived: &[(Arrived, Kind)], disk: &mut Disk, now: Now) {
+    fn record(&mut self, arrived: &[(Arrived, Kind)], foreseen: bool, disk: &mut Disk, now: Now) {
         if self.dies(Point::Proven) {
             return;
         }
@@ -287,11 +283,12 @@ impl Display {
         if self.dies(Point::Recorded) {
             return;
         }
+        let fresh: Vec<_> = new.iter().map(|entry| entry.payment_hash).collect();
         let all: Vec<_> = arrived
             .iter()
             .map(|(arrived, _)| arrived.payment_hash())
+            .filter(|hash| foreseen || fresh.contains(hash))
             .collect();
-        let fresh: Vec<_> = new.iter().map(|entry| entry.payment_hash).collect();
         self.session.recorded(&all, &fresh, now.at);
         for entry in new {
             self.stage.push(entry, now.at);
