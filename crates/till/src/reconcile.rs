@@ -16,6 +16,7 @@
 //! starts the step anew.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tillbell_lnbits::rest::{Dialect, Filter, Page, PageQuery};
@@ -43,6 +44,9 @@ const RESTARTS: u8 = 3;
 const SLACK: SignedDuration = SignedDuration::from_secs(60);
 /// Up to this many invoices are asked for one by one; more are found by reading pages.
 const ONE_BY_ONE: usize = 20;
+/// A thorough run looks at all that has failed, unless one did so this short a time ago: a socket that opens every few
+/// seconds must not cost as many questions each time.
+const FAILED_AGAIN: Duration = Duration::from_secs(60);
 
 /// The pure machine behind catching up. See the module's own words.
 #[derive(Debug, Clone)]
@@ -57,6 +61,8 @@ pub struct Reconciler {
     gathered: BTreeMap<CheckingId, Awaited>,
     /// The failed invoice that was looked at last; each calm run looks at the next one.
     failed_cursor: Option<CheckingId>,
+    /// When the last run began that looked at all of them.
+    failed_looked_at: Option<Moment>,
     /// How far down the patrol is.
     patrol: Pages,
     changes: Changes,
@@ -174,6 +180,8 @@ struct Run {
     torn: bool,
     /// The patrol has nothing (more) to ask in this run.
     patrolled: bool,
+    /// It looks at all that has failed.
+    all_failed: bool,
     server_time: Option<Timestamp>,
 }
 
@@ -290,6 +298,7 @@ impl Reconciler {
             watch,
             gathered: BTreeMap::new(),
             failed_cursor: None,
+            failed_looked_at: None,
             patrol: Pages::default(),
             changes,
             run: None,
@@ -363,6 +372,7 @@ impl Reconciler {
             newest: None,
             torn: false,
             patrolled: !purpose.patrol,
+            all_failed: false,
             server_time: None,
         });
         query
@@ -628,9 +638,11 @@ impl Reconciler {
 
     /// What has left the watch-list: asked for one by one, or read down to.
     fn look_for_the_gone(&mut self, run: &mut Run) -> Option<PageQuery> {
+        let lately = |at| run.began.since(at) < FAILED_AGAIN;
+        run.all_failed = run.purpose.thorough && !self.failed_looked_at.is_some_and(lately);
         let left = |id: &CheckingId, awaited: &Awaited| match awaited.failed {
             false => !run.still_pending.contains(id),
-            true => run.purpose.thorough && !run.seen.contains(id),
+            true => run.all_failed && !run.seen.contains(id),
         };
         let mut gone: VecDeque<(CheckingId, PaymentHash)> = self
             .watch
@@ -638,7 +650,7 @@ impl Reconciler {
             .filter(|(id, awaited)| left(id, awaited))
             .map(|(id, awaited)| (id.clone(), awaited.payment_hash))
             .collect();
-        if !run.purpose.thorough
+        if !run.all_failed
             && let Some((id, hash)) = self.next_failed()
         {
             self.failed_cursor = Some(id.clone());
@@ -674,6 +686,9 @@ impl Reconciler {
 
     fn finish(&mut self, run: Run) -> Finished {
         let purpose = run.purpose;
+        if run.all_failed {
+            self.failed_looked_at = Some(run.began);
+        }
         // What took too long may pass: pages grow again, but no faster than one failure between two that succeed.
         self.full_page = self.full_page.saturating_mul(2).min(self.longest_page);
         if self.baseline.pending.is_none() && purpose.thorough && !run.torn {
@@ -786,7 +801,7 @@ mod tests {
     #[test]
     fn an_invoice_that_was_seen_open_is_news_even_before_all_of_them_are_gathered() {
         let mut reconciler = paired_with_a_0_12(Dialect::V0_12);
-        reconciler.begin(THOROUGH, Moment::after_start(std::time::Duration::ZERO));
+        reconciler.begin(THOROUGH, Moment::after_start(Duration::ZERO));
         let many = |n| made_before(n, Status::Settled);
         let open = made_before(1, Status::Pending);
         let mut rows: Vec<_> = (2..=50).map(many).collect();
@@ -808,7 +823,7 @@ mod tests {
     #[test]
     fn a_thorough_run_that_meets_a_0_12_on_its_way_begins_anew_and_reads_deeper() {
         let mut reconciler = paired_with_a_0_12(Dialect::V1);
-        reconciler.begin(THOROUGH, Moment::after_start(std::time::Duration::ZERO));
+        reconciler.begin(THOROUGH, Moment::after_start(Duration::ZERO));
         assert!(reconciler.set_dialect(Dialect::V0_12));
         let top = || page((1..=50).map(|n| made_before(n, Status::Settled)).collect());
         let progress = reconciler.on_page(&top(), None).unwrap();
@@ -837,7 +852,7 @@ mod tests {
         assert_eq!(gathered.len(), 1);
     }
 
-    const START: Moment = Moment::after_start(std::time::Duration::ZERO);
+    const START: Moment = Moment::after_start(Duration::ZERO);
     const SHORT: Purpose = Purpose {
         kind: Kind::Live,
         thorough: false,
@@ -922,9 +937,20 @@ mod tests {
         purpose: Purpose,
         server_time: Option<Timestamp>,
         found: &mut BTreeSet<CheckingId>,
+        answer: impl FnMut(&PageQuery) -> Page,
+    ) -> Finished {
+        run_at(reconciler, purpose, START, server_time, found, answer)
+    }
+
+    fn run_at(
+        reconciler: &mut Reconciler,
+        purpose: Purpose,
+        at: Moment,
+        server_time: Option<Timestamp>,
+        found: &mut BTreeSet<CheckingId>,
         mut answer: impl FnMut(&PageQuery) -> Page,
     ) -> Finished {
-        let mut query = reconciler.begin(purpose, START);
+        let mut query = reconciler.begin(purpose, at);
         loop {
             let progress = reconciler.on_page(&answer(&query), server_time).unwrap();
             found.extend(
@@ -1119,9 +1145,9 @@ mod tests {
         (0..count).for_each(|n| list.add(if n == 0 { 3_601 } else { 1 }, Status::Pending));
         let mut reconciler = paired_with_a_newer_one();
         let mut found = BTreeSet::new();
-        run_over(&mut reconciler, &mut list, THOROUGH, &mut found, |_| {});
+        run_over(&mut reconciler, &mut list, SHORT, &mut found, |_| {});
         list.change(count, Status::Failed);
-        run_over(&mut reconciler, &mut list, THOROUGH, &mut found, |_| {});
+        run_over(&mut reconciler, &mut list, SHORT, &mut found, |_| {});
         (reconciler, list)
     }
 
@@ -1151,6 +1177,21 @@ mod tests {
             });
         }
         assert!(found.contains(&paid), "{found:?}");
+    }
+
+    #[test]
+    fn a_socket_that_opens_every_few_seconds_does_not_cost_a_question_for_each_failed_invoice() {
+        let (mut reconciler, list) = with_failed(15);
+        let mut nothing = BTreeSet::new();
+        let questions: Vec<_> = (0..=60)
+            .step_by(20)
+            .map(|second| {
+                let at = START + Duration::from_secs(second);
+                let answer = |query: &PageQuery| list.page(query);
+                run_at(&mut reconciler, THOROUGH, at, None, &mut nothing, answer).questions
+            })
+            .collect();
+        assert_eq!(questions, [17, 3, 3, 17]);
     }
 
     #[test]
