@@ -7,8 +7,8 @@
 //! 3. what has left the *watch-list* of unpaid invoices since the last run: by its hash, or, when much has
 //!    left, by reading down to the oldest of it.
 //!
-//! A *patrol* besides walks down the whole list, a page a run, and then begins at its top again: it meets what was in no
-//! list when its time had come, as an invoice that had failed before anybody saw it and was paid after all.
+//! A *patrol* besides walks down the whole list, a page from time to time, and then begins at its top again: it meets
+//! what was in no list when its time had come, as an invoice that had failed before anybody saw it and was paid after all.
 //!
 //! No cursor finds an old invoice that was paid late on the servers that do not move `updated_at`; the
 //! watch-list does, on all of them. On 0.12 the filters do not work, so step 1 reads further down instead.

@@ -21,6 +21,8 @@ use crate::view::{Kind, LinkState};
 const CALM: Duration = Duration::from_secs(15);
 /// Between two runs while an invoice is awaited, or while the list is all there is.
 const CLOSE: Duration = Duration::from_secs(3);
+/// Between two steps of the patrol: what it reads is rarely news, and somebody may pay for the traffic.
+const PATROL: Duration = Duration::from_secs(60);
 /// The first run waits this long for the socket.
 const HEAD_START: Duration = Duration::from_secs(2);
 /// Between two thorough runs on servers whose filters do not work, and for failed invoices.
@@ -551,7 +553,7 @@ impl Session {
                 .is_none_or(|last| now.at.since(last) >= THOROUGH);
         let patrol = !thorough && asking.next_patrol <= now.at;
         if patrol {
-            asking.next_patrol = now.at + CALM;
+            asking.next_patrol = now.at + PATROL;
         }
         asking.runs += 1;
         asking.run_opening = self.trust.opening();
@@ -913,7 +915,7 @@ mod tests {
     }
 
     #[test]
-    fn the_patrol_takes_a_step_every_fifteen_seconds_however_often_the_list_is_asked() {
+    fn the_patrol_takes_a_step_a_minute_however_often_the_list_is_asked() {
         let mut shop = Shop::paired();
         shop.rows = (0..250_u8).rev().map(|n| settled(n, n.into())).collect();
         shop.ms = 250 * 60_000;
@@ -921,7 +923,7 @@ mod tests {
         shop.answer_lists();
         shop.session.watch_closely(true, shop.now().at);
         let (start, mut runs, mut steps) = (shop.ms, 0, 0);
-        while let Some(at) = shop.next_list(start + 60_000).filter(|at| *at < start + 60_000) {
+        while let Some(at) = shop.next_list(start + 180_000).filter(|at| *at < start + 180_000) {
             while let Some((run, query)) = shop.list_asked() {
                 runs += u32::from((query.filter, query.offset, query.limit) == (Filter::All, 0, 50));
                 steps += u32::from(query.limit == 200);
@@ -929,7 +931,7 @@ mod tests {
             }
             assert_eq!(shop.ms, at);
         }
-        assert_eq!((runs, steps), (19, 4));
+        assert_eq!((runs, steps), (59, 3));
     }
 
     #[test]
