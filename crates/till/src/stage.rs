@@ -46,7 +46,8 @@ pub struct Stage {
     showings: u64,
     /// Nothing new is shown: what was shown last cannot be marked yet.
     held: bool,
-    last: Option<view::LastPayment>,
+    /// The newest that was shown.
+    last: Option<Entry>,
     strips: VecDeque<Strip>,
 }
 
@@ -127,8 +128,8 @@ impl Stage {
     }
 
     /// What the idle screen shows as the last payment, from the ledger at a start.
-    pub fn remember_last(&mut self, entry: &Entry) {
-        self.last = Some(last_of(entry));
+    pub fn remember_last(&mut self, entry: Entry) {
+        self.last = Some(entry);
     }
 
     /// Takes a payment that is in the ledger.
@@ -199,10 +200,13 @@ impl Stage {
             What::Paid { head, together } => std::iter::once(head.as_ref()).chain(together).collect(),
             What::CatchUp { entries, .. } => entries.iter().collect(),
         };
-        if let Some(newest) = entries.iter().max_by_key(|entry| entry.seq) {
-            self.last = Some(last_of(newest));
-        }
-        Some(Cue::Announced(entries.iter().map(|entry| entry.seq).collect()))
+        let announced = entries.iter().map(|entry| entry.seq).collect();
+        let newest = entries
+            .into_iter()
+            .chain(&self.last)
+            .max_by_key(|entry| entry.seq);
+        self.last = newest.cloned();
+        Some(Cue::Announced(announced))
     }
 
     /// Somebody tapped this showing away.
@@ -347,7 +351,7 @@ impl Stage {
             None if checking => Scene::Checking,
             None => Scene::Idle {
                 pay_code,
-                last: self.last.clone(),
+                last: self.last.as_ref().map(last_of),
                 pending: self.strips.iter().take(STRIPS_SHOWN).map(Strip::view).collect(),
             },
         }
@@ -469,6 +473,13 @@ mod tests {
             panic!("no list on the stage")
         };
         list
+    }
+
+    fn last(stage: &Stage) -> Option<String> {
+        let Scene::Idle { last, .. } = stage.scene(false, None) else {
+            panic!("the stage is not idle")
+        };
+        last.map(|last| last.memo)
     }
 
     #[test]
@@ -610,6 +621,22 @@ mod tests {
                 kind: Kind::Live
             })
         );
+    }
+
+    #[test]
+    fn the_last_payment_stays_the_newest_when_an_older_one_is_shown_after_it() {
+        let mut stage = Stage::default();
+        stage.remember_last(entry(1, Kind::Live));
+        assert_eq!(last(&stage).as_deref(), Some("payment 1"));
+        stage.push(entry(2, Kind::Late), at(0));
+        stage.push(entry(3, Kind::Live), at(0));
+        for (showing, ms) in [(1, 0), (2, 10_000)] {
+            stage.advance(at(ms));
+            stage.confirmed(showing, at(ms));
+        }
+        assert_eq!(caught(&stage).count, 1);
+        stage.advance(at(70_000));
+        assert_eq!(last(&stage).as_deref(), Some("payment 3"));
     }
 
     #[test]

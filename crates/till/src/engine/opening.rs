@@ -265,7 +265,7 @@ impl Actor {
         let at = self.clock.now().at;
         self.stage.clear();
         if let Some(last) = shop.last()? {
-            self.stage.remember_last(&last);
+            self.stage.remember_last(last);
         }
         let unannounced = shop.unannounced()?;
         match self.output {
