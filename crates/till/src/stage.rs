@@ -55,8 +55,7 @@ pub struct Stage {
 struct Showing {
     id: u64,
     what: What,
-    since: Moment,
-    confirmed: bool,
+    confirmed: Option<Moment>,
     dismissed: bool,
 }
 
@@ -117,12 +116,11 @@ impl Stage {
         self.dwell = dwell;
     }
 
-    /// Clears everything: another wallet is being shown.
+    /// Clears everything: another wallet is being shown. The numbers go on, for a confirmation may be on its way.
     pub fn clear(&mut self) {
         *self = Self {
             dwell: self.dwell,
             showings: self.showings,
-            held: self.held,
             ..Self::default()
         };
     }
@@ -193,9 +191,8 @@ impl Stage {
         let showing = self
             .showing
             .as_mut()
-            .filter(|showing| showing.id == id && !showing.confirmed)?;
-        showing.confirmed = true;
-        showing.since = now;
+            .filter(|showing| showing.id == id && showing.confirmed.is_none())?;
+        showing.confirmed = Some(now);
         let entries: Vec<&Entry> = match &showing.what {
             What::Paid { head, together } => std::iter::once(head.as_ref()).chain(together).collect(),
             What::CatchUp { entries, .. } => entries.iter().collect(),
@@ -253,8 +250,7 @@ impl Stage {
         self.showing = Some(Showing {
             id: self.showings,
             what,
-            since: now,
-            confirmed: false,
+            confirmed: None,
             dismissed: false,
         });
         Some(Cue::Ring {
@@ -271,31 +267,23 @@ impl Stage {
             } else {
                 Vec::new()
             };
-            let kind = head.kind;
-            return Some((
-                What::Paid {
-                    head: Box::new(head),
-                    together,
-                },
-                kind,
-            ));
+            let head = Box::new(head);
+            return Some((What::Paid { head, together }, Kind::Live));
         }
         if self.late.is_empty() || self.gathering.is_some() {
             return None;
         }
         let entries = std::mem::take(&mut self.late);
-        let short = self.gap.take().is_some_and(|gap| gap <= SHORT_GAP);
-        match <[Entry; 1]>::try_from(entries) {
-            Ok([only]) if short => Some((
-                What::Paid {
-                    head: Box::new(only),
-                    together: Vec::new(),
-                },
-                Kind::Late,
-            )),
-            Ok([only]) => Some((catch_up(vec![only]), Kind::Late)),
-            Err(entries) => Some((catch_up(entries), Kind::Late)),
-        }
+        let short = self.gap.is_some_and(|gap| gap <= SHORT_GAP);
+        let what = match <[Entry; 1]>::try_from(entries) {
+            Ok([only]) if short => What::Paid {
+                head: Box::new(only),
+                together: Vec::new(),
+            },
+            Ok([only]) => catch_up(vec![only]),
+            Err(entries) => catch_up(entries),
+        };
+        Some((what, Kind::Late))
     }
 
     fn someone_waits(&self) -> bool {
@@ -304,24 +292,15 @@ impl Stage {
 
     /// When this showing's time is over; `None` while no display has confirmed it.
     fn ends(&self, showing: &Showing) -> Option<Moment> {
-        if !showing.confirmed {
-            return None;
-        }
+        let since = showing.confirmed?;
         if showing.dismissed {
-            return Some(showing.since);
+            return Some(since);
         }
         let long = match showing.what {
             What::Paid { .. } => self.dwell,
             What::CatchUp { .. } => CATCH_UP_DWELL,
         };
-        Some(
-            showing.since
-                + if self.someone_waits() {
-                    LEAST.min(long)
-                } else {
-                    long
-                },
-        )
+        Some(since + if self.someone_waits() { LEAST } else { long })
     }
 
     /// True while a payment is on the screen.
@@ -475,11 +454,25 @@ mod tests {
         list
     }
 
+    fn strips(stage: &Stage) -> Vec<u64> {
+        let Scene::Idle { pending, .. } = stage.scene(false, None) else {
+            panic!("the stage is not idle")
+        };
+        pending.iter().map(|strip| strip.amount_msat).collect()
+    }
+
     fn last(stage: &Stage) -> Option<String> {
         let Scene::Idle { last, .. } = stage.scene(false, None) else {
             panic!("the stage is not idle")
         };
         last.map(|last| last.memo)
+    }
+
+    fn wait_for(stage: &mut Stage, seq: i64, now: Moment) -> bool {
+        let Entry {
+            payment_hash, amount, ..
+        } = entry(seq, Kind::Live);
+        stage.await_payment(payment_hash, amount, Text::clean("Coffee"), now)
     }
 
     #[test]
@@ -601,7 +594,13 @@ mod tests {
                 stage.push(entry(seq, Kind::Late), at(0));
             }
             stage.caught_up(Some(Duration::from_secs(gap)));
-            stage.advance(at(10));
+            assert_eq!(
+                stage.advance(at(10)),
+                Some(Cue::Ring {
+                    showing: 1,
+                    kind: Kind::Late
+                })
+            );
             assert_eq!(caught(&stage).count, u32::try_from(count).unwrap());
         }
     }
@@ -624,6 +623,241 @@ mod tests {
     }
 
     #[test]
+    fn a_strip_waits_until_its_payment_comes_or_ten_minutes_pass() {
+        let mut stage = Stage::default();
+        assert!(!stage.awaits_payment());
+        for seq in 1..=3 {
+            assert!(wait_for(&mut stage, seq, at(0)));
+        }
+        stage.push(entry(1, Kind::Live), at(1));
+        stage.remove_strip(entry(2, Kind::Live).payment_hash);
+        assert_eq!(strips(&stage), [3_000]);
+        stage.expire_strips(at(599_999));
+        assert!(stage.awaits_payment());
+        stage.expire_strips(at(600_000));
+        assert!(!stage.awaits_payment());
+    }
+
+    #[test]
+    fn a_strip_that_is_told_again_waits_ten_more_minutes_in_front() {
+        let mut stage = Stage::default();
+        wait_for(&mut stage, 1, at(0));
+        wait_for(&mut stage, 2, at(0));
+        assert!(!wait_for(&mut stage, 1, at(1_000)), "that was known");
+        assert_eq!(strips(&stage), [1_000, 2_000]);
+        assert_eq!(stage.next_wake(), Some(at(600_000)));
+        stage.advance(at(600_000));
+        assert_eq!(strips(&stage), [1_000]);
+        assert_eq!(stage.next_wake(), Some(at(601_000)));
+    }
+
+    #[test]
+    fn the_three_newest_strips_are_on_the_screen_and_thirty_two_are_kept() {
+        let mut stage = Stage::default();
+        for seq in 1..=33 {
+            wait_for(&mut stage, seq, at(0));
+        }
+        assert_eq!(strips(&stage), [33_000, 32_000, 31_000]);
+        assert!(!wait_for(&mut stage, 2, at(0)), "the oldest that is kept");
+        assert!(wait_for(&mut stage, 1, at(0)), "it was one too many");
+    }
+
+    #[test]
+    fn five_that_wait_are_shown_one_by_one_and_six_together() {
+        for (waiting, announced) in [(5, 1), (6, 7)] {
+            let mut stage = Stage::default();
+            for seq in 1..=1 + waiting {
+                stage.push(entry(seq, Kind::Live), at(0));
+            }
+            stage.advance(at(0));
+            assert_eq!(
+                stage.confirmed(1, at(0)),
+                Some(Cue::Announced((1..=announced).map(Seq).collect()))
+            );
+        }
+    }
+
+    #[test]
+    fn its_time_begins_with_the_first_confirmation_and_a_second_one_counts_for_nothing() {
+        let mut stage = Stage::default();
+        stage.push(entry(1, Kind::Live), at(0));
+        stage.advance(at(0));
+        assert_eq!(stage.next_wake(), None, "nobody has seen it");
+        assert!(stage.confirmed(1, at(10_000)).is_some());
+        assert_eq!(stage.confirmed(1, at(12_000)), None);
+        assert_eq!(stage.next_wake(), Some(at(16_000)));
+        stage.advance(at(15_999));
+        assert!(stage.is_showing());
+        stage.advance(at(16_000));
+        assert!(!stage.is_showing());
+        assert_eq!(stage.confirmed(1, at(16_000)), None);
+    }
+
+    #[test]
+    fn the_last_one_stays_as_long_as_the_settings_say_and_those_before_it_do_not() {
+        let mut stage = Stage::default();
+        stage.set_dwell(Duration::from_secs(60));
+        stage.push(entry(1, Kind::Live), at(0));
+        stage.push(entry(2, Kind::Live), at(0));
+        stage.advance(at(0));
+        stage.confirmed(1, at(0));
+        assert_eq!(stage.next_wake(), Some(at(1_500)));
+        stage.advance(at(1_500));
+        stage.confirmed(2, at(1_500));
+        assert_eq!(stage.next_wake(), Some(at(61_500)));
+    }
+
+    #[test]
+    fn while_held_nothing_new_is_shown_and_what_is_shown_ends() {
+        let mut stage = Stage::default();
+        stage.push(entry(1, Kind::Live), at(0));
+        stage.push(entry(2, Kind::Live), at(0));
+        stage.advance(at(0));
+        stage.confirmed(1, at(0));
+        stage.hold(true);
+        assert_eq!(stage.advance(at(60_000)), None);
+        assert!(!stage.is_showing());
+        stage.hold(false);
+        assert_eq!(
+            stage.advance(at(60_000)),
+            Some(Cue::Ring {
+                showing: 2,
+                kind: Kind::Live
+            })
+        );
+    }
+
+    #[test]
+    fn another_wallet_finds_an_empty_stage_and_numbers_that_nobody_has_confirmed() {
+        let mut stage = Stage::default();
+        stage.set_dwell(Duration::from_secs(60));
+        stage.remember_last(entry(1, Kind::Live));
+        wait_for(&mut stage, 2, at(0));
+        stage.push(entry(3, Kind::Late), at(0));
+        stage.push(entry(4, Kind::Live), at(0));
+        stage.push(entry(5, Kind::Live), at(0));
+        stage.advance(at(0));
+        stage.hold(true);
+        stage.clear();
+        assert_eq!(stage.advance(at(60_000)), None);
+        assert_eq!((last(&stage), strips(&stage)), (None, vec![]));
+        stage.push(entry(1, Kind::Live), at(60_000));
+        assert!(matches!(
+            stage.advance(at(60_000)),
+            Some(Cue::Ring { showing: 2, .. })
+        ));
+        assert_eq!(stage.confirmed(1, at(60_000)), None, "meant the other wallet's");
+        stage.confirmed(2, at(60_000));
+        assert_eq!(stage.next_wake(), Some(at(120_000)));
+    }
+
+    #[test]
+    fn what_happens_now_is_shown_before_what_was_missed_and_makes_way_for_it() {
+        let mut stage = Stage::default();
+        stage.push(entry(1, Kind::Late), at(0));
+        stage.push(entry(2, Kind::Live), at(0));
+        stage.caught_up(None);
+        stage.advance(at(0));
+        assert_eq!(paid(&stage).memo, "payment 2");
+        assert_eq!(paid(&stage).more, None, "the list is not behind it");
+        stage.confirmed(1, at(0));
+        stage.advance(at(1_499));
+        assert!(matches!(stage.scene(false, None), Scene::Paid(_)));
+        stage.advance(at(1_500));
+        assert_eq!(caught(&stage).count, 1);
+    }
+
+    #[test]
+    fn a_payment_makes_no_way_for_late_ones_that_are_still_gathered() {
+        let mut stage = Stage::default();
+        stage.push(entry(1, Kind::Live), at(0));
+        stage.advance(at(0));
+        stage.confirmed(1, at(0));
+        stage.push(entry(2, Kind::Late), at(0));
+        stage.advance(at(5_999));
+        assert!(stage.is_showing());
+        assert_eq!(stage.next_wake(), Some(at(6_000)));
+    }
+
+    #[test]
+    fn late_ones_are_a_list_ten_seconds_after_the_first_if_the_catch_up_does_not_finish() {
+        let mut stage = Stage::default();
+        stage.push(entry(1, Kind::Late), at(0));
+        stage.push(entry(2, Kind::Late), at(9_000));
+        assert_eq!(stage.next_wake(), Some(at(10_000)));
+        assert_eq!(stage.advance(at(9_999)), None);
+        assert_eq!(
+            stage.advance(at(10_000)),
+            Some(Cue::Ring {
+                showing: 1,
+                kind: Kind::Late
+            })
+        );
+        assert_eq!(caught(&stage).count, 2);
+        assert_eq!(stage.next_wake(), None);
+    }
+
+    #[test]
+    fn a_catch_up_that_finds_nothing_does_not_change_how_an_earlier_one_is_shown() {
+        for (gap, next, is_list) in [(10, None, false), (3_600, Some(10), true)] {
+            let mut stage = Stage::default();
+            stage.push(entry(1, Kind::Live), at(0));
+            stage.advance(at(0));
+            stage.push(entry(2, Kind::Late), at(0));
+            stage.caught_up(Some(Duration::from_secs(gap)));
+            stage.caught_up(next.map(Duration::from_secs));
+            stage.confirmed(1, at(0));
+            stage.advance(at(1_500));
+            let scene = stage.scene(false, None);
+            assert_eq!(matches!(scene, Scene::CatchUp(_)), is_list, "{gap} s");
+        }
+    }
+
+    #[test]
+    fn a_catch_up_that_found_nothing_says_nothing_of_the_next_one() {
+        let mut stage = Stage::default();
+        stage.caught_up(Some(Duration::from_secs(10)));
+        stage.push(entry(1, Kind::Late), at(0));
+        assert_eq!(stage.advance(at(0)), None, "this catch-up is not over");
+        stage.advance(at(10_000));
+        assert_eq!(caught(&stage).count, 1, "nobody knows how long the gap was");
+    }
+
+    #[test]
+    fn the_list_shows_the_fifty_newest_counts_all_and_stays_a_minute() {
+        let mut stage = Stage::default();
+        for seq in 1..=51 {
+            stage.push(entry(seq, Kind::Late), at(0));
+        }
+        stage.caught_up(None);
+        stage.advance(at(0));
+        let list = caught(&stage);
+        assert_eq!((list.showing, list.count, list.total_msat), (1, 51, 1_326_000));
+        let memos: Vec<_> = list.items.into_iter().map(|item| item.memo).collect();
+        let newest: Vec<_> = (2..=51).rev().map(|seq| format!("payment {seq}")).collect();
+        assert_eq!(memos, newest);
+        assert_eq!(
+            stage.confirmed(1, at(0)),
+            Some(Cue::Announced((1..=51).map(Seq).collect()))
+        );
+        assert_eq!(stage.next_wake(), Some(at(60_000)));
+        stage.advance(at(60_000));
+        assert_eq!(last(&stage).as_deref(), Some("payment 51"));
+    }
+
+    #[test]
+    fn the_last_payment_is_the_newest_of_those_shown_together() {
+        let mut stage = Stage::default();
+        for seq in 1..=7 {
+            stage.push(entry(seq, Kind::Live), at(0));
+        }
+        stage.advance(at(0));
+        stage.confirmed(1, at(0));
+        stage.advance(at(6_000));
+        assert_eq!(last(&stage).as_deref(), Some("payment 7"));
+    }
+
+    #[test]
     fn the_last_payment_stays_the_newest_when_an_older_one_is_shown_after_it() {
         let mut stage = Stage::default();
         stage.remember_last(entry(1, Kind::Live));
@@ -640,28 +874,142 @@ mod tests {
     }
 
     #[test]
-    fn a_strip_waits_until_its_payment_comes_or_ten_minutes_pass() {
+    fn a_tap_takes_away_what_was_confirmed_and_nothing_else() {
         let mut stage = Stage::default();
-        let strips = |stage: &Stage| {
-            let Scene::Idle { pending, .. } = stage.scene(false, None) else {
-                panic!("the stage is not idle")
+        stage.push(entry(1, Kind::Live), at(0));
+        stage.advance(at(0));
+        stage.dismiss(2);
+        stage.confirmed(1, at(1_000));
+        stage.advance(at(1_000));
+        assert!(stage.is_showing(), "the tap meant another showing");
+        stage.dismiss(1);
+        stage.advance(at(1_000));
+        assert!(!stage.is_showing());
+
+        stage.push(entry(2, Kind::Live), at(2_000));
+        stage.advance(at(2_000));
+        stage.dismiss(2);
+        stage.advance(at(60_000));
+        assert!(stage.is_showing(), "a tap is not a confirmation");
+        assert_eq!(stage.confirmed(2, at(60_000)), Some(Cue::Announced(vec![Seq(2)])));
+        stage.advance(at(60_000));
+        assert!(!stage.is_showing());
+    }
+
+    #[test]
+    fn on_the_glass_are_those_of_the_showing_and_not_those_behind_it() {
+        let glass = |stage: &Stage| stage.on_glass().collect::<Vec<_>>();
+        let mut stage = Stage::default();
+        for seq in 1..=7 {
+            stage.push(entry(seq, Kind::Live), at(0));
+        }
+        assert_eq!(glass(&stage), []);
+        stage.advance(at(0));
+        stage.push(entry(8, Kind::Live), at(0));
+        assert_eq!(glass(&stage), (1..=7).map(Seq).collect::<Vec<_>>());
+        stage.clear();
+        stage.push(entry(8, Kind::Late), at(0));
+        stage.push(entry(9, Kind::Late), at(0));
+        stage.caught_up(None);
+        stage.advance(at(0));
+        assert_eq!(glass(&stage), [Seq(8), Seq(9)]);
+    }
+
+    #[test]
+    fn a_payment_hides_the_check_and_the_check_hides_the_idle_screen() {
+        let mut stage = Stage::default();
+        assert_eq!(stage.scene(true, None), Scene::Checking);
+        stage.push(entry(1, Kind::Live), at(0));
+        stage.advance(at(0));
+        assert!(matches!(stage.scene(true, None), Scene::Paid(_)));
+    }
+
+    #[test]
+    fn the_pictures_say_what_the_ledger_and_the_strip_say_and_show_the_pay_code() {
+        for verdict in [Verdict::Verified, Verdict::Reported] {
+            let mut stage = Stage::default();
+            let live = Entry {
+                verdict,
+                comment: Some("Thank you!".to_owned()),
+                ..entry(1, Kind::Live)
             };
-            pending.len()
-        };
-        for seq in 1..=2 {
-            stage.await_payment(
-                entry(seq, Kind::Live).payment_hash,
-                Msat(1_000),
-                Text::clean("Coffee"),
-                at(0),
+            let heard = live.heard_at.to_string();
+            stage.push(live, at(0));
+            stage.advance(at(0));
+            assert_eq!(
+                paid(&stage),
+                view::Paid {
+                    showing: 1,
+                    amount_msat: 1_000,
+                    memo: "payment 1".to_owned(),
+                    comment: Some("Thank you!".to_owned()),
+                    verdict,
+                    kind: Kind::Live,
+                    at: heard.clone(),
+                    more: None,
+                }
+            );
+            stage.confirmed(1, at(0));
+            stage.advance(at(6_000));
+            wait_for(&mut stage, 2, at(6_000));
+            let pay_code = Some(view::PayCode {
+                text: "till@shop.example".to_owned(),
+                modules: 1,
+                path: "M0 0h1v1h-1z".to_owned(),
+            });
+            assert_eq!(
+                stage.scene(false, pay_code.clone()),
+                Scene::Idle {
+                    pay_code,
+                    last: Some(view::LastPayment {
+                        amount_msat: 1_000,
+                        memo: "payment 1".to_owned(),
+                        verdict,
+                        at: heard.clone(),
+                    }),
+                    pending: vec![view::PendingStrip {
+                        amount_msat: 2_000,
+                        memo: "Coffee".to_owned(),
+                    }],
+                }
+            );
+            stage.push(entry(3, Kind::Late), at(6_000));
+            stage.caught_up(None);
+            stage.advance(at(6_000));
+            assert_eq!(
+                caught(&stage).items,
+                [view::CatchUpItem {
+                    amount_msat: 3_000,
+                    memo: "payment 3".to_owned(),
+                    at: heard,
+                }]
             );
         }
-        assert_eq!(strips(&stage), 2);
-        stage.push(entry(1, Kind::Live), at(1));
-        assert_eq!(strips(&stage), 1);
-        stage.queue.clear();
-        stage.advance(at(600_000));
-        assert_eq!(strips(&stage), 0);
+    }
+
+    #[test]
+    fn it_arrived_when_the_server_says_else_when_a_late_one_was_made_else_when_it_was_heard() {
+        let time = |hour: i64| Timestamp::from_second(hour * 3_600).unwrap();
+        let (made, settled, heard) = (time(1), time(2), time(3));
+        for (kind, settled_at, created_at, arrived) in [
+            (Kind::Live, Some(settled), Some(made), settled),
+            (Kind::Late, Some(settled), Some(made), settled),
+            (Kind::Live, None, Some(made), heard),
+            (Kind::Late, None, Some(made), made),
+            (Kind::Late, None, None, heard),
+        ] {
+            let mut stage = Stage::default();
+            let entry = Entry {
+                settled_at,
+                created_at,
+                heard_at: heard,
+                ..entry(1, kind)
+            };
+            stage.push(entry, at(0));
+            stage.caught_up(Some(SHORT_GAP));
+            stage.advance(at(0));
+            assert_eq!(paid(&stage).at, arrived.to_string());
+        }
     }
 
     #[derive(Debug, Clone)]
