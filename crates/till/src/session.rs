@@ -957,6 +957,22 @@ mod tests {
     }
 
     #[test]
+    fn what_a_frame_named_is_recorded_as_live_however_deep_in_the_list_it_stands() {
+        let mut shop = Shop::paired();
+        shop.ms = 60 * 60_000;
+        shop.rows = vec![settled(2, 59), settled(1, 1)];
+        shop.happen(Event::Socket(SocketState::Open { opening: 1 }));
+        shop.answer_lists();
+        shop.wants.clear();
+        shop.hear(1, Claim::Settled);
+        shop.next_list(shop.ms + 60_000).unwrap();
+        shop.answer_lists();
+        let named = (row(1).checking_id, Kind::Live);
+        assert!(shop.recorded().contains(&named), "{:?}", shop.recorded());
+        assert_eq!(shop.recalled(), []);
+    }
+
+    #[test]
     fn a_list_that_says_no_time_is_left_alone_for_five_seconds() {
         let mut shop = Shop::live();
         let at = shop.next_list(60_000).unwrap();

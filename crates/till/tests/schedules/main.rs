@@ -87,6 +87,9 @@ enum Step {
     Pay(Index),
     /// The server gives up on one; it may still be paid.
     Fail(Index),
+    /// An invoice fails in the moment in which it is made, so that no list shows it, and is paid without a frame so many
+    /// milliseconds later.
+    Stray(u32),
     /// The shop pays one of its own invoices.
     PaySelf(Index),
     /// Money leaves the shop.
@@ -173,6 +176,7 @@ fn step() -> impl Strategy<Value = Step> {
         8 => Just(Step::Invoice),
         10 => any::<Index>().prop_map(Step::Pay),
         2 => any::<Index>().prop_map(Step::Fail),
+        1 => (0_u32..300_000).prop_map(Step::Stray),
         2 => any::<Index>().prop_map(Step::PaySelf),
         2 => Just(Step::Spend),
         2 => crowd().prop_map(Step::Rush),
@@ -627,6 +631,12 @@ impl World {
                 if let Some(row) = self.server.unpaid(&which) {
                     self.fail(row);
                 }
+            }
+            Step::Stray(ms) => {
+                let row = self.server.invoice();
+                self.server.rows[row].status = Status::Failed;
+                self.wait(ms.into());
+                self.pay_in_silence(row);
             }
             Step::PaySelf(which) => {
                 if let Some(row) = self.server.unpaid(&which) {
