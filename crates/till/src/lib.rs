@@ -3,7 +3,8 @@
 //! The data's way through this crate:
 //!
 //! - [`session`]: what to ask, believe and do about what a wallet says; with [`hints`] (look-ups under
-//!   attack), [`reconcile`] (what no frame told us) and [`trust`] (how well we hear).
+//!   attack), [`reconcile`] (what no frame told us; [`pages`] holds its pages together) and
+//!   [`trust`] (how well we hear).
 //! - [`verify`]: what counts as money that arrived, in types that nothing else can make; [`baseline`]: what is news.
 //! - [`ledger`]: the durable record.
 //! - [`stage`]: what is on the screen, payment by payment; [`view`]: pictures for displays.
@@ -21,6 +22,7 @@ pub mod hints;
 mod keyring;
 pub mod ledger;
 pub mod log;
+pub mod pages;
 pub mod paired;
 pub mod pay_code;
 pub mod profile;

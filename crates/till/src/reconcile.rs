@@ -24,22 +24,12 @@ use tillbell_lnbits::{CheckingId, Direction, PaymentHash, PaymentRow, Status, Wa
 
 use crate::baseline::{Awaited, Baseline, WATCHED_PAST_EXPIRY};
 use crate::clock::Moment;
+use crate::pages::{FIRST_PAGE, FULL_PAGE, LONGER, Length, NextPage, OVERLAP, Pages};
 use crate::verify::Verified;
 use crate::view::Kind;
 
-/// Rows of the first page: a quiet shop needs no more.
-const FIRST_PAGE: u32 = 50;
-/// Each further page is so many times as long …
-const LONGER: u32 = 4;
-/// … up to this many rows: LNbits caps there. Where that is too long for the line or for us, up to fewer.
-const FULL_PAGE: u32 = 1_000;
-/// Rows that two pages share, so that rows which shift between them are not lost.
-const OVERLAP: u32 = 10;
 /// Rows of the patrol's page.
 const PATROL_PAGE: u32 = 200;
-/// How often a step may start anew before the run takes what it has; it does not move the horizon then, so that the
-/// next run reads all of it again.
-const RESTARTS: u8 = 3;
 /// Rows may be committed this much later than the time they carry.
 const SLACK: SignedDuration = SignedDuration::from_secs(60);
 /// Up to this many invoices are asked for one by one; more are found by reading pages.
@@ -70,17 +60,6 @@ pub struct Reconciler {
     /// Rows of a full page now, and at most: less after a page that was too long.
     full_page: u32,
     longest_page: u32,
-}
-
-/// Whether a page without an answer was too long.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Length {
-    /// That was not why.
-    Fine,
-    /// It may have been: the answer took too long, or broke off.
-    Suspect,
-    /// It was: more bytes came than are taken.
-    TooLong,
 }
 
 /// What must be written down at the end of a run, after the payments it found.
@@ -204,74 +183,6 @@ enum Step {
     Patrol,
 }
 
-/// Where a step is in its pages.
-#[derive(Debug, Clone, Default)]
-struct Pages {
-    offset: u32,
-    limit: u32,
-    /// The highest limit.
-    full: u32,
-    previous: BTreeSet<(CheckingId, Direction)>,
-    restarts: u8,
-    /// It was started anew often enough, and is torn nevertheless.
-    torn: bool,
-}
-
-enum NextPage {
-    Read,
-    /// From the top once more: what was read until now does not hang together.
-    ReadAnew,
-    End,
-}
-
-impl Pages {
-    fn from_top(limit: u32, full: u32) -> Self {
-        Self {
-            limit,
-            full,
-            ..Self::default()
-        }
-    }
-
-    const fn query(&self, filter: Filter) -> PageQuery {
-        PageQuery {
-            filter,
-            limit: self.limit,
-            offset: self.offset,
-        }
-    }
-
-    /// Moves on after `page`.
-    fn turn(&mut self, page: &Page) -> NextPage {
-        let ids: BTreeSet<_> = page
-            .rows
-            .iter()
-            .map(|row| (row.checking_id.clone(), row.direction))
-            .collect();
-        // A page that overlaps is never empty. One that cannot be read proves nothing.
-        let unreadable = page.sent > 0 && ids.is_empty();
-        if !self.previous.is_empty() && self.previous.is_disjoint(&ids) && !unreadable {
-            if self.restarts < RESTARTS {
-                *self = Self {
-                    restarts: self.restarts + 1,
-                    ..Self::from_top(self.full, self.full)
-                };
-                return NextPage::ReadAnew;
-            }
-            self.torn = true;
-        }
-        if page.sent < self.limit {
-            return NextPage::End;
-        }
-        self.offset = self
-            .offset
-            .saturating_add(page.sent.saturating_sub(OVERLAP).max(1));
-        self.limit = self.limit.saturating_mul(LONGER).min(self.full);
-        self.previous = ids;
-        NextPage::Read
-    }
-}
-
 impl Reconciler {
     /// A machine that knows what was written down: the horizon and watch-list of an earlier run, or none
     /// right after pairing.
@@ -381,16 +292,16 @@ impl Reconciler {
     /// Gives the run up: a question had no answer. The next one asks for shorter pages, if the length may be why.
     pub fn abandon(&mut self, length: Length) {
         let Some(run) = self.run.take() else { return };
-        let limit = match run.step {
-            Step::Rows { pages, .. } | Step::Pending { pages } => pages.limit,
+        let pages = match run.step {
+            Step::Rows { pages, .. } | Step::Pending { pages } => pages,
             // It begins at the top again.
-            Step::Patrol => std::mem::take(&mut self.patrol).limit,
+            Step::Patrol => std::mem::take(&mut self.patrol),
             Step::Gone { .. } => return,
         };
-        if length == Length::Fine || limit <= FIRST_PAGE {
+        let Some(shorter) = pages.shorter(length) else {
             return;
-        }
-        self.full_page = (limit / 2).max(FIRST_PAGE);
+        };
+        self.full_page = shorter;
         if length == Length::TooLong {
             self.longest_page = self.full_page;
         }

@@ -12,7 +12,8 @@ use tillbell_lnbits::{
 use crate::baseline::Baseline;
 use crate::clock::{Moment, Now};
 use crate::hints::{Doubt, Heard, Hints, Look};
-use crate::reconcile::{Changes, Finished, Found, Length, Purpose, Reconciler, Turn};
+use crate::pages::Length;
+use crate::reconcile::{Changes, Finished, Found, Purpose, Reconciler, Turn};
 use crate::trust::Trust;
 use crate::verify::{Arrived, NothingToAsk, Reported, Unproven, Verified};
 use crate::view::{Kind, LinkState};
@@ -434,7 +435,7 @@ impl Session {
         let answer = match result {
             Ok(answer) => answer,
             Err(error) => {
-                asking.reconciler.abandon(length(&error));
+                asking.reconciler.abandon(Length::of(&error));
                 asking.hints.list_failed();
                 asking.failures += 1;
                 let wait = RETRY
@@ -679,22 +680,6 @@ fn pause(error: &RestError) -> Option<Duration> {
         | RestError::Cut
         | RestError::TooLarge
         | RestError::Unreadable => None,
-    }
-}
-
-/// Whether a page that did not come may have been too long.
-const fn length(error: &RestError) -> Length {
-    match error {
-        RestError::TooLarge => Length::TooLong,
-        RestError::TimedOut | RestError::Cut => Length::Suspect,
-        RestError::Dial(_)
-        | RestError::KeyRefused
-        | RestError::Busy { .. }
-        | RestError::Redirected { .. }
-        | RestError::NotLnbits
-        | RestError::Refused { .. }
-        | RestError::ServerError { .. }
-        | RestError::Unreadable => Length::Fine,
     }
 }
 
