@@ -77,6 +77,8 @@ pub enum RestFault {
     Drip(usize, Duration),
     /// The right answer's first half, under the whole one's `Content-Length`.
     Cut,
+    /// The right answer, if it has no more bytes than this; cut as by `Cut` if it has.
+    CutBeyond(usize),
     /// 200 and a body of this many bytes.
     Huge(usize),
 }

@@ -131,18 +131,11 @@ async fn spoil(fault: RestFault, answer: impl Future<Output = Response>) -> Resp
             });
             Response::from_parts(head, Body::from_stream(drops))
         }
-        RestFault::Cut => {
-            let (mut head, body) = whole(answer.await).await;
-            head.headers.insert(header::CONTENT_LENGTH, body.len().into());
-            let half = body.slice(..body.len() / 2);
-            let sent = stream::once(async move { Ok(half) });
-            let cut = stream::once(async {
-                // What was written goes out before the connection breaks.
-                tokio::task::yield_now().await;
-                Err(std::io::Error::from(std::io::ErrorKind::ConnectionAborted))
-            });
-            Response::from_parts(head, Body::from_stream(sent.chain(cut)))
-        }
+        RestFault::Cut => cut(whole(answer.await).await),
+        RestFault::CutBeyond(most) => match whole(answer.await).await {
+            (head, body) if body.len() <= most => Response::from_parts(head, Body::from(body)),
+            longer => cut(longer),
+        },
         RestFault::Huge(bytes) => {
             let chunk = Bytes::from(vec![b' '; 64 * 1024]);
             let pieces = stream::unfold(bytes, move |left| {
@@ -168,6 +161,18 @@ async fn whole(response: Response) -> (axum::http::response::Parts, Bytes) {
         head,
         axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default(),
     )
+}
+
+fn cut((mut head, body): (axum::http::response::Parts, Bytes)) -> Response {
+    head.headers.insert(header::CONTENT_LENGTH, body.len().into());
+    let half = body.slice(..body.len() / 2);
+    let sent = stream::once(async move { Ok(half) });
+    let cut = stream::once(async {
+        // What was written goes out before the connection breaks.
+        tokio::task::yield_now().await;
+        Err(std::io::Error::from(std::io::ErrorKind::ConnectionAborted))
+    });
+    Response::from_parts(head, Body::from_stream(sent.chain(cut)))
 }
 
 fn redirect(to: &str) -> Response {

@@ -183,6 +183,15 @@ async fn bodies_come_slowly_halved_huge_or_wrong() {
         cut.body.len(),
         cut.headers["content-length"].parse::<usize>().unwrap() / 2
     );
+    let whole = cut.body.len() * 2;
+    for (most, comes) in [(whole + 1, true), (whole / 2, false)] {
+        world
+            .fake
+            .faults()
+            .set(Fault::Rest(None, RestFault::CutBeyond(most)));
+        let answer = world.get("/openapi.json", "").await;
+        assert_eq!(answer.body.len() > cut.body.len(), comes, "{most}");
+    }
     world
         .fake
         .faults()
