@@ -93,6 +93,12 @@ impl Pages {
         (length != Length::Fine && self.limit > FIRST_PAGE).then(|| (self.limit / 2).max(FIRST_PAGE))
     }
 
+    /// Asks once more for the page that did not come, and for no page with more than `full` rows from now on.
+    pub(crate) fn shorten(&mut self, full: u32) {
+        self.full = full;
+        self.limit = self.limit.min(full);
+    }
+
     /// Moves on after `page`.
     pub(crate) fn turn(&mut self, page: &Page) -> NextPage {
         let ids: BTreeSet<_> = page

@@ -648,7 +648,7 @@ const fn by_hash(hash: PaymentHash) -> PageQuery {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use proptest::prelude::*;
 
     use super::*;
@@ -787,11 +787,11 @@ mod tests {
 
     /// The list of a wallet, the newest first.
     #[derive(Debug, Default)]
-    struct List(VecDeque<PaymentRow>);
+    pub(crate) struct List(pub(crate) VecDeque<PaymentRow>);
 
     impl List {
         /// A row that is newer by `seconds` than the newest.
-        fn add(&mut self, seconds: i64, status: Status) {
+        pub(crate) fn add(&mut self, seconds: i64, status: Status) {
             let newest = self.0.front().map(|row| row.created);
             let before = newest.unwrap_or("2026-11-24T11:00:00Z".parse().unwrap());
             let number = u32::try_from(self.0.len()).unwrap() + 1;
@@ -807,12 +807,12 @@ mod tests {
         }
 
         /// The newest so many that are pending change.
-        fn change(&mut self, count: usize, to: Status) {
+        pub(crate) fn change(&mut self, count: usize, to: Status) {
             let pending = self.0.iter_mut().filter(|row| row.status == Status::Pending);
             pending.take(count).for_each(|row| row.status = to);
         }
 
-        fn page(&self, query: &PageQuery) -> Page {
+        pub(crate) fn page(&self, query: &PageQuery) -> Page {
             let rows = self.0.iter().filter(|row| match query.filter {
                 Filter::All => row.status != Status::Failed,
                 Filter::Pending => row.status == Status::Pending,
@@ -956,14 +956,14 @@ mod tests {
 
     /// What may happen to a list while a page is read.
     #[derive(Debug, Clone, Copy)]
-    enum Change {
+    pub(crate) enum Change {
         Arrive(usize),
         Settle(usize),
         Fail(usize),
     }
 
     impl Change {
-        fn any() -> impl Strategy<Value = Self> {
+        pub(crate) fn any() -> impl Strategy<Value = Self> {
             prop_oneof![
                 (0_usize..60).prop_map(Self::Arrive),
                 (0_usize..40).prop_map(Self::Settle),
@@ -971,7 +971,7 @@ mod tests {
             ]
         }
 
-        fn happen(self, list: &mut List) {
+        pub(crate) fn happen(self, list: &mut List) {
             match self {
                 Self::Arrive(count) => (0..count).for_each(|_| list.add(7, Status::Settled)),
                 Self::Settle(count) => list.change(count, Status::Settled),

@@ -39,18 +39,32 @@ impl Counter {
 
     /// The line between history and news is so long ago.
     async fn paired_ago(ago: SignedDuration, version: Version) -> Self {
+        let counter = Self::open(version).await;
+        counter.pair_ago(ago).await;
+        counter
+    }
+
+    /// A wallet, and a display that is not paired with it yet.
+    async fn open(version: Version) -> Self {
         let fake = FakeLnbits::start(FakeOptions::version(version)).await.unwrap();
         let wallet = fake.add_wallet("shop");
-        let counter = Self {
+        Self {
             fake,
             wallet,
             folder: tempfile::tempdir().unwrap(),
-        };
+        }
+    }
+
+    async fn pair(&self) {
+        self.pair_ago(SignedDuration::ZERO).await;
+    }
+
+    async fn pair_ago(&self, ago: SignedDuration) {
         let form = PairingForm {
             pairing: format!(
                 "lndhub://invoice:{}@{}/lndhub/ext/",
-                counter.wallet.invoice_key,
-                counter.fake.base_url()
+                self.wallet.invoice_key,
+                self.fake.base_url()
             ),
             invoice_key: None,
             name: None,
@@ -62,11 +76,10 @@ impl Counter {
         if let Some(baseline) = &mut enrolled.baseline {
             baseline.taken -= ago;
         }
-        let profile = counter.profile();
+        let profile = self.profile();
         adopt(enrolled, &profile, &profile.lock().unwrap(), Timestamp::now())
             .await
             .unwrap();
-        counter
     }
 
     fn profile(&self) -> Profile {
@@ -521,18 +534,7 @@ async fn a_rotated_key_of_the_same_wallet_keeps_the_baseline() {
     let missed = counter.sell(22);
     let wallet = counter.fake.rotate_keys(&counter.wallet);
     let counter = Counter { wallet, ..counter };
-    let text = format!(
-        "lndhub://invoice:{}@{}/lndhub/ext/",
-        counter.wallet.invoice_key,
-        counter.fake.base_url()
-    );
-    let enrolled = enrol(text.parse().unwrap(), &Dialer::default(), &mut |_| {})
-        .await
-        .unwrap();
-    let profile = counter.profile();
-    adopt(enrolled, &profile, &profile.lock().unwrap(), Timestamp::now())
-        .await
-        .unwrap();
+    counter.pair().await;
     let mut watching = counter.watch().await;
     assert_eq!(
         watching.until_paid(&missed, Duration::from_secs(5)).await.kind,
@@ -540,6 +542,45 @@ async fn a_rotated_key_of_the_same_wallet_keeps_the_baseline() {
     );
     watching.listen(Duration::from_secs(1)).await;
     assert_eq!(watching.told(&told), 0, "nothing twice");
+}
+
+/// A wallet in which 1,200 invoices wait, the oldest first.
+async fn many_wait() -> (Counter, Vec<String>) {
+    let counter = Counter::open(Version::V1_6).await;
+    let yesterday = Timestamp::now() - SignedDuration::from_hours(24);
+    let a_second = SignedDuration::from_secs(1);
+    let waiting = counter
+        .fake
+        .insert_many(&counter.wallet, 1_200, Status::Pending, yesterday, a_second);
+    (counter, waiting)
+}
+
+/// No page of a thousand rows comes on it; one of five hundred does.
+fn short_line() -> Fault {
+    Fault::Rest(Some(Path::Paginated), RestFault::CutBeyond(600_000))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_display_is_paired_on_a_line_on_which_no_page_of_a_thousand_rows_comes() {
+    let (counter, waiting) = many_wait().await;
+    counter.fake.faults().set(short_line());
+    counter.pair().await;
+    let mut watching = counter.watch().await;
+    for hash in [&waiting[0], &waiting[600], &waiting[1_199]] {
+        assert!(counter.fake.settle(hash));
+        watching.until_paid(hash, Duration::from_secs(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_display_whose_ledger_is_gone_begins_anew_on_a_line_on_which_no_page_of_a_thousand_rows_comes() {
+    let (counter, waiting) = many_wait().await;
+    counter.pair().await;
+    std::fs::remove_file(counter.profile().ledger_file()).unwrap();
+    counter.fake.faults().set(short_line());
+    let mut watching = counter.watch().await;
+    assert!(counter.fake.settle(&waiting[0]));
+    watching.until_paid(&waiting[0], Duration::from_secs(5)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::baseline::Baseline;
 use crate::clock::Now;
-use crate::enrol::take_baseline;
+use crate::enrol::{BaselineError, take_baseline};
 use crate::failpoint::{self, Failpoint};
 use crate::ledger::{Entry, Ledger, LedgerError, Seq, Syncer, WalletRow};
 use crate::paired::{Listen, Paired};
@@ -110,7 +110,7 @@ pub(super) enum Answered {
         result: Result<Reply<Page>, RestError>,
     },
     Dialect(Option<Dialect>),
-    Baseline(Result<(Baseline, Option<WalletId>), RestError>),
+    Baseline(Result<(Baseline, Option<WalletId>), BaselineError>),
 }
 
 /// What the link had to say.
@@ -235,9 +235,10 @@ impl Shop {
     }
 
     /// The line could not be taken: try again.
-    pub(super) fn retry_baseline(&mut self, error: &RestError, now: Now) {
+    pub(super) fn retry_baseline(&mut self, error: &BaselineError, now: Now) {
         if let Life::BeginningAnew(trust) = &mut self.life {
-            trust.on_list_failed(error.to_string(), matches!(error, RestError::KeyRefused), now);
+            let refused = matches!(error, BaselineError::Rest(RestError::KeyRefused));
+            trust.on_list_failed(error.to_string(), refused, now);
             self.take_baseline(BASELINE_RETRY);
         }
     }
@@ -383,7 +384,7 @@ impl Shop {
                 Ok(answer) => answer.value.map_or(Dialect::V1, |version| version.dialect),
                 // A server that will not say its version is still one: as when pairing.
                 Err(error) if error.is_final() => Dialect::V1,
-                Err(error) => return Answered::Baseline(Err(error)),
+                Err(error) => return Answered::Baseline(Err(error.into())),
             };
             Answered::Baseline(take_baseline(&rest, dialect).await)
         });
