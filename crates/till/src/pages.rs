@@ -53,8 +53,7 @@ impl Length {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Pages {
     offset: u32,
-    /// 0 where no reading has begun.
-    pub(crate) limit: u32,
+    limit: u32,
     /// The highest limit.
     full: u32,
     previous: BTreeSet<(CheckingId, Direction)>,

@@ -53,8 +53,8 @@ pub struct Reconciler {
     failed_cursor: Option<CheckingId>,
     /// When the last run began that looked at all of them.
     failed_looked_at: Option<Moment>,
-    /// How far down the patrol is.
-    patrol: Pages,
+    /// How far down the patrol is, if it is not to begin at the top.
+    patrol: Option<Pages>,
     changes: Changes,
     run: Option<Run>,
     /// Rows of a full page now, and at most: less after a page that was too long.
@@ -210,7 +210,7 @@ impl Reconciler {
             gathered: BTreeMap::new(),
             failed_cursor: None,
             failed_looked_at: None,
-            patrol: Pages::default(),
+            patrol: None,
             changes,
             run: None,
             full_page: FULL_PAGE,
@@ -293,12 +293,11 @@ impl Reconciler {
     pub fn abandon(&mut self, length: Length) {
         let Some(run) = self.run.take() else { return };
         let pages = match run.step {
-            Step::Rows { pages, .. } | Step::Pending { pages } => pages,
-            // It begins at the top again.
-            Step::Patrol => std::mem::take(&mut self.patrol),
-            Step::Gone { .. } => return,
+            Step::Rows { pages, .. } | Step::Pending { pages } => Some(pages),
+            Step::Patrol => self.patrol.take(),
+            Step::Gone { .. } => None,
         };
-        let Some(shorter) = pages.shorter(length) else {
+        let Some(shorter) = pages.and_then(|pages| pages.shorter(length)) else {
             return;
         };
         self.full_page = shorter;
@@ -394,10 +393,10 @@ impl Reconciler {
                 left.front().map(|(_, hash)| by_hash(*hash))
             }
             Step::Patrol => {
-                let end = matches!(self.patrol.turn(page), NextPage::End);
-                if end || reaches(page, end_of_patrol) {
-                    self.patrol = Pages::default();
-                }
+                let ends = |pages: &mut Pages| {
+                    matches!(pages.turn(page), NextPage::End) || reaches(page, end_of_patrol)
+                };
+                self.patrol.take_if(ends);
                 None
             }
         };
@@ -539,12 +538,10 @@ impl Reconciler {
         if std::mem::replace(&mut run.patrolled, true) {
             return None;
         }
-        if self.patrol.limit == 0 {
-            let limit = PATROL_PAGE.min(self.full_page);
-            self.patrol = Pages::from_top(limit, limit);
-        }
+        let limit = PATROL_PAGE.min(self.full_page);
+        let pages = self.patrol.get_or_insert_with(|| Pages::from_top(limit, limit));
         run.step = Step::Patrol;
-        Some(self.patrol.query(Filter::All))
+        Some(pages.query(Filter::All))
     }
 
     /// What has left the watch-list: asked for one by one, or read down to.
