@@ -421,8 +421,8 @@ pub async fn hear_ourselves(link: &Link, rest: &Rest, channel: &Channel) -> bool
 /// The order matters. An invoice that settles between the two questions is in the first answer, so it is news;
 /// one that had settled before is in neither or among the settled, so it is old.
 ///
-/// Pages that are too long for the line are asked for shorter, down to fifty rows: on a slow one this takes up to a
-/// minute longer.
+/// Pages that are too long for the line are asked for shorter, down to fifty rows: to find that length takes up to a
+/// minute, and reading is slower after it.
 ///
 /// # Errors
 /// When a question has no answer, and [`BaselineError::Torn`] when the list changed too fast to be read whole.

@@ -7,7 +7,7 @@
 //! 3. what has left the *watch-list* of unpaid invoices since the last run: by its hash, or, when much has
 //!    left, by reading down to the oldest of it.
 //!
-//! A *patrol* besides walks down the whole list, a page from time to time, and then begins at its top again: it meets
+//! A *patrol* walks down the whole list beside the runs, a page from time to time, and then begins at its top again: it meets
 //! what was in no list when its time had come, as an invoice that had failed before anybody saw it and was paid after all.
 //!
 //! No cursor finds an old invoice that was paid late on the servers that do not move `updated_at`; the
@@ -51,10 +51,12 @@ pub struct Reconciler {
     gathered: BTreeMap<CheckingId, Awaited>,
     /// The failed invoice that was looked at last; each calm run looks at the next one.
     failed_cursor: Option<CheckingId>,
-    /// When the last run began that looked at all of them.
+    /// When a run last looked at all of them.
     failed_looked_at: Option<Moment>,
     /// How far down the patrol is, if it is not to begin at the top.
     patrol: Option<Pages>,
+    /// The last run read as far down as the patrol goes.
+    read_all: bool,
     changes: Changes,
     run: Option<Run>,
     /// Rows of a full page now, and at most: less after a page that was too long.
@@ -98,8 +100,6 @@ pub struct Purpose {
     pub kind: Kind,
     /// Look at everything that is watched, however deep it lies: after a start or a gap.
     pub thorough: bool,
-    /// Let the patrol go on by a page.
-    pub patrol: bool,
 }
 
 /// What a page led to.
@@ -116,8 +116,19 @@ pub struct Progress {
 pub struct Found {
     /// It is proven.
     pub proof: Verified,
-    /// It was looked for: its row was made since the last run, or was open. Where not, the ledger has it, nearly always.
-    pub foreseen: bool,
+    /// Whether anybody looked for it.
+    pub sought: Sought,
+}
+
+/// Why a row is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sought {
+    /// It is new, or was open when it was seen last: it was paid since.
+    Open,
+    /// It had failed. Such rows are looked at seldom: it may have been paid while nobody listened.
+    Failed,
+    /// Nobody looked for it. The ledger has it, nearly always.
+    Not,
 }
 
 /// What comes next in a run.
@@ -157,10 +168,8 @@ struct Run {
     newest: Option<Timestamp>,
     /// Rows may have been missed since the horizon: two pages did not overlap, however often they were read.
     torn: bool,
-    /// The patrol has nothing (more) to ask in this run.
-    patrolled: bool,
-    /// It looks at all that has failed.
-    all_failed: bool,
+    /// It has read as far down as the patrol goes.
+    read_all: bool,
     server_time: Option<Timestamp>,
 }
 
@@ -179,8 +188,6 @@ enum Step {
     Gone {
         left: VecDeque<(CheckingId, PaymentHash)>,
     },
-    /// Reading the patrol's page.
-    Patrol,
 }
 
 impl Reconciler {
@@ -211,6 +218,7 @@ impl Reconciler {
             failed_cursor: None,
             failed_looked_at: None,
             patrol: None,
+            read_all: false,
             changes,
             run: None,
             full_page: FULL_PAGE,
@@ -282,8 +290,7 @@ impl Reconciler {
             still_pending: BTreeSet::new(),
             newest: None,
             torn: false,
-            patrolled: !purpose.patrol,
-            all_failed: false,
+            read_all: false,
             server_time: None,
         });
         query
@@ -293,11 +300,10 @@ impl Reconciler {
     pub fn abandon(&mut self, length: Length) {
         let Some(run) = self.run.take() else { return };
         let pages = match run.step {
-            Step::Rows { pages, .. } | Step::Pending { pages } => Some(pages),
-            Step::Patrol => self.patrol.take(),
-            Step::Gone { .. } => None,
+            Step::Rows { pages, .. } | Step::Pending { pages } => pages,
+            Step::Gone { .. } => return,
         };
-        let Some(shorter) = pages.and_then(|pages| pages.shorter(length)) else {
+        let Some(shorter) = pages.shorter(length) else {
             return;
         };
         self.full_page = shorter;
@@ -340,7 +346,7 @@ impl Reconciler {
             .unwrap_or(Timestamp::MIN)
     }
 
-    /// How far down the patrol walks: what is older is no news, or nobody pays it any more.
+    /// How far down the patrol walks: what is older is old, or watched, or (where it expires late) given up.
     fn end_of_patrol(&self) -> Timestamp {
         self.baseline
             .taken
@@ -362,8 +368,8 @@ impl Reconciler {
             Step::Rows { pages, until, gone } => {
                 let reached = reaches(page, *until);
                 let next = pages.turn(page);
-                let whole = reaches(page, end_of_patrol) || matches!(next, NextPage::End);
-                run.patrolled |= whole && !pages.torn;
+                let all = reaches(page, end_of_patrol) || matches!(next, NextPage::End);
+                run.read_all |= all && !pages.torn;
                 // What has left the watch-list and was missed here is looked at again as a failed one.
                 run.torn |= pages.torn && gone.is_none();
                 match (reached, next) {
@@ -392,18 +398,10 @@ impl Reconciler {
                 }
                 left.front().map(|(_, hash)| by_hash(*hash))
             }
-            Step::Patrol => {
-                let ends = |pages: &mut Pages| {
-                    matches!(pages.turn(page), NextPage::End) || reaches(page, end_of_patrol)
-                };
-                self.patrol.take_if(ends);
-                None
-            }
         };
         let query = query
             .or_else(|| self.next_step(&mut run))
-            .or_else(|| self.dig_deeper(&mut run))
-            .or_else(|| self.go_on_patrol(&mut run));
+            .or_else(|| self.dig_deeper(&mut run));
         let turn = match query {
             Some(query) => {
                 run.questions += 1;
@@ -415,43 +413,71 @@ impl Reconciler {
         Some(Progress { found, turn })
     }
 
-    /// True for a row that is looked for: a new one, or one that was open.
-    fn foresaw(&self, row: &PaymentRow) -> bool {
-        row.created >= self.since_last()
-            || self.watch.contains_key(&row.checking_id)
-            || self.gathered.contains_key(&row.checking_id)
+    /// What the patrol asks next; nothing where the last run has read as far by itself.
+    pub fn patrol(&mut self) -> Option<PageQuery> {
+        if self.read_all {
+            return None;
+        }
+        let limit = PATROL_PAGE.min(self.full_page);
+        let pages = self.patrol.get_or_insert_with(|| Pages::from_top(limit, limit));
+        Some(pages.query(Filter::All))
     }
 
-    /// Sorts a row: news is returned, the unpaid is watched, the rest needs nothing.
+    /// Takes the patrol's page.
+    pub fn on_patrol(&mut self, page: &Page) -> Vec<Found> {
+        let end = self.end_of_patrol();
+        self.patrol
+            .take_if(|pages| matches!(pages.turn(page), NextPage::End) || reaches(page, end));
+        page.rows.iter().filter_map(|row| self.sort(row)).collect()
+    }
+
+    /// The patrol's page did not come. It goes on from where it is, with a shorter one if the length may be why.
+    pub fn patrol_failed(&mut self, length: Length) {
+        if let Some(pages) = &mut self.patrol
+            && let Some(shorter) = pages.shorter(length)
+        {
+            pages.shorten(shorter);
+        }
+    }
+
     fn take_row(&mut self, row: &PaymentRow, run: &mut Run) -> Option<Found> {
-        self.wallet.get_or_insert_with(|| row.wallet_id.clone());
         // What a later question shows may be newer than rows that the first one was too early for.
         if matches!(run.step, Step::Rows { gone: None, .. }) {
             run.newest = run.newest.max(Some(row.created));
         }
-        match row.direction {
-            Direction::Outgoing => return None,
-            Direction::Incoming => {}
+        if row.direction == Direction::Incoming {
+            run.seen.insert(row.checking_id.clone());
+            if row.status == Status::Pending && matches!(run.step, Step::Pending { .. }) {
+                run.still_pending.insert(row.checking_id.clone());
+            }
         }
-        run.seen.insert(row.checking_id.clone());
-        match row.status {
-            Status::Settled => {
-                let foreseen = self.foresaw(row);
+        self.sort(row)
+    }
+
+    /// Sorts a row: news is returned, the unpaid is watched, the rest needs nothing.
+    fn sort(&mut self, row: &PaymentRow) -> Option<Found> {
+        self.wallet.get_or_insert_with(|| row.wallet_id.clone());
+        match (row.direction, row.status) {
+            (Direction::Outgoing, _) => None,
+            (Direction::Incoming, Status::Settled) => {
+                let sought = self.sought(row);
                 self.unwatch(&row.checking_id);
                 let proof = Verified::prove(row.clone(), None, self.wallet.as_ref()).ok()?;
-                self.is_news(row).then_some(Found { proof, foreseen })
+                self.is_news(row).then_some(Found { proof, sought })
             }
-            Status::Pending => {
-                if matches!(run.step, Step::Pending { .. }) {
-                    run.still_pending.insert(row.checking_id.clone());
-                }
-                self.watch_row(row, false);
+            (Direction::Incoming, status) => {
+                self.watch_row(row, status == Status::Failed);
                 None
             }
-            Status::Failed => {
-                self.watch_row(row, true);
-                None
-            }
+        }
+    }
+
+    fn sought(&self, row: &PaymentRow) -> Sought {
+        let id = &row.checking_id;
+        match self.watch.get(id) {
+            Some(awaited) if awaited.failed => Sought::Failed,
+            None if row.created < self.since_last() && !self.gathered.contains_key(id) => Sought::Not,
+            Some(_) | None => Sought::Open,
         }
     }
 
@@ -499,7 +525,7 @@ impl Reconciler {
                 }
                 None
             }
-            Step::Gone { .. } | Step::Patrol => None,
+            Step::Gone { .. } => None,
             Step::Rows { gone: None, .. } => match self.dialect {
                 Dialect::V0_12 => None,
                 Dialect::V1 => {
@@ -533,24 +559,16 @@ impl Reconciler {
         Some(query)
     }
 
-    /// The patrol's next page, where the run has not read the whole list anyhow.
-    fn go_on_patrol(&mut self, run: &mut Run) -> Option<PageQuery> {
-        if std::mem::replace(&mut run.patrolled, true) {
-            return None;
-        }
-        let limit = PATROL_PAGE.min(self.full_page);
-        let pages = self.patrol.get_or_insert_with(|| Pages::from_top(limit, limit));
-        run.step = Step::Patrol;
-        Some(pages.query(Filter::All))
-    }
-
     /// What has left the watch-list: asked for one by one, or read down to.
     fn look_for_the_gone(&mut self, run: &mut Run) -> Option<PageQuery> {
         let lately = |at| run.began.since(at) < FAILED_AGAIN;
-        run.all_failed = run.purpose.thorough && !self.failed_looked_at.is_some_and(lately);
+        let all_failed = run.purpose.thorough && !self.failed_looked_at.is_some_and(lately);
+        if all_failed {
+            self.failed_looked_at = Some(run.began);
+        }
         let left = |id: &CheckingId, awaited: &Awaited| match awaited.failed {
             false => !run.still_pending.contains(id),
-            true => run.all_failed && !run.seen.contains(id),
+            true => all_failed && !run.seen.contains(id),
         };
         let mut gone: VecDeque<(CheckingId, PaymentHash)> = self
             .watch
@@ -558,9 +576,7 @@ impl Reconciler {
             .filter(|(id, awaited)| left(id, awaited))
             .map(|(id, awaited)| (id.clone(), awaited.payment_hash))
             .collect();
-        if !run.all_failed
-            && let Some((id, hash)) = self.next_failed()
-        {
+        if !all_failed && let Some((id, hash)) = self.next_failed() {
             self.failed_cursor = Some(id.clone());
             gone.push_back((id, hash));
         }
@@ -594,9 +610,7 @@ impl Reconciler {
 
     fn finish(&mut self, run: Run) -> Finished {
         let purpose = run.purpose;
-        if run.all_failed {
-            self.failed_looked_at = Some(run.began);
-        }
+        self.read_all = run.read_all;
         // What took too long may pass: pages grow again, but no faster than one failure between two that succeed.
         self.full_page = self.full_page.saturating_mul(2).min(self.longest_page);
         if self.baseline.pending.is_none() && purpose.thorough && !run.torn {
@@ -654,7 +668,6 @@ pub(crate) mod tests {
     const THOROUGH: Purpose = Purpose {
         kind: Kind::Late,
         thorough: true,
-        patrol: false,
     };
 
     /// Right after pairing with a 0.12 at noon: nothing is known of what was open then.
@@ -764,12 +777,6 @@ pub(crate) mod tests {
     const SHORT: Purpose = Purpose {
         kind: Kind::Live,
         thorough: false,
-        patrol: false,
-    };
-
-    const PATROL: Purpose = Purpose {
-        patrol: true,
-        ..SHORT
     };
 
     /// Paired with a newer server at noon, when nothing was open.
@@ -1005,10 +1012,10 @@ pub(crate) mod tests {
             // What failed while nobody looked is paid after all, and the patrol goes round once.
             list.0.iter_mut().filter(|row| row.status == Status::Failed).for_each(|row| row.status = Status::Settled);
             for _ in 0..list.0.len() / 190 + 2 {
-                run_over(&mut reconciler, &mut list, PATROL, &mut found, |list| {
-                    list.change(1, Status::Failed);
-                    list.add(1, Status::Settled);
-                });
+                run_over(&mut reconciler, &mut list, SHORT, &mut found, |_| {});
+                walk(&mut reconciler, &list, &mut found);
+                list.change(1, Status::Failed);
+                list.add(1, Status::Settled);
             }
             run_over(&mut reconciler, &mut list, SHORT, &mut found, |_| {});
             let paid = list.0.iter().filter(|row| row.status == Status::Settled).count();
@@ -1147,32 +1154,39 @@ pub(crate) mod tests {
         }
     }
 
+    /// Lets the patrol take a step; says from where, and how many rows it asked for.
+    fn walk(
+        reconciler: &mut Reconciler,
+        list: &List,
+        found: &mut BTreeSet<CheckingId>,
+    ) -> Option<(u32, u32)> {
+        let query = reconciler.patrol()?;
+        let shown = reconciler.on_patrol(&list.page(&query));
+        found.extend(shown.iter().map(|found| found.proof.row().checking_id.clone()));
+        Some((query.offset, query.limit))
+    }
+
     #[test]
     fn what_failed_before_anybody_saw_it_and_is_paid_after_all_is_met_by_the_patrol() {
         let (mut reconciler, mut list, stray) = a_day_with_a_stray(900);
         list.pay(&stray);
         let mut without = BTreeSet::new();
-        run_over(&mut reconciler, &mut list, SHORT, &mut without, |_| {});
         run_over(&mut reconciler, &mut list, THOROUGH, &mut without, |_| {});
+        run_over(&mut reconciler, &mut list, SHORT, &mut without, |_| {});
         assert!(!without.contains(&stray), "no patrol was needed");
         let mut found = BTreeSet::new();
-        let mut read = Vec::new();
-        for _ in 0..5 {
-            run_with(&mut reconciler, PATROL, None, &mut found, |query| {
-                if query.filter == Filter::All {
-                    read.push((query.offset, query.limit));
-                }
-                list.page(query)
-            });
+        let mut walked = Vec::new();
+        for _ in 0..6 {
+            walked.extend(walk(&mut reconciler, &list, &mut found));
         }
         assert!(found.contains(&stray));
-        let walked: Vec<_> = read.into_iter().filter(|page| *page != (0, 50)).collect();
-        assert_eq!(walked, [(0, 200), (190, 200), (380, 200), (570, 200), (760, 200)]);
-        // It has been everywhere, and begins again at the top.
-        run_with(&mut reconciler, PATROL, None, &mut found, |query| {
-            assert!(query.offset == 0);
-            list.page(query)
-        });
+        let from: Vec<_> = walked.iter().map(|(offset, _)| *offset).collect();
+        assert_eq!(
+            from,
+            [0, 190, 380, 570, 760, 0],
+            "from the top again when it was everywhere"
+        );
+        assert!(walked.iter().all(|(_, rows)| *rows == PATROL_PAGE));
     }
 
     #[test]
@@ -1180,9 +1194,9 @@ pub(crate) mod tests {
         let (mut reconciler, mut list, stray) = a_day_with_a_stray(40);
         list.pay(&stray);
         let mut found = BTreeSet::new();
-        let run = run_over(&mut reconciler, &mut list, PATROL, &mut found, |_| {});
-        assert_eq!(run.questions, 2, "the top, and the pending");
+        run_over(&mut reconciler, &mut list, SHORT, &mut found, |_| {});
         assert!(found.contains(&stray));
+        assert_eq!(walk(&mut reconciler, &list, &mut found), None);
     }
 
     #[test]
@@ -1197,40 +1211,25 @@ pub(crate) mod tests {
             let mut reconciler = paired_with_a_newer_one();
             let mut found = BTreeSet::new();
             run_over(&mut reconciler, &mut list, THOROUGH, &mut found, |_| {});
-            let mut walked = Vec::new();
-            for _ in 0..4 {
-                run_with(&mut reconciler, PATROL, None, &mut found, |query| {
-                    walked.extend((query.limit == PATROL_PAGE).then_some(query.offset));
-                    list.page(query)
-                });
-            }
-            assert_eq!(walked, [0, 190, 0, 190]);
+            run_over(&mut reconciler, &mut list, SHORT, &mut found, |_| {});
+            let mut step = || walk(&mut reconciler, &list, &mut found).map(|(offset, _)| offset);
+            assert_eq!([step(), step(), step()], [Some(0), Some(190), Some(0)]);
         }
     }
 
     #[test]
-    fn a_patrol_whose_page_does_not_come_begins_again_with_a_shorter_one() {
-        let (mut reconciler, list, _) = a_day_with_a_stray(900);
+    fn a_patrol_whose_page_does_not_come_goes_on_with_a_shorter_one_if_that_may_be_why() {
+        let (mut reconciler, mut list, _) = a_day_with_a_stray(900);
         let mut nothing = BTreeSet::new();
-        run_with(&mut reconciler, PATROL, None, &mut nothing, |query| {
-            list.page(query)
-        });
-        let mut query = reconciler.begin(PATROL, START);
-        while query.limit != PATROL_PAGE {
-            let progress = reconciler.on_page(&list.page(&query), None).unwrap();
-            let Turn::Ask(next) = progress.turn else {
-                panic!("it does not patrol")
-            };
-            query = next;
+        run_over(&mut reconciler, &mut list, SHORT, &mut nothing, |_| {});
+        walk(&mut reconciler, &list, &mut nothing);
+        for (length, rows) in [(Length::Fine, 200), (Length::Suspect, 100), (Length::TooLong, 50)] {
+            reconciler.patrol().unwrap();
+            reconciler.patrol_failed(length);
+            let query = reconciler.patrol().unwrap();
+            assert_eq!((query.offset, query.limit), (190, rows));
         }
-        assert_eq!(query.offset, 190);
-        reconciler.abandon(Length::TooLong);
-        let mut walked = Vec::new();
-        run_with(&mut reconciler, PATROL, None, &mut nothing, |query| {
-            walked.push((query.filter, query.offset, query.limit));
-            list.page(query)
-        });
-        assert_eq!(walked.last(), Some(&(Filter::All, 0, 100)));
+        assert_eq!(reconciler.full_page, FULL_PAGE, "runs go on as before");
     }
 
     #[test]
@@ -1251,12 +1250,27 @@ pub(crate) mod tests {
             offset: 0,
         });
         let progress = reconciler.on_page(&top, None).unwrap();
-        let foreseen: Vec<_> = progress.found.iter().map(|found| found.foreseen).collect();
+        let sought: Vec<_> = progress.found.iter().map(|found| found.sought).collect();
         assert_eq!(
-            foreseen,
-            [true, true, true, false],
+            sought,
+            [Sought::Open, Sought::Open, Sought::Open, Sought::Not],
             "it is new, it was made within the last minute, it was open, it was told long ago"
         );
+    }
+
+    #[test]
+    fn what_had_failed_is_told_apart_from_what_was_open() {
+        let (mut reconciler, mut list) = with_failed(1);
+        let failed = list.0[0].checking_id.clone();
+        list.pay(&failed);
+        reconciler.begin(SHORT, START);
+        let top = PageQuery {
+            filter: Filter::All,
+            limit: FIRST_PAGE,
+            offset: 0,
+        };
+        let progress = reconciler.on_page(&list.page(&top), None).unwrap();
+        assert_eq!(progress.found[0].sought, Sought::Failed);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::baseline::Baseline;
 use crate::clock::{Moment, Now};
 use crate::hints::{Doubt, Heard, Hints, Look};
 use crate::pages::Length;
-use crate::reconcile::{Changes, Finished, Found, Purpose, Reconciler, Turn};
+use crate::reconcile::{Changes, Finished, Found, Purpose, Reconciler, Sought, Turn};
 use crate::trust::Trust;
 use crate::verify::{Arrived, NothingToAsk, Reported, Unproven, Verified};
 use crate::view::{Kind, LinkState};
@@ -59,7 +59,7 @@ pub enum Event {
     },
     /// A page was answered.
     Page {
-        /// The run that asked.
+        /// The run, or the patrol, that asked.
         run: u64,
         /// The answer, with the server's time.
         result: Result<Answer<Page>, RestError>,
@@ -143,7 +143,10 @@ enum Evidence {
 struct Asking {
     hints: Hints,
     reconciler: Reconciler,
-    runs: u64,
+    /// How many runs and steps of the patrol there were.
+    asked: u64,
+    /// The present run's number among them.
+    run: u64,
     /// What the present run's finds count as.
     run_kind: Kind,
     /// The opening during which the present run began.
@@ -152,6 +155,8 @@ struct Asking {
     last_thorough: Option<Moment>,
     /// When the patrol goes on.
     next_patrol: Moment,
+    /// Its question, while that is on its way; runs go on meanwhile.
+    patrol: Option<u64>,
     failures: u32,
     /// An invoice is awaited: look more often.
     closely: bool,
@@ -184,12 +189,14 @@ impl Session {
             evidence: Evidence::Ask(Asking {
                 hints,
                 reconciler,
-                runs: 0,
+                asked: 0,
+                run: 0,
                 run_kind: Kind::Late,
                 run_opening: None,
                 next_run: now.at + HEAD_START,
                 last_thorough: None,
-                next_patrol: now.at,
+                next_patrol: now.at + CALM,
+                patrol: None,
                 failures: 0,
                 closely: false,
                 list_floor: now.at,
@@ -429,7 +436,11 @@ impl Session {
         let Evidence::Ask(asking) = &mut self.evidence else {
             return;
         };
-        if run != asking.runs || !asking.reconciler.is_running() {
+        if asking.patrol == Some(run) {
+            asking.on_patrol(result.map(|answer| answer.value), now, effects);
+            return;
+        }
+        if run != asking.run || !asking.reconciler.is_running() {
             return;
         }
         let answer = match result {
@@ -458,30 +469,7 @@ impl Session {
         let Some(progress) = asking.reconciler.on_page(&answer.value, answer.server_time) else {
             return;
         };
-        // Lists come newest first; people expect payments in the order in which they came.
-        let mut news = progress.found;
-        news.sort_by_key(|found| (found.proof.row().settled, found.proof.row().created));
-        let (mut record, mut recall) = (Vec::new(), Vec::new());
-        for Found { proof, foreseen } in news {
-            let hash = proof.row().payment_hash;
-            let named = asking.hints.is_open(hash);
-            if !named && foreseen && kind == Kind::Live {
-                asking.listed_first.insert(hash);
-            }
-            let into = if named || foreseen {
-                &mut record
-            } else {
-                &mut recall
-            };
-            into.push((Arrived::Verified(proof), if named { Kind::Live } else { kind }));
-        }
-        if !record.is_empty() {
-            effects.push(Effect::Record(record));
-        }
-        if !recall.is_empty() {
-            effects.push(Effect::Recall(recall));
-        }
-        asking.tell_wallet(effects);
+        asking.take_found(progress.found, kind, effects);
         match progress.turn {
             Turn::Ask(query) => effects.push(Effect::List { run, query }),
             Turn::Finished(finished) => self.on_finished(finished, now, effects),
@@ -539,11 +527,12 @@ impl Session {
             asking.next_run = asking.next_run.min(now.at + CLOSE);
         }
         effects.extend(asking.hints.due(now.at).into_iter().map(Effect::LookUp));
+        let state = self.trust.state();
+        asking.go_on_patrol(state, now, effects);
         let due = asking.next_run <= now.at || asking.hints.wants_list(now.at);
         if !due || now.at < asking.list_from() || asking.reconciler.is_running() {
             return;
         }
-        let state = self.trust.state();
         asking.run_kind = match state {
             LinkState::Live | LinkState::Polling => Kind::Live,
             LinkState::Connecting | LinkState::Down => Kind::Late,
@@ -552,24 +541,20 @@ impl Session {
             || asking
                 .last_thorough
                 .is_none_or(|last| now.at.since(last) >= THOROUGH);
-        let patrol = !thorough && asking.next_patrol <= now.at;
-        if patrol {
-            asking.next_patrol = now.at + PATROL;
-        }
-        asking.runs += 1;
+        asking.asked += 1;
+        asking.run = asking.asked;
         asking.run_opening = self.trust.opening();
         asking.hints.list_began(now.at);
         let query = asking.reconciler.begin(
             Purpose {
                 kind: asking.run_kind,
                 thorough,
-                patrol,
             },
             now.at,
         );
         asking.next_run = now.at + CALM;
         effects.push(Effect::List {
-            run: asking.runs,
+            run: asking.run,
             query,
         });
     }
@@ -591,7 +576,8 @@ impl Session {
                 };
                 let look_ups = asking.hints.next_look_up(at);
                 let suspect = asking.unheard.values().map(|found| *found + PUSH_SUSPECT).min();
-                [run, look_ups, suspect].into_iter().flatten().min()
+                let patrol = asking.patrol_due(self.trust.state());
+                [run, look_ups, suspect, patrol].into_iter().flatten().min()
             }
             Evidence::Believe(_) => None,
         };
@@ -600,6 +586,71 @@ impl Session {
 }
 
 impl Asking {
+    /// Hands on what pages showed.
+    fn take_found(&mut self, mut found: Vec<Found>, kind: Kind, effects: &mut Vec<Effect>) {
+        // Lists come newest first; people expect payments in the order in which they came.
+        found.sort_by_key(|found| (found.proof.row().settled, found.proof.row().created));
+        let (mut record, mut recall) = (Vec::new(), Vec::new());
+        for Found { proof, sought } in found {
+            let hash = proof.row().payment_hash;
+            let named = self.hints.is_open(hash);
+            if !named && sought == Sought::Open && kind == Kind::Live {
+                self.listed_first.insert(hash);
+            }
+            let known = !named && sought == Sought::Not;
+            let into = if known { &mut recall } else { &mut record };
+            into.push((Arrived::Verified(proof), if named { Kind::Live } else { kind }));
+        }
+        if !record.is_empty() {
+            effects.push(Effect::Record(record));
+        }
+        if !recall.is_empty() {
+            effects.push(Effect::Recall(recall));
+        }
+        self.tell_wallet(effects);
+    }
+
+    /// The patrol's answer. That it does not come says nothing of the list: runs ask for shorter pages.
+    fn on_patrol(&mut self, result: Result<Page, RestError>, now: Now, effects: &mut Vec<Effect>) {
+        self.patrol = None;
+        match result {
+            Ok(page) => {
+                let found = self.reconciler.on_patrol(&page);
+                self.take_found(found, Kind::Live, effects);
+            }
+            Err(error) => {
+                tracing::debug!(%error, "the patrol had no answer");
+                self.reconciler.patrol_failed(Length::of(&error));
+                if let Some(pause) = pause(&error) {
+                    self.leave_alone(now.at + pause);
+                }
+            }
+        }
+    }
+
+    /// The patrol's next question, if it is time for one. Only while all is well: what it finds counts as happening now.
+    fn go_on_patrol(&mut self, state: LinkState, now: Now, effects: &mut Vec<Effect>) {
+        let due = self.patrol_due(state).is_some_and(|due| due <= now.at);
+        if !due {
+            return;
+        }
+        self.next_patrol = now.at + CALM;
+        if let Some(query) = self.reconciler.patrol() {
+            self.next_patrol = now.at + PATROL;
+            self.asked += 1;
+            self.patrol = Some(self.asked);
+            effects.push(Effect::List {
+                run: self.asked,
+                query,
+            });
+        }
+    }
+
+    fn patrol_due(&self, state: LinkState) -> Option<Moment> {
+        let well = matches!(state, LinkState::Live | LinkState::Polling) && self.patrol.is_none();
+        well.then(|| self.next_patrol.max(self.list_from()))
+    }
+
     /// Judges our wallet's own answer about a hash.
     fn judge(&mut self, row: PaymentRow, hash: PaymentHash, effects: &mut Vec<Effect>) -> Look {
         let news = self.reconciler.is_news(&row);
@@ -920,6 +971,36 @@ mod tests {
     }
 
     #[test]
+    fn a_step_of_the_patrol_that_is_long_on_its_way_or_fails_disturbs_no_run() {
+        let mut shop = Shop::paired();
+        shop.rows = (0..250_u8).rev().map(|n| settled(n, n.into())).collect();
+        shop.ms = 250 * 60_000;
+        shop.happen(Event::Socket(SocketState::Open { opening: 1 }));
+        shop.answer_lists();
+        let (mut step, mut runs) = (None, 0);
+        let until = shop.ms + 120_000;
+        while shop.next_list(until).is_some() {
+            while let Some((run, query)) = shop.list_asked() {
+                if query.limit == 200 {
+                    assert_eq!(step.replace(run), None, "one at a time");
+                } else {
+                    runs += u32::from(query.filter == Filter::All);
+                    shop.list_answers(run, &query);
+                }
+            }
+        }
+        assert_eq!(runs, 7, "one each fifteen seconds");
+        shop.happen(Event::Page {
+            run: step.unwrap(),
+            result: Err(RestError::TimedOut),
+        });
+        assert_eq!(shop.state(), LinkState::Live);
+        let asked: Vec<_> = std::iter::from_fn(|| shop.list_asked()).collect();
+        let shorter = |(_, query): &(u64, PageQuery)| (query.offset, query.limit) == (0, 100);
+        assert!(asked.iter().any(shorter), "{asked:?}");
+    }
+
+    #[test]
     fn what_nobody_waited_for_is_recalled_and_does_not_speak_against_the_push() {
         let mut shop = Shop::paired();
         shop.ms = 60 * 60_000;
@@ -935,6 +1016,24 @@ mod tests {
         assert_eq!(shop.recalled(), [row(1).payment_hash, row(3).payment_hash]);
         assert_eq!(shop.recorded().len(), 1, "the newest, once more");
         let found = [row(3).payment_hash];
+        shop.session.recorded(&found, &found, shop.now().at);
+        shop.next_list(shop.ms + 60_000).unwrap();
+        shop.answer_lists();
+        assert_eq!(shop.state(), LinkState::Live);
+    }
+
+    #[test]
+    fn what_had_failed_and_is_paid_after_all_does_not_speak_against_the_push() {
+        let mut shop = Shop::live();
+        shop.rows = vec![settled(1, 0)];
+        for status in [Status::Pending, Status::Failed, Status::Settled] {
+            shop.rows[0].status = status;
+            shop.wants.clear();
+            shop.next_list(shop.ms + 60_000).unwrap();
+            shop.answer_lists();
+        }
+        assert_eq!(shop.recorded(), [(row(1).checking_id, Kind::Live)]);
+        let found = [row(1).payment_hash];
         shop.session.recorded(&found, &found, shop.now().at);
         shop.next_list(shop.ms + 60_000).unwrap();
         shop.answer_lists();

@@ -45,8 +45,8 @@ pub(super) struct Shop {
     row: WalletRow,
     syncer: Option<Syncer>,
     writes: VecDeque<Write>,
-    /// What is in the writes' records already: while a ledger refuses, every run finds the same news again.
-    owed: BTreeSet<(PaymentHash, Option<CheckingId>)>,
+    /// What is in the writes' records already, and whether foreseen: while a ledger refuses, every run finds the same again.
+    owed: BTreeSet<(PaymentHash, Option<CheckingId>, bool)>,
     /// What was recorded last, with when its invoice was made: what a ledger that takes this one's place must not call new.
     recorded: VecDeque<(CheckingId, Option<Timestamp>)>,
     /// The latest such time of what is no longer remembered.
@@ -406,7 +406,7 @@ impl Shop {
     pub(super) fn record(&mut self, mut arrived: Vec<(Arrived, Kind)>, foreseen: bool) {
         arrived.retain(|(payment, _)| {
             self.owed
-                .insert((payment.payment_hash(), payment.checking_id().cloned()))
+                .insert((payment.payment_hash(), payment.checking_id().cloned(), foreseen))
         });
         if !arrived.is_empty() {
             self.writes.push_back(Write::Record { arrived, foreseen });
@@ -525,7 +525,7 @@ impl Shop {
                 failpoint::reach(Failpoint::Recorded);
                 for (payment, _) in arrived {
                     self.owed
-                        .remove(&(payment.payment_hash(), payment.checking_id().cloned()));
+                        .remove(&(payment.payment_hash(), payment.checking_id().cloned(), *foreseen));
                 }
                 let fresh: Vec<_> = new.iter().map(|entry| entry.payment_hash).collect();
                 // What was recorded long ago is not remembered in place of what was recorded last.

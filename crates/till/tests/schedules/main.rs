@@ -3,8 +3,8 @@
 //! The promise, whatever the schedule: what is announced had settled with our wallet and carries REST's amount;
 //! nothing is announced live twice, and again (as late) only when a kill fell between a ring and its mark; and once the
 //! world is well again, every payment has been announced. A payment whose record, or whose
-//! place on the watch-list, was in a ledger that had to be set aside may stay silent. What a 0.12 was waiting for
-//! when it was paired counts as old if it is paid before that is gathered.
+//! place on the watch-list, was in a ledger that had to be set aside may stay silent. What had failed when the line between old
+//! and new was drawn counts as old, and so does what a 0.12 was waiting for when it was paired if it is paid before that is gathered.
 //!
 //! Nor is one path of the server asked more often than LNbits allows.
 //!
