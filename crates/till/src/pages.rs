@@ -92,6 +92,11 @@ impl Pages {
         (length != Length::Fine && self.limit > FIRST_PAGE).then(|| (self.limit / 2).max(FIRST_PAGE))
     }
 
+    /// Asks once more for the page that did not come, with so many rows; those after it are longer again.
+    pub(crate) const fn retry_with(&mut self, limit: u32) {
+        self.limit = limit;
+    }
+
     /// Asks once more for the page that did not come, and for no page with more than `full` rows from now on.
     pub(crate) fn shorten(&mut self, full: u32) {
         self.full = full;

@@ -419,7 +419,9 @@ impl Reconciler {
             return None;
         }
         let limit = PATROL_PAGE.min(self.full_page);
-        let pages = self.patrol.get_or_insert_with(|| Pages::from_top(limit, limit));
+        let pages = self
+            .patrol
+            .get_or_insert_with(|| Pages::from_top(limit, PATROL_PAGE));
         Some(pages.query(Filter::All))
     }
 
@@ -431,12 +433,12 @@ impl Reconciler {
         page.rows.iter().filter_map(|row| self.sort(row)).collect()
     }
 
-    /// The patrol's page did not come. It goes on from where it is, with a shorter one if the length may be why.
+    /// The patrol's page did not come. It goes on from where it is, with a shorter one, once, if the length may be why.
     pub fn patrol_failed(&mut self, length: Length) {
         if let Some(pages) = &mut self.patrol
             && let Some(shorter) = pages.shorter(length)
         {
-            pages.shorten(shorter);
+            pages.retry_with(shorter);
         }
     }
 
@@ -1230,6 +1232,12 @@ pub(crate) mod tests {
             assert_eq!((query.offset, query.limit), (190, rows));
         }
         assert_eq!(reconciler.full_page, FULL_PAGE, "runs go on as before");
+        walk(&mut reconciler, &list, &mut nothing);
+        assert_eq!(
+            walk(&mut reconciler, &list, &mut nothing),
+            Some((230, 200)),
+            "and so does it"
+        );
     }
 
     #[test]

@@ -724,7 +724,7 @@ impl World {
         // Any frame shows a display that took the push for dead that it lives.
         self.push(PaymentHash([255; 32]), Claim::Failed);
         // Longer than the time between two thorough looks, and until the patrol was everywhere.
-        let pages = self.server.rows.len() as u64 / PATROLLED + 3;
+        let pages = self.server.rows.len() as u64 / PATROLLED + 5;
         self.wait((pages * PATROL_MS).max(340_000));
     }
 
