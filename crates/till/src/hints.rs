@@ -316,10 +316,7 @@ impl Hints {
     /// A run that began at `began` is over, after so many questions: what was left to the list, and named by no
     /// frame since, was not there. Returns those, with what is known against them.
     pub fn list_finished(&mut self, began: Moment, questions: u32) -> Vec<(PaymentHash, Doubt)> {
-        let rest = EACH_QUESTION
-            .saturating_mul(questions)
-            .clamp(BETWEEN_LISTS, LONGEST_BETWEEN_LISTS);
-        self.next_list = Some(began + rest);
+        self.next_list = Some(began + rest_after(questions));
         let (gone, open): (BTreeMap<_, _>, BTreeMap<_, _>) = std::mem::take(&mut self.open)
             .into_iter()
             .partition(|(_, open)| open.next == Next::List && open.named <= began);
@@ -376,6 +373,13 @@ impl Hints {
         self.dirty
             .then(|| self.next_list.max(self.paused_until).unwrap_or(now))
     }
+}
+
+/// From the beginning of a run with so many questions to the next one that nothing urgent asks for.
+pub(crate) fn rest_after(questions: u32) -> Duration {
+    EACH_QUESTION
+        .saturating_mul(questions)
+        .clamp(BETWEEN_LISTS, LONGEST_BETWEEN_LISTS)
 }
 
 #[cfg(test)]

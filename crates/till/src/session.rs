@@ -11,7 +11,7 @@ use tillbell_lnbits::{
 
 use crate::baseline::Baseline;
 use crate::clock::{Moment, Now};
-use crate::hints::{Doubt, Heard, Hints, Look};
+use crate::hints::{Doubt, Heard, Hints, Look, rest_after};
 use crate::pages::Length;
 use crate::reconcile::{Changes, Finished, Found, Purpose, Reconciler, Sought, Turn};
 use crate::trust::Trust;
@@ -505,11 +505,15 @@ impl Session {
             });
         }
         asking.heard_once |= matches!(is, LinkState::Live | LinkState::Polling);
-        asking.next_run = if self.trust.owes_catch_up() {
-            now.at
+        if self.trust.owes_catch_up() {
+            asking.next_run = now.at;
         } else {
-            now.at + asking.pace(is)
-        };
+            asking.next_run = now.at + asking.pace(is);
+            // Each dial in vain brings the next run forward, and all questions share one path with its limit.
+            asking.list_floor = asking
+                .list_floor
+                .max(finished.began + rest_after(finished.questions));
+        }
     }
 
     /// Asks what is due.
@@ -856,6 +860,11 @@ mod tests {
                 panic!("something else stands in the list's place")
             };
             Some((run, query))
+        }
+
+        fn dials_in_vain(&mut self) {
+            let why = tillbell_lnbits::link::Lost::Vanished;
+            self.happen(Event::Socket(SocketState::Waiting { why, failures: 3 }));
         }
 
         fn list_fails(&mut self, error: RestError) {
@@ -1274,15 +1283,35 @@ mod tests {
     #[test]
     fn without_a_socket_what_the_list_shows_counts_as_live() {
         let mut shop = Shop::live();
-        let why = tillbell_lnbits::link::Lost::Vanished;
-        shop.happen(Event::Socket(SocketState::Waiting { why, failures: 3 }));
+        shop.ms = 1_000;
+        shop.dials_in_vain();
         shop.answer_lists();
         assert_eq!(shop.state(), LinkState::Polling);
         shop.wants.clear();
         shop.rows = vec![row(1)];
-        assert_eq!(shop.next_list(60_000), Some(3_000));
+        assert_eq!(shop.next_list(60_000), Some(4_000));
         shop.answer_lists();
         assert_eq!(shop.recorded(), [(row(1).checking_id, Kind::Live)]);
+    }
+
+    #[test]
+    fn however_often_it_dials_in_vain_the_list_is_asked_less_often_than_a_path_allows() {
+        let mut shop = Shop::live();
+        // Five questions a run: three pages, what is pending, and one invoice that has failed.
+        shop.rows = (0..250_u8).map(|n| settled(n, 0)).collect();
+        shop.rows[0].status = Status::Pending;
+        let mut asked = 0;
+        for nth in 1..=120 {
+            shop.dials_in_vain();
+            while shop.next_list(nth * 500).is_some() {
+                while let Some((run, query)) = shop.list_asked() {
+                    asked += 1;
+                    shop.list_answers(run, &query);
+                }
+                shop.rows[0].status = Status::Failed;
+            }
+        }
+        assert!((100..=160).contains(&asked), "{asked} in a minute");
     }
 
     #[test]
