@@ -1251,13 +1251,8 @@ pub(crate) mod tests {
         run_over(&mut reconciler, &mut list, SHORT, &mut found, |_| {});
         list.change(1, Status::Settled);
         list.add(1, Status::Settled);
-        reconciler.begin(SHORT, START);
-        let top = list.page(&PageQuery {
-            filter: Filter::All,
-            limit: FIRST_PAGE,
-            offset: 0,
-        });
-        let progress = reconciler.on_page(&top, None).unwrap();
+        let top = reconciler.begin(SHORT, START);
+        let progress = reconciler.on_page(&list.page(&top), None).unwrap();
         let sought: Vec<_> = progress.found.iter().map(|found| found.sought).collect();
         assert_eq!(
             sought,
@@ -1271,12 +1266,7 @@ pub(crate) mod tests {
         let (mut reconciler, mut list) = with_failed(1);
         let failed = list.0[0].checking_id.clone();
         list.pay(&failed);
-        reconciler.begin(SHORT, START);
-        let top = PageQuery {
-            filter: Filter::All,
-            limit: FIRST_PAGE,
-            offset: 0,
-        };
+        let top = reconciler.begin(SHORT, START);
         let progress = reconciler.on_page(&list.page(&top), None).unwrap();
         assert_eq!(progress.found[0].sought, Sought::Failed);
     }

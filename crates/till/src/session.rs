@@ -862,6 +862,16 @@ mod tests {
             Some((run, query))
         }
 
+        /// Live, with two sales: one soon after the pairing and one just now.
+        fn an_hour_after_the_pairing() -> Self {
+            let mut shop = Self::paired();
+            shop.ms = 60 * 60_000;
+            shop.rows = vec![settled(2, 59), settled(1, 1)];
+            shop.happen(Event::Socket(SocketState::Open { opening: 1 }));
+            shop.answer_lists();
+            shop
+        }
+
         fn dials_in_vain(&mut self) {
             let why = tillbell_lnbits::link::Lost::Vanished;
             self.happen(Event::Socket(SocketState::Waiting { why, failures: 3 }));
@@ -1011,11 +1021,7 @@ mod tests {
 
     #[test]
     fn what_nobody_waited_for_is_recalled_and_does_not_speak_against_the_push() {
-        let mut shop = Shop::paired();
-        shop.ms = 60 * 60_000;
-        shop.rows = vec![settled(2, 59), settled(1, 1)];
-        shop.happen(Event::Socket(SocketState::Open { opening: 1 }));
-        shop.answer_lists();
+        let mut shop = Shop::an_hour_after_the_pairing();
         assert_eq!(shop.recorded().len(), 2);
         shop.wants.clear();
         // It had failed before anybody saw it, and was paid while the display was away.
@@ -1051,11 +1057,7 @@ mod tests {
 
     #[test]
     fn what_a_frame_named_is_recorded_as_live_however_deep_in_the_list_it_stands() {
-        let mut shop = Shop::paired();
-        shop.ms = 60 * 60_000;
-        shop.rows = vec![settled(2, 59), settled(1, 1)];
-        shop.happen(Event::Socket(SocketState::Open { opening: 1 }));
-        shop.answer_lists();
+        let mut shop = Shop::an_hour_after_the_pairing();
         shop.wants.clear();
         shop.hear(1, Claim::Settled);
         shop.next_list(shop.ms + 60_000).unwrap();

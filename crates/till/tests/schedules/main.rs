@@ -47,7 +47,7 @@ const VERSION_MS: u64 = 5_000;
 const DIAL_MS: u64 = 3_000;
 /// So often LNbits answers a path in a minute; all lists are one path, each look-up has its own.
 const ALLOWED: usize = 200;
-/// So many more rows the patrol reads in each step, and so long after one step comes the next.
+/// So many more rows the patrol reads in each step, and at most so long after one step comes the next.
 const PATROLLED: u64 = 190;
 const PATROL_MS: u64 = 75_000;
 
