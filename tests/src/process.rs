@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
+/// How long a program that has ended may leave its pipes open: what it started itself may hold them.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
 /// A command for `program` that dies with this process.
 #[must_use]
 pub(crate) fn program(program: impl AsRef<Path>) -> Command {
@@ -28,6 +31,8 @@ pub struct Running {
     name: String,
     child: Child,
     lines: Receiver<(Instant, String)>,
+    /// Without a sender once standard error has ended.
+    no_more_errors: Receiver<()>,
     said: Arc<Mutex<Said>>,
 }
 
@@ -64,9 +69,11 @@ impl Running {
                 });
             });
         }
+        let (errors_end, no_more_errors) = mpsc::channel();
         if let Some(err) = child.stderr.take() {
             let said = Arc::clone(&said);
             std::thread::spawn(move || {
+                let _errors_end: Sender<()> = errors_end;
                 each_line(err, |line| {
                     let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
                     said.err.push_str(&line);
@@ -78,6 +85,7 @@ impl Running {
             name: name.to_owned(),
             child,
             lines,
+            no_more_errors,
             said,
         })
     }
@@ -156,7 +164,8 @@ impl Running {
         let what = format!("the end of {}", self.name);
         let status = crate::until(&what, within, || self.ended())?;
         // What it wrote last may still be on its way through the pipes.
-        while self.lines.recv_timeout(Duration::from_millis(500)).is_ok() {}
+        while self.lines.recv_timeout(LAST_WORDS).is_ok() {}
+        let _ = self.no_more_errors.recv_timeout(LAST_WORDS);
         Ok(status)
     }
 
