@@ -55,10 +55,10 @@ pub(crate) struct Disk {
 #[derive(Debug, Default)]
 pub(crate) struct Told {
     pub(crate) amount: Option<Msat>,
-    pub(crate) live: u32,
-    pub(crate) late: u32,
+    /// Its rings, in their order.
+    pub(crate) rings: Vec<Kind>,
     /// How often a kill fell between its ring and the mark in the ledger.
-    pub(crate) cut_short: u32,
+    pub(crate) cut_short: usize,
 }
 
 /// What a counter saw and heard, ever.
@@ -75,6 +75,8 @@ pub(crate) enum Question {
 pub(crate) struct Wants {
     pub(crate) questions: Vec<Question>,
     pub(crate) redial: bool,
+    /// What it has just announced.
+    pub(crate) announced: Vec<CheckingId>,
 }
 
 /// An order to ring, on its way.
@@ -237,7 +239,7 @@ impl Display {
                 return wants;
             }
         }
-        self.confirm(disk, told, now);
+        wants.announced = self.confirm(disk, told, now);
         if !self.dead
             && let Some(Cue::Ring { showing, kind }) = self.stage.advance(now.at)
         {
@@ -295,13 +297,13 @@ impl Display {
         }
     }
 
-    /// The bell begins, if it is time, and the ledger learns of it.
-    fn confirm(&mut self, disk: &mut Disk, told: &mut Memory, now: Now) {
+    /// The bell begins, if it is time, and the ledger learns of it. Returns for what.
+    fn confirm(&mut self, disk: &mut Disk, told: &mut Memory, now: Now) -> Vec<CheckingId> {
         let due = self
             .ringing
             .filter(|ringing| ringing.due <= now.at && !self.blind);
         let Some(Ringing { showing, kind, .. }) = due else {
-            return;
+            return Vec::new();
         };
         self.ringing = None;
         let Some(Cue::Announced(seqs)) = self.stage.confirmed(showing, now.at) else {
@@ -311,19 +313,18 @@ impl Display {
         for entry in &shown {
             let told = told.entry(id(entry)).or_default();
             told.amount = Some(entry.amount);
-            match kind {
-                Kind::Live => told.live += 1,
-                Kind::Late => told.late += 1,
-            }
+            told.rings.push(kind);
         }
+        let announced = shown.iter().map(|entry| id(entry)).collect();
         if self.dies(Point::Rang) || self.dies(Point::Confirmed) {
             for entry in shown {
                 told.entry(id(entry)).or_default().cut_short += 1;
             }
-            return;
+            return announced;
         }
         disk.marked.extend(seqs);
         self.dies(Point::Marked);
+        announced
     }
 
     fn dies(&mut self, point: Point) -> bool {

@@ -29,7 +29,7 @@ use tillbell_lnbits::rest::{Answer, Dialect, Looked, Page, RestError};
 use tillbell_lnbits::{CheckingId, Claim, ClaimedAmount, Hint, Msat, PaymentHash, Status, Text};
 use tillbell_till::clock::{Moment, Now};
 use tillbell_till::session::Event;
-use tillbell_till::view::LinkState;
+use tillbell_till::view::{Kind, LinkState};
 
 use display::{Disk, Display, Memory, Point, Question, Wants};
 use server::{Leaving, Server};
@@ -278,6 +278,8 @@ struct World {
     disk: Disk,
     display: Option<Display>,
     told: Memory,
+    /// What was announced while it was not paid.
+    told_too_soon: Vec<CheckingId>,
     /// Settled before the pairing: must stay silent.
     old: BTreeSet<CheckingId>,
     /// May stay silent.
@@ -311,6 +313,7 @@ impl World {
             disk: Disk::new(server.baseline(said)),
             display: None,
             told: Memory::new(),
+            told_too_soon: Vec::new(),
             old: server.arrived().into_keys().collect(),
             forgiven: BTreeSet::new(),
             server,
@@ -437,6 +440,8 @@ impl World {
         let now = self.now();
         let Some(display) = &mut self.display else { return };
         let wants = display.take(event, &mut self.disk, &mut self.told, now);
+        let unpaid = wants.announced.iter().filter(|id| !self.server.is_paid(id));
+        self.told_too_soon.extend(unpaid.cloned());
         if display.is_dead() {
             self.kill();
         } else {
@@ -740,13 +745,20 @@ impl World {
             };
             prop_assert!(!self.old.contains(id), "old, but announced: {id:?}");
             prop_assert_eq!(told.amount, Some(*amount), "a frame's amount was believed");
-            prop_assert!(told.live <= 1, "live twice: {id:?} {told:?}");
-            let most = 1 + told.cut_short;
             prop_assert!(
-                (1..=most).contains(&(told.live + told.late)),
+                told.rings.iter().skip(1).all(|ring| *ring == Kind::Late),
+                "live again: {id:?} {told:?}"
+            );
+            prop_assert!(
+                (1..=1 + told.cut_short).contains(&told.rings.len()),
                 "not once: {id:?} {told:?}"
             );
         }
+        prop_assert!(
+            self.told_too_soon.is_empty(),
+            "told before it was paid: {:?}",
+            self.told_too_soon
+        );
         let wrong = self.told.keys().find(|id| !arrived.contains_key(*id));
         prop_assert!(wrong.is_none(), "false: {wrong:?}");
         prop_assert!(

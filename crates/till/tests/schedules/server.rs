@@ -256,6 +256,13 @@ impl Server {
         failed.map(|row| row.checking_id.clone())
     }
 
+    /// True when this has arrived.
+    pub(crate) fn is_paid(&self, id: &CheckingId) -> bool {
+        self.rows.iter().any(|row| {
+            row.checking_id == *id && row.direction == Direction::Incoming && row.status == Status::Settled
+        })
+    }
+
     /// What has really arrived, and with how much.
     pub(crate) fn arrived(&self) -> BTreeMap<CheckingId, Msat> {
         let arrived = self
