@@ -151,6 +151,8 @@ struct Asking {
     run_kind: Kind,
     /// The opening during which the present run began.
     run_opening: Option<u64>,
+    /// One of its questions was answered.
+    run_answered: bool,
     next_run: Moment,
     last_thorough: Option<Moment>,
     /// When the patrol goes on.
@@ -168,6 +170,8 @@ struct Asking {
     listed_first: BTreeSet<PaymentHash>,
     /// New payments that the list showed first, each with its moment.
     unheard: BTreeMap<PaymentHash, Moment>,
+    /// When a frame last went by whose hash was not kept: there were too many.
+    missed_hint: Option<Moment>,
     pending_claims: BTreeMap<PaymentHash, Moment>,
     learned: bool,
     /// The longest silence since the last catch-up.
@@ -193,6 +197,7 @@ impl Session {
                 run: 0,
                 run_kind: Kind::Late,
                 run_opening: None,
+                run_answered: false,
                 next_run: now.at + HEAD_START,
                 last_thorough: None,
                 next_patrol: now.at + CALM,
@@ -203,6 +208,7 @@ impl Session {
                 quiet_until: now.at,
                 listed_first: BTreeSet::new(),
                 unheard: BTreeMap::new(),
+                missed_hint: None,
                 pending_claims: BTreeMap::new(),
                 learned,
                 gap: None,
@@ -266,10 +272,11 @@ impl Session {
         for hash in all {
             asking.hints.remember(*hash);
         }
-        // Unless a frame names them soon, the push is dead.
+        let missed_hint = asking.missed_hint.is_some_and(|missed| at.since(missed) < CALM);
+        // Unless a frame names them soon, or was too much to be kept, the push is dead.
         for hash in new
             .iter()
-            .filter(|hash| live && asking.listed_first.contains(*hash))
+            .filter(|hash| live && !missed_hint && asking.listed_first.contains(*hash))
         {
             asking.unheard.insert(*hash, at);
         }
@@ -301,6 +308,9 @@ impl Session {
             Event::HintsDropped => {
                 if let Evidence::Ask(asking) = &mut self.evidence {
                     asking.hints.mark_dirty();
+                    asking.missed_hint = Some(now.at);
+                    // Their frames may have been among those.
+                    asking.unheard.clear();
                 }
             }
             Event::LookedUp { hash, result } => self.on_looked_up(hash, result, now, &mut effects),
@@ -310,6 +320,7 @@ impl Session {
                 self.trust.on_woke(now);
                 if let Evidence::Ask(asking) = &mut self.evidence {
                     asking.gap = asking.gap.max(Some(slept));
+                    asking.reconciler.abandon(Length::Fine);
                     asking.ask_at_once(now.at);
                 }
             }
@@ -338,6 +349,11 @@ impl Session {
             SocketState::Dialling => {}
             SocketState::Open { .. } => {
                 asking.gap = asking.gap.max(gap);
+                // What was asked while the line was dead, and has no answer yet, may be lost with it. A run of an
+                // opening goes on: a socket that flaps must not keep every run from its end.
+                if asking.run_opening.is_none() && !asking.run_answered {
+                    asking.reconciler.abandon(Length::Fine);
+                }
                 asking.ask_at_once(now.at);
             }
             SocketState::Waiting { .. } => asking.next_run = asking.next_run.min(now.at),
@@ -368,7 +384,9 @@ impl Session {
                     Claim::Failed => effects.push(Effect::NotPending(hash)),
                     Claim::Settled => {
                         asking.pending_claims.remove(&hash);
-                        asking.hints.hear(hash, now.at);
+                        if asking.hints.hear(hash, now.at) == Heard::LeftToList {
+                            asking.missed_hint = Some(now.at);
+                        }
                     }
                     Claim::Pending => {
                         if asking.pending_claims.len() < PENDING_CLAIMS
@@ -465,6 +483,7 @@ impl Session {
                 return;
             }
         };
+        asking.run_answered = true;
         let kind = asking.run_kind;
         let Some(progress) = asking.reconciler.on_page(&answer.value, answer.server_time) else {
             return;
@@ -548,6 +567,7 @@ impl Session {
         asking.asked += 1;
         asking.run = asking.asked;
         asking.run_opening = self.trust.opening();
+        asking.run_answered = false;
         asking.hints.list_began(now.at);
         let query = asking.reconciler.begin(
             Purpose {
@@ -690,6 +710,7 @@ impl Asking {
         self.next_run = at;
         self.last_thorough = None;
         self.list_floor = at;
+        self.failures = 0;
     }
 
     fn tell_wallet(&mut self, effects: &mut Vec<Effect>) {
@@ -1213,6 +1234,48 @@ mod tests {
     }
 
     #[test]
+    fn more_frames_at_once_than_can_be_kept_leave_the_push_trusted() {
+        let mut shop = Shop::live();
+        shop.rows = (1..=100).map(|n| settled(n, 0)).collect();
+        shop.ms = 5_000;
+        for n in 1..=100 {
+            shop.hear(n, Claim::Settled);
+        }
+        shop.answer_lists();
+        record(&mut shop);
+        let found: BTreeSet<_> = shop.recorded().into_iter().map(|(id, _)| id).collect();
+        assert_eq!(found.len(), 100);
+        shop.ms += 5_000;
+        shop.happen(Event::Tick);
+        shop.answer_lists();
+        assert_eq!(shop.state(), LinkState::Live);
+    }
+
+    #[test]
+    fn a_payment_whose_frame_was_dropped_on_the_way_leaves_the_push_trusted() {
+        for dropped_first in [true, false] {
+            let mut shop = Shop::live();
+            shop.rows = vec![row(1)];
+            if dropped_first {
+                shop.ms = 5_000;
+                shop.happen(Event::HintsDropped);
+                shop.answer_lists();
+                record(&mut shop);
+            } else {
+                shop.next_list(60_000).unwrap();
+                shop.answer_lists();
+                record(&mut shop);
+                shop.happen(Event::HintsDropped);
+                shop.answer_lists();
+            }
+            shop.ms += 5_000;
+            shop.happen(Event::Tick);
+            shop.answer_lists();
+            assert_eq!(shop.state(), LinkState::Live, "{dropped_first}");
+        }
+    }
+
+    #[test]
     fn a_payment_that_a_frame_named_before_the_list_leaves_the_push_trusted() {
         let mut shop = Shop::live();
         shop.rows = vec![row(1)];
@@ -1280,6 +1343,87 @@ mod tests {
         shop.happen(Event::Socket(SocketState::Open { opening: 1 }));
         shop.answer_lists();
         assert_eq!((shop.state(), shop.ms), (LinkState::Live, 2_000));
+    }
+
+    #[test]
+    fn what_was_asked_while_the_line_was_dead_keeps_nobody_waiting_when_it_is_back() {
+        let mut shop = Shop::live();
+        shop.ms = 1_000;
+        shop.dials_in_vain();
+        let (asked_of_nobody, _) = shop.list_asked().unwrap();
+        shop.ms = 4_000;
+        shop.happen(Event::Socket(SocketState::Open { opening: 2 }));
+        shop.answer_lists();
+        assert_eq!((shop.state(), shop.ms), (LinkState::Live, 4_000));
+        shop.happen(Event::Page {
+            run: asked_of_nobody,
+            result: Err(RestError::TimedOut),
+        });
+        assert_eq!(shop.state(), LinkState::Live);
+        assert_eq!(shop.next_list(60_000), Some(19_000));
+    }
+
+    #[test]
+    fn what_failed_during_an_outage_does_not_make_the_list_wait_when_the_line_is_back() {
+        let mut shop = Shop::live();
+        for _ in 0..6 {
+            shop.dials_in_vain();
+            shop.next_list(shop.ms + 60_000).unwrap();
+            shop.list_fails(RestError::TimedOut);
+        }
+        shop.happen(Event::Socket(SocketState::Open { opening: 2 }));
+        let back = shop.ms;
+        assert_eq!(shop.next_list(back + 60_000), Some(back));
+        shop.list_fails(broken());
+        assert_eq!(shop.next_list(back + 60_000), Some(back + 1_000));
+    }
+
+    #[test]
+    fn a_socket_that_flaps_keeps_no_run_from_its_end() {
+        let mut shop = Shop::live();
+        shop.rows = vec![row(1)];
+        shop.ms = 1_000;
+        shop.dials_in_vain();
+        shop.happen(Event::Socket(SocketState::Open { opening: 2 }));
+        let asked: Vec<_> = std::iter::from_fn(|| shop.list_asked()).collect();
+        let [(asked_of_nobody, _), (run, query)] = asked.as_slice() else {
+            panic!("{asked:?}")
+        };
+        assert_ne!(asked_of_nobody, run);
+        for opening in 3..20 {
+            shop.dials_in_vain();
+            shop.happen(Event::Socket(SocketState::Open { opening }));
+        }
+        assert_eq!(shop.list_asked(), None, "the run goes on");
+        shop.list_answers(*run, query);
+        assert_eq!(shop.recorded().len(), 1);
+    }
+
+    #[test]
+    fn a_run_that_has_had_an_answer_goes_on_when_the_socket_opens() {
+        let mut shop = Shop::an_hour_after_the_pairing();
+        shop.rows = (0..120_u8).map(|n| settled(n, 50)).collect();
+        shop.ms += 5_000;
+        shop.dials_in_vain();
+        let (run, first) = shop.list_asked().unwrap();
+        shop.list_answers(run, &first);
+        shop.happen(Event::Socket(SocketState::Open { opening: 2 }));
+        let asked: Vec<_> = std::iter::from_fn(|| shop.list_asked()).collect();
+        assert!(
+            matches!(asked.as_slice(), [(same, _)] if *same == run),
+            "{asked:?}"
+        );
+    }
+
+    #[test]
+    fn after_a_wake_nobody_waits_for_what_was_asked_before_it() {
+        let mut shop = Shop::live();
+        shop.next_list(60_000).unwrap();
+        shop.list_asked().unwrap();
+        let slept = Duration::from_secs(3_600);
+        shop.happen(Event::Woke { slept });
+        shop.answer_lists();
+        assert!(shop.wants.contains(&Effect::CaughtUp { gap: Some(slept) }));
     }
 
     #[test]

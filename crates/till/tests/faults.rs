@@ -242,7 +242,10 @@ async fn ten_thousand_forged_frames_a_second_cost_a_real_payment_three_seconds_a
     let payment = watching.until_paid(&hash, Duration::from_secs(3)).await;
     assert_eq!(payment.kind, Kind::Live);
     flood.await.unwrap();
-    watching.listen(Duration::from_secs(2)).await;
+    // Longer than a payment without a frame makes the push suspect.
+    watching.listen(Duration::from_secs(5)).await;
+    let link = watching.link.as_ref().unwrap();
+    assert_eq!(link.state, LinkState::Live, "{:?}", link.detail);
     let asked = counter.fake.requests();
     let lived = began.elapsed().as_secs() + 1;
     assert!(
