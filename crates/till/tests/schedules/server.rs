@@ -256,19 +256,21 @@ impl Server {
         failed.map(|row| row.checking_id.clone())
     }
 
+    fn paid(&self) -> impl Iterator<Item = &PaymentRow> {
+        self.rows
+            .iter()
+            .filter(|row| row.direction == Direction::Incoming && row.status == Status::Settled)
+    }
+
     /// True when this has arrived.
     pub(crate) fn is_paid(&self, id: &CheckingId) -> bool {
-        self.rows.iter().any(|row| {
-            row.checking_id == *id && row.direction == Direction::Incoming && row.status == Status::Settled
-        })
+        self.paid().any(|row| row.checking_id == *id)
     }
 
     /// What has really arrived, and with how much.
     pub(crate) fn arrived(&self) -> BTreeMap<CheckingId, Msat> {
-        let arrived = self
-            .rows
-            .iter()
-            .filter(|row| row.direction == Direction::Incoming && row.status == Status::Settled);
-        arrived.map(|row| (row.checking_id.clone(), row.amount)).collect()
+        self.paid()
+            .map(|row| (row.checking_id.clone(), row.amount))
+            .collect()
     }
 }
