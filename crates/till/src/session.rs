@@ -28,8 +28,10 @@ const PATROL: Duration = Duration::from_secs(60);
 const HEAD_START: Duration = Duration::from_secs(2);
 /// Between two thorough runs on servers whose filters do not work, and for failed invoices.
 const THOROUGH: Duration = Duration::from_secs(5 * 60);
-/// After a run that failed, doubling up to `CALM`.
+/// After a run that failed, doubling up to `CALM`; half as long at least.
 const RETRY: Duration = Duration::from_secs(1);
+/// After a loss, the list is looked at within this time.
+const AFTER_LOSS: Duration = Duration::from_secs(1);
 /// The pause after 429 without `Retry-After`.
 const BUSY: Duration = Duration::from_secs(5);
 /// However long the server asks for, payments are looked for again after this.
@@ -160,6 +162,9 @@ struct Asking {
     /// Its question, while that is on its way; runs go on meanwhile.
     patrol: Option<u64>,
     failures: u32,
+    /// Where this display stands among a thousand that lose the same server at once, from 0.0 to 1.0: they ask one after
+    /// the other.
+    place: f64,
     /// An invoice is awaited: look more often.
     closely: bool,
     /// No list is asked before this: the last one failed.
@@ -181,9 +186,15 @@ struct Asking {
 }
 
 impl Session {
-    /// A session whose wallet answers questions.
+    /// A session whose wallet answers questions. `place`, from 0.0 to 1.0, is drawn by the caller: displays that lose the
+    /// same server at once do not all ask at once.
     #[must_use]
-    pub fn asking(reconciler: Reconciler, known: impl IntoIterator<Item = PaymentHash>, now: Now) -> Self {
+    pub fn asking(
+        reconciler: Reconciler,
+        known: impl IntoIterator<Item = PaymentHash>,
+        place: f64,
+        now: Now,
+    ) -> Self {
         let mut hints = Hints::default();
         for hash in known {
             hints.remember(hash);
@@ -203,6 +214,7 @@ impl Session {
                 next_patrol: now.at + CALM,
                 patrol: None,
                 failures: 0,
+                place: place.clamp(0.0, 1.0),
                 closely: false,
                 list_floor: now.at,
                 quiet_until: now.at,
@@ -356,7 +368,10 @@ impl Session {
                 }
                 asking.ask_at_once(now.at);
             }
-            SocketState::Waiting { .. } => asking.next_run = asking.next_run.min(now.at),
+            SocketState::Waiting { .. } => {
+                let look = now.at + AFTER_LOSS.mul_f64(asking.place);
+                asking.next_run = asking.next_run.min(look);
+            }
         }
     }
 
@@ -469,7 +484,8 @@ impl Session {
                 asking.failures += 1;
                 let wait = RETRY
                     .saturating_mul(1 << asking.failures.min(5).saturating_sub(1))
-                    .min(CALM);
+                    .min(CALM)
+                    .mul_f64(f64::midpoint(asking.place, 1.0));
                 // Even a server that asks for no pause at all, or for a moment's, is not asked at once again and again.
                 asking.list_floor = now.at + wait;
                 if let Some(pause) = pause(&error) {
@@ -785,6 +801,11 @@ mod tests {
 
     impl Shop {
         fn paired() -> Self {
+            Self::paired_in(0.0)
+        }
+
+        /// The display in this place among many.
+        fn paired_in(place: f64) -> Self {
             let baseline = Baseline {
                 taken: noon(),
                 settled_lately: BTreeSet::new(),
@@ -796,7 +817,7 @@ mod tests {
                 wall: noon(),
             };
             Self {
-                session: Session::asking(reconciler, [], start),
+                session: Session::asking(reconciler, [], place, start),
                 ms: 0,
                 wants: Vec::new(),
                 rows: Vec::new(),
@@ -805,7 +826,11 @@ mod tests {
 
         /// Heard since the first moment: the socket is open and the list was read.
         fn live() -> Self {
-            let mut shop = Self::paired();
+            Self::live_in(0.0)
+        }
+
+        fn live_in(place: f64) -> Self {
+            let mut shop = Self::paired_in(place);
             shop.happen(Event::Socket(SocketState::Open { opening: 1 }));
             shop.answer_lists();
             assert_eq!(shop.state(), LinkState::Live);
@@ -1105,7 +1130,8 @@ mod tests {
             shop.list_fails(busy(0));
         }
         let waits: Vec<_> = asked.windows(2).map(|two| two[1] - two[0]).collect();
-        assert_eq!(waits, [1_000, 2_000, 4_000, 8_000, 15_000, 15_000]);
+        // The first of a thousand waits half as long as the last.
+        assert_eq!(waits, [500, 1_000, 2_000, 4_000, 7_500, 7_500]);
     }
 
     #[test]
@@ -1375,7 +1401,28 @@ mod tests {
         let back = shop.ms;
         assert_eq!(shop.next_list(back + 60_000), Some(back));
         shop.list_fails(broken());
-        assert_eq!(shop.next_list(back + 60_000), Some(back + 1_000));
+        assert_eq!(shop.next_list(back + 60_000), Some(back + 500));
+    }
+
+    #[test]
+    fn a_thousand_displays_that_lose_their_server_together_do_not_ask_its_list_together() {
+        const LOST: u64 = 5_000;
+        const OUTAGE: u64 = 60_000;
+        let mut tenths = vec![0_u32; 600];
+        for nth in 0..1_000 {
+            let mut shop = Shop::live_in((f64::from(nth) + 0.5) / 1_000.0);
+            shop.ms = LOST;
+            shop.dials_in_vain();
+            let mut asked = 0;
+            while let Some(at) = shop.next_list(LOST + OUTAGE) {
+                tenths[usize::try_from((at - LOST) / 100).unwrap()] += 1;
+                asked += 1;
+                shop.list_fails(RestError::TimedOut);
+            }
+            assert!((6..=12).contains(&asked), "{asked} times in a minute");
+        }
+        let crowd = tenths.iter().max().unwrap();
+        assert!(*crowd <= 200, "{crowd} of them in a tenth of a second");
     }
 
     #[test]

@@ -205,7 +205,7 @@ impl Shop {
                 };
                 let reconciler = Reconciler::new(dialect, wallet, baseline, horizon, watched);
                 self.ask_dialect();
-                Session::asking(reconciler, known, now)
+                Session::asking(reconciler, known, rand::random(), now)
             }
         };
         let link = Link::start(self.dialer.clone(), &self.paired.server, channel);

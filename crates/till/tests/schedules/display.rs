@@ -176,6 +176,8 @@ impl Display {
             disk.watched.clone(),
         );
         let known = disk.payments.iter().map(|entry| entry.payment_hash);
+        // As good as drawn.
+        let place = f64::from(now.wall.subsec_millisecond()) / 1_000.0;
         let mut stage = Stage::default();
         for entry in disk
             .payments
@@ -189,7 +191,7 @@ impl Display {
             stage.push(late, now.at);
         }
         Self {
-            session: Session::asking(reconciler, known, now),
+            session: Session::asking(reconciler, known, place, now),
             stage,
             ringing: None,
             doomed: None,
