@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use rusqlite::Connection;
 
-use crate::Profile;
+use crate::{Profile, Watch};
 
 /// Its name in the profile.
 pub(crate) const FILE: &str = "ledger.sqlite3";
@@ -39,6 +39,34 @@ impl Ledger {
     pub fn hold(&self) -> anyhow::Result<Held<'_>> {
         self.0.execute_batch("BEGIN IMMEDIATE")?;
         Ok(Held(&self.0))
+    }
+
+    /// Begins to write although this display does so all the time: SQLite gives the next turn to whoever looks first, so
+    /// the display stands still while this looks, again and again until it stands between two writes.
+    ///
+    /// # Errors
+    /// When that is not so within 10 s.
+    pub fn wrest_from(&self, display: &mut Watch) -> anyhow::Result<Held<'_>> {
+        let patience = Duration::from_secs(10);
+        self.0.busy_timeout(Duration::ZERO)?;
+        let held = crate::until("a moment between two writes", patience, || {
+            display.program().signal("STOP")?;
+            let held = self.hold();
+            display.program().signal("CONT")?;
+            Ok(held.ok())
+        })?;
+        self.0.busy_timeout(patience)?;
+        Ok(held)
+    }
+
+    /// Makes of it what the first Tillbell would have written.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn make_old(self) -> anyhow::Result<()> {
+        Ok(self
+            .0
+            .execute_batch("DROP INDEX payment_of_wallet; PRAGMA user_version = 1;")?)
     }
 
     /// Every payment in it by its hash, and whether it is marked as announced.

@@ -56,6 +56,12 @@ impl Lives {
         Ok(again)
     }
 
+    /// How many of them told something when it happened.
+    fn that_told_live(&self) -> usize {
+        let told_live = |life: &&Vec<(String, String)>| life.iter().any(|(_, kind)| kind == "live");
+        self.0.iter().filter(told_live).count()
+    }
+
     /// What was announced again must be what its life said last: the kill fell before the mark.
     fn only_last_words_came_again(&self, again: &[&str]) -> Result {
         for hash in again {
@@ -269,6 +275,11 @@ fn killed_fifteen_times_under_load_on_a_real_server() -> Result {
         Ok((killed?, paid))
     })?;
     let mut lives = lives;
+    let live = lives.that_told_live();
+    assert!(
+        live >= 10,
+        "only {live} were killed in the midst of it: {lives:?}"
+    );
     let mut watch = Watch::live(&profile)?;
     let known: std::collections::BTreeSet<_> =
         lives.0.iter().flatten().map(|(hash, _)| hash.clone()).collect();
@@ -286,6 +297,9 @@ fn killed_fifteen_times_under_load_on_a_real_server() -> Result {
         .told_the_truth_about(&paid)
         .and_then(|again| lives.only_last_words_came_again(&again).map(|()| again.len()));
     let again = checked.with_context(|| format!("seed {seed}"))?;
-    eprintln!("{} payments, 15 kills: {again} told again, as late", paid.len());
+    eprintln!(
+        "{} payments, 15 kills, {live} of them while telling live: {again} told again, as late",
+        paid.len()
+    );
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tillbell_tests::{Clerk, Display, Screen, Sound, Window, headless, signal, tree, turn, until};
+use tillbell_tests::{Clerk, Display, Ledger, Screen, Sound, Window, headless, signal, tree, turn, until};
 
 type Result = anyhow::Result<()>;
 
@@ -146,7 +146,8 @@ fn a_loudspeaker_that_is_pulled_out_costs_no_core_and_rings_again_when_it_is_bac
     window.until_scene("idle", SOON)?;
     let spent = tree::taken_alone(program)? - before.1;
     let share = spent.as_secs_f64() / before.0.elapsed().as_secs_f64();
-    assert!(share < 0.5, "{share} of a core without a loudspeaker");
+    println!("{share} of a core without a loudspeaker");
+    assert!(share < 0.2, "{share} of a core without a loudspeaker");
 
     sound.plug_in()?;
     until("the screen without a complaint", SOON, || {
@@ -287,6 +288,65 @@ fn a_key_that_is_gone_is_said_in_place_of_the_pay_code() -> Result {
         !window.has("pay-code")?,
         "nobody is asked to pay a display that is deaf"
     );
+    Ok(())
+}
+
+/// Wants the screen that cannot be trusted, with these words, in place of a pay code; then `mend`s it, and wants it back
+/// as it was, by itself.
+fn is_not_to_be_relied_on(window: &Window, screen: &Screen, words: [&str; 2], mend: impl FnOnce()) -> Result {
+    until("the alarm", CUT_OFF, || {
+        Ok(window.has("untrusted")?.then_some(()))
+    })?;
+    let said = window.text("untrusted")?;
+    assert!(said.contains("Do not rely on this display"), "{said}");
+    for words in words {
+        assert!(said.contains(words), "{said}");
+    }
+    assert!(!window.has("pay-code")?, "nobody is asked to pay");
+    window.on_glass()?;
+    screen.shot(&format!("untrusted-{}", words[1].replace(' ', "-")))?;
+    mend();
+    until("the pay code", SOON, || {
+        Ok((window.has("pay-code")? && !window.has("untrusted")?).then_some(()))
+    })
+}
+
+#[test]
+fn a_key_that_the_server_does_not_know_is_said_in_place_of_the_pay_code_until_it_does() -> Result {
+    let _turn = turn();
+    let clerk = Clerk::paired("pay_code = \"till@shop.example\"\ndwell_s = 2\n")?;
+    let screen = Screen::start(1280, 800)?;
+    let window = Window::open(&screen, None, &clerk.profile, &[])?;
+    window.until_live()?;
+    window.text("pay-code")?;
+    clerk.server.rotate_keys(&clerk.wallet);
+    clerk.sell(100, "while the key was unknown")?;
+    is_not_to_be_relied_on(&window, &screen, ["Not connected", "pair again"], || {
+        clerk.server.return_keys(&clerk.wallet);
+    })?;
+    assert!(window.until_paid(100_000, SOON)?.late);
+    clerk.sell(200, "as before")?;
+    assert!(!window.until_paid(200_000, SOON)?.late);
+    Ok(())
+}
+
+#[test]
+fn a_ledger_that_cannot_be_written_is_said_in_place_of_the_pay_code_until_it_can() -> Result {
+    let _turn = turn();
+    let clerk = Clerk::paired("pay_code = \"till@shop.example\"\ndwell_s = 2\n")?;
+    let screen = Screen::start(1280, 800)?;
+    let window = Window::open(&screen, None, &clerk.profile, &[])?;
+    window.until_live()?;
+    window.text("pay-code")?;
+    let ledger = Ledger::of(&clerk.profile)?;
+    let held = ledger.hold()?;
+    clerk.sell(100, "unwritten")?;
+    is_not_to_be_relied_on(&window, &screen, ["Not reliable", "cannot be recorded"], || {
+        drop(held)
+    })?;
+    window.until_paid(100_000, SOON)?;
+    let paid = window.paid()?;
+    assert_eq!(paid.len(), 1, "not before it was written, and once: {paid:?}");
     Ok(())
 }
 

@@ -357,6 +357,49 @@ fn a_ledger_that_is_gone_is_got_over_on_a_server_that_hides_its_version() -> Res
 }
 
 #[test]
+fn a_ledger_from_an_older_tillbell_keeps_what_was_told_what_waits_and_what_is_awaited() -> Result {
+    let clerk = Clerk::paired("")?;
+    let mut watch = Watch::live(&clerk.profile)?;
+    let told = clerk.sell(1, "told")?;
+    watch.payment(&told)?;
+    let unpaid = |memo| {
+        clerk
+            .server
+            .make_invoice(&clerk.wallet, NewInvoice::sats(3, memo))
+            .payment_hash
+    };
+    let (soon, later) = (unpaid("paid while away"), unpaid("paid afterwards"));
+    watch.stop()?;
+    // This life sees both invoices, and ends when its payment is in the ledger and not told.
+    let mut doomed = Watch::doomed(&clerk.profile, "recorded", 1)?;
+    doomed.until_live()?;
+    doomed.listen(A_RUN)?;
+    let waits = clerk.sell(2, "recorded and not told")?;
+    until("its end", Duration::from_secs(20), || {
+        Ok(doomed.has_ended()?.then_some(()))
+    })?;
+    assert_eq!(doomed.announced(), Vec::<&str>::new());
+    Ledger::of(&clerk.profile)?.make_old()?;
+    assert!(clerk.server.settle(&soon));
+
+    let mut watch = Watch::live(&clerk.profile)?;
+    for hash in [&waits, &soon] {
+        assert_eq!(watch.payment(hash)?["kind"], "late");
+    }
+    assert!(clerk.server.settle(&later));
+    assert_eq!(watch.payment(&later)?["kind"], "live");
+    watch.listen(A_RUN)?;
+    assert_eq!(
+        watch.announced().len(),
+        3,
+        "each once, and what was told is not told again"
+    );
+    let said = watch.program().stderr();
+    assert!(!said.contains("set aside"), "{said}");
+    watch.stop()
+}
+
+#[test]
 fn a_ledger_from_a_newer_tillbell_is_kept_and_it_is_said_what_to_do() -> Result {
     // The schema's number stands in bytes 60 to 63 of an SQLite file.
     after_the_ledger(changed(|ledger| {
@@ -448,7 +491,7 @@ fn while_somebody_else_writes_into_the_ledger_nothing_is_announced_and_afterward
 fn while_no_announcement_can_be_marked_no_other_is_made() -> Result {
     let (clerk, mut watch, sold) = in_the_middle_of_a_long_story()?;
     let ledger = Ledger::of(&clerk.profile)?;
-    let held = ledger.hold()?;
+    let held = ledger.wrest_from(&mut watch)?;
     watch.until_link("live", "cannot be recorded")?;
     watch.listen(A_RUN)?;
     let marks = ledger.marks()?;
@@ -467,7 +510,7 @@ fn while_no_announcement_can_be_marked_no_other_is_made() -> Result {
 fn a_ledger_that_is_spoilt_while_payments_are_announced_repeats_none_and_loses_none() -> Result {
     let (clerk, mut watch, _) = in_the_middle_of_a_long_story()?;
     let ledger = Ledger::of(&clerk.profile)?;
-    let held = ledger.hold()?;
+    let held = ledger.wrest_from(&mut watch)?;
     let marks = ledger.marks()?;
     held.garble_the_schema()?;
     let waiting = marks.values().filter(|marked| !**marked).count();

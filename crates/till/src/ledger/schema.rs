@@ -120,6 +120,36 @@ mod tests {
     }
 
     #[test]
+    fn the_first_tillbells_ledger_becomes_one_of_today_with_everything_in_it() {
+        let mut old = older_ledger();
+        old.execute_batch(
+            "INSERT INTO payment VALUES
+                (7, 1, 'id', 'in', 'verified', 'live', 21000, 'Coffee', NULL, 'hash', 'id', 1, 2, 3, 4);
+             INSERT INTO watched VALUES (1, 'open', 'other', 5, 6, 0);",
+        )
+        .unwrap();
+        migrate(&mut old).unwrap();
+        let mut new = Connection::open_in_memory().unwrap();
+        migrate(&mut new).unwrap();
+        let said = |db: &Connection, sql: &str| -> Vec<String> {
+            let mut query = db.prepare(sql).unwrap();
+            let rows = query.query_map([], |row| row.get(0)).unwrap();
+            rows.collect::<Result<_, _>>().unwrap()
+        };
+        let schema = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name";
+        assert_eq!(said(&old, schema), said(&new, schema));
+        assert_eq!(version(&old), version(&new));
+        assert_eq!(
+            said(&old, "SELECT seq || identity || announced_us FROM payment"),
+            ["7id4"]
+        );
+        assert_eq!(
+            said(&old, "SELECT checking_id || until_us FROM watched"),
+            ["open6"]
+        );
+    }
+
+    #[test]
     fn a_step_that_fails_half_way_leaves_the_ledger_as_it_was() {
         let mut db = older_ledger();
         let half = "ALTER TABLE wallet ADD COLUMN colour TEXT; INSERT INTO nowhere VALUES (1);";
