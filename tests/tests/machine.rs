@@ -190,9 +190,10 @@ impl Aftermath {
     }
 }
 
-/// Sells and announces enough for the ledger to have inner pages, leaves one invoice unpaid, spoils the ledger as told
-/// while the display is off, and then wants: the display starts, what was announced stays silent, what comes new and
-/// the old invoice that is paid now are announced as they come, and the pairing is the same.
+/// Sells and announces enough for the ledger to have inner pages, leaves two invoices unpaid, spoils the ledger as told
+/// while the display is off, is paid meanwhile, and then wants: the display starts, what was announced stays silent, what
+/// was paid meanwhile is told late, what comes new and the old invoice that is paid now are announced as they come, and
+/// the pairing is the same.
 fn after_the_ledger(spoil: impl FnOnce(&Clerk) -> Result) -> anyhow::Result<Aftermath> {
     let clerk = Clerk::paired("")?;
     let mut watch = Watch::live(&clerk.profile)?;
@@ -203,10 +204,11 @@ fn after_the_ledger(spoil: impl FnOnce(&Clerk) -> Result) -> anyhow::Result<Afte
     for hash in &old {
         watch.payment(hash)?;
     }
-    let unpaid = clerk
-        .server
-        .make_invoice(&clerk.wallet, NewInvoice::sats(12, "made before"))
-        .payment_hash;
+    let invoice = |memo| {
+        let invoice = NewInvoice::sats(12, memo);
+        clerk.server.make_invoice(&clerk.wallet, invoice).payment_hash
+    };
+    let (unpaid, paid_meanwhile) = (invoice("made before"), invoice("made before, paid meanwhile"));
     watch.stop()?;
     let pairing = |clerk: &Clerk| -> anyhow::Result<[serde_json::Value; 3]> {
         let mut read: serde_json::Value = serde_json::from_slice(&clerk.profile.read("pairing.json")?)?;
@@ -217,18 +219,27 @@ fn after_the_ledger(spoil: impl FnOnce(&Clerk) -> Result) -> anyhow::Result<Afte
     anyhow::ensure!(length > 8 * 4096, "{length} bytes are no long day");
     spoil(&clerk)?;
     let spoilt = clerk.profile.read("ledger.sqlite3").unwrap_or_default();
+    let sold_meanwhile = clerk.sell(13, "meanwhile")?;
+    assert!(clerk.server.settle(&paid_meanwhile));
 
     let mut watch = Watch::live(&clerk.profile)?;
+    for hash in [&sold_meanwhile, &paid_meanwhile] {
+        assert_eq!(
+            watch.payment(hash)?["kind"],
+            "late",
+            "it came while nobody listened"
+        );
+    }
     let new = clerk.sell(11, "after")?;
     assert_eq!(watch.payment(&new)?["kind"], "live");
     // Damage that only this payment came upon is found now, and got over before the next.
     watch.listen(A_RUN)?;
     watch.until_live()?;
-    assert_eq!(watch.announced(), [new.as_str()], "nothing old rings");
+    assert_eq!(watch.announced().len(), 3, "nothing old rings");
     assert!(clerk.server.settle(&unpaid));
     assert_eq!(watch.payment(&unpaid)?["kind"], "live", "it was paid just now");
     watch.listen(A_RUN)?;
-    assert_eq!(watch.announced(), [new, unpaid], "each once");
+    assert_eq!(watch.announced()[2..], [new, unpaid], "each once");
     are_in_the_ledger(&watch, &clerk)?;
     let said = watch.program().stderr();
     watch.stop()?;
@@ -338,13 +349,41 @@ fn a_ledger_that_is_gone_is_said_and_nothing_old_rings() -> Result {
 }
 
 #[test]
+fn a_ledger_that_is_gone_with_its_tally_is_said_and_nothing_old_rings() -> Result {
+    let clerk = Clerk::paired("")?;
+    let mut watch = Watch::live(&clerk.profile)?;
+    let unpaid = clerk
+        .server
+        .make_invoice(&clerk.wallet, NewInvoice::sats(3, "made before"))
+        .payment_hash;
+    let old = clerk.sell(1, "before")?;
+    watch.payment(&old)?;
+    watch.stop()?;
+    for file in ["ledger.sqlite3", "tally"] {
+        std::fs::remove_file(clerk.profile.path().join(file))?;
+    }
+    let mut watch = Watch::live(&clerk.profile)?;
+    let new = clerk.sell(2, "after")?;
+    assert_eq!(watch.payment(&new)?["kind"], "live");
+    assert!(clerk.server.settle(&unpaid));
+    assert_eq!(watch.payment(&unpaid)?["kind"], "live");
+    watch.listen(A_RUN)?;
+    assert_eq!(watch.announced(), [new, unpaid], "each once, and nothing old");
+    let said = watch.program().stderr();
+    assert!(said.contains("is missing"), "{said}");
+    watch.stop()
+}
+
+#[test]
 fn a_ledger_that_is_gone_is_got_over_on_a_server_that_hides_its_version() -> Result {
     let clerk = Clerk::paired("")?;
     let mut watch = Watch::live(&clerk.profile)?;
     let old = clerk.sell(1, "before")?;
     watch.payment(&old)?;
     watch.stop()?;
-    std::fs::remove_file(clerk.profile.path().join("ledger.sqlite3"))?;
+    for file in ["ledger.sqlite3", "tally"] {
+        std::fs::remove_file(clerk.profile.path().join(file))?;
+    }
     // Many a proxy lets nobody read that page.
     let hidden = Fault::Rest(Some(Path::OpenApi), RestFault::Status(403, None));
     clerk.server.faults().set(hidden);

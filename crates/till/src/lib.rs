@@ -6,7 +6,7 @@
 //!   attack), [`reconcile`] (what no frame told us; [`pages`] holds its pages together) and
 //!   [`trust`] (how well we hear).
 //! - [`verify`]: what counts as money that arrived, in types that nothing else can make; [`baseline`]: what is news.
-//! - [`ledger`]: the durable record.
+//! - [`ledger`]: the durable record; [`tally`]: what is old, should the ledger be ruined.
 //! - [`stage`]: what is on the screen, payment by payment; [`view`]: pictures for displays.
 //! - [`engine`]: the actor that carries out what those pure machines decide.
 //!
@@ -31,6 +31,7 @@ pub mod secrets;
 pub mod session;
 pub mod settings;
 pub mod stage;
+pub mod tally;
 pub mod trust;
 pub mod verify;
 pub mod view;

@@ -139,6 +139,12 @@ impl Profile {
     pub fn ledger_file(&self) -> PathBuf {
         self.data.join("ledger.sqlite3")
     }
+
+    /// The tally beside it.
+    #[must_use]
+    pub fn tally_file(&self) -> PathBuf {
+        self.data.join("tally")
+    }
 }
 
 fn make_private_folder(folder: &Path) -> io::Result<()> {

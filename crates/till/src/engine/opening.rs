@@ -5,13 +5,14 @@ use jiff::tz::TimeZone;
 use tillbell_lnbits::InvoiceKey;
 
 use super::actor::Actor;
-use super::shop::Shop;
+use super::shop::{Books, Shop};
 use super::{DemoWallet, Output};
 use crate::baseline::Baseline;
 use crate::clock::{Moment, Now};
 use crate::ledger::{Ledger, LedgerError, SetAside, Syncer, set_aside};
 use crate::paired::{Listen, Paired};
 use crate::secrets::{Place, SecretsError};
+use crate::tally::Tally;
 use crate::verify::Arrived;
 use crate::view::{Kind, NoticeWeight};
 
@@ -165,18 +166,39 @@ impl Actor {
         let path = self.profile.ledger_file();
         let (ledger, aside) = Ledger::open_or_set_aside(&path, now.wall)?;
         // A pairing gives its wallet a row: without one this is another ledger, or an emptied one.
-        if aside.is_some() || !ledger.knows(&paired.server, &paired.reference)? {
-            if aside.is_some() || !paired.begin_anew {
-                self.begin_anew(paired, aside.as_ref(), now);
-            }
+        let other = aside.is_some() || !ledger.knows(&paired.server, &paired.reference)?;
+        if aside.is_some() || (other && !paired.begin_anew) {
+            self.begin_anew(paired, aside.as_ref(), now);
+        }
+        let line = if paired.begin_anew {
+            self.tallied(paired)
+        } else {
+            None
+        };
+        let tallied = line.is_some();
+        if tallied {
+            (paired.baseline, paired.begin_anew) = (line, false);
+        }
+        if other || tallied {
             // Before the ledger has the row: a start after this one must know, too.
             paired
                 .store(&self.profile.pairing_file())
                 .map_err(LedgerError::Pairing)?;
         }
         let key = key.or_else(|| self.key_at_hand(paired));
-        let syncer = Syncer::start(&path)?;
-        self.take_over(paired.clone(), key, ledger, Some(syncer), now)
+        let books = Books {
+            ledger,
+            kept: Some((Syncer::start(&path)?, self.profile.tally_file())),
+        };
+        self.take_over(paired.clone(), key, books, now)
+    }
+
+    /// The line between old and new as the tally tells it. `None` where there is none: then the server is asked.
+    fn tallied(&self, paired: &Paired) -> Option<Baseline> {
+        let baseline = paired.baseline.as_ref()?;
+        let counted = Tally::read(&self.profile.tally_file(), &paired.reference, baseline.taken)?;
+        tracing::info!(recorded = counted.recorded.len(), "the tally tells what is old");
+        Some(counted.line(baseline))
     }
 
     /// Moves a ruined ledger out of the way; its shop begins anew.
@@ -235,27 +257,29 @@ impl Actor {
             }),
             begin_anew: false,
         };
-        self.take_over(paired, Some(wallet.key), Ledger::in_memory()?, None, now)?;
+        let books = Books {
+            ledger: Ledger::in_memory()?,
+            kept: None,
+        };
+        self.take_over(paired, Some(wallet.key), books, now)?;
         self.welcome = None;
         Ok(())
     }
 
-    /// Begins to listen and puts the shop on the stage. A ledger that needs no syncer is a demo's.
+    /// Begins to listen and puts the shop on the stage. Books that are not kept are a demo's.
     fn take_over(
         &mut self,
         paired: Paired,
         key: Option<InvoiceKey>,
-        ledger: Ledger,
-        syncer: Option<Syncer>,
+        books: Books,
         now: Now,
     ) -> Result<(), LedgerError> {
         self.generations += 1;
-        let demo = syncer.is_none();
+        let demo = books.kept.is_none();
         let mut shop = Shop::open(
             paired,
             key,
-            ledger,
-            syncer,
+            books,
             self.dialer.clone(),
             self.answers.0.clone(),
             demo,

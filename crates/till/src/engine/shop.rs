@@ -1,6 +1,7 @@
 //! The wallet that the engine listens to: its session, its link, its questions, its ledger.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 use tillbell_lnbits::dial::Dialer;
@@ -18,6 +19,7 @@ use crate::ledger::{Entry, Ledger, LedgerError, Seq, Syncer, WalletRow};
 use crate::paired::{Listen, Paired};
 use crate::reconcile::{Changes, Reconciler};
 use crate::session::Session;
+use crate::tally::{self, COUNTED, Tally};
 use crate::trust::Trust;
 use crate::verify::{Arrived, NothingToAsk};
 use crate::view::{Kind, LinkState, LinkView};
@@ -32,6 +34,13 @@ const BASELINE_RETRY: std::time::Duration = std::time::Duration::from_secs(3);
 /// Between two questions for the server's version.
 const VERSION_RETRY: std::time::Duration = std::time::Duration::from_secs(5);
 
+/// Where a shop writes down what arrived.
+pub(super) struct Books {
+    pub(super) ledger: Ledger,
+    /// What brings the ledger to the disk, and where its tally is kept; a demo's ledger is in memory and has neither.
+    pub(super) kept: Option<(Syncer, PathBuf)>,
+}
+
 /// A shop being listened to.
 pub(super) struct Shop {
     pub(super) paired: Paired,
@@ -41,9 +50,9 @@ pub(super) struct Shop {
     life: Life,
     rest: Option<Rest>,
     dialer: Dialer,
-    ledger: Ledger,
+    books: Books,
     row: WalletRow,
-    syncer: Option<Syncer>,
+    tally: Option<Tally>,
     writes: VecDeque<Write>,
     /// What is in the writes' records already, and whether foreseen: while a ledger refuses, every run finds the same again.
     owed: BTreeSet<(PaymentHash, Option<CheckingId>, bool)>,
@@ -127,16 +136,15 @@ impl Shop {
     pub(super) fn open(
         paired: Paired,
         key: Option<InvoiceKey>,
-        mut ledger: Ledger,
-        syncer: Option<Syncer>,
+        mut books: Books,
         dialer: Dialer,
         answers: mpsc::Sender<Answer>,
         demo: bool,
         generation: u64,
         now: Now,
     ) -> Result<Self, LedgerError> {
-        let row = ledger.wallet(&paired.server, &paired.reference)?;
-        let away_since = ledger.last_alive(row)?;
+        let row = books.ledger.wallet(&paired.server, &paired.reference)?;
+        let away_since = books.ledger.last_alive(row)?;
         let rest = key
             .as_ref()
             .map(|key| Rest::new(dialer.clone(), paired.server.clone(), Some(key.clone())));
@@ -151,9 +159,9 @@ impl Shop {
             life: Life::BeginningAnew(Trust::new(true, now)),
             rest,
             dialer,
-            ledger,
+            books,
             row,
-            syncer,
+            tally: None,
             writes: VecDeque::new(),
             owed: BTreeSet::new(),
             recorded: VecDeque::new(),
@@ -184,8 +192,8 @@ impl Shop {
         let session = match &self.paired.listen {
             Listen::WalletId(_) => Session::believing(NothingToAsk(()), now),
             Listen::Key => {
-                let (horizon, watched) = self.ledger.watched(self.row)?;
-                let newest = self.ledger.newest(self.row, REMEMBERED)?;
+                let (horizon, watched) = self.books.ledger.watched(self.row)?;
+                let newest = self.books.ledger.newest(self.row, REMEMBERED)?;
                 self.remember(newest.iter().rev());
                 if newest.len() == REMEMBERED as usize {
                     self.forgotten = newest.last().and_then(|oldest| oldest.created_at);
@@ -197,6 +205,7 @@ impl Shop {
                     pending: Some(std::collections::BTreeMap::new()),
                 };
                 let baseline = self.paired.baseline.clone().unwrap_or_else(nothing_before);
+                self.begin_tally()?;
                 let wallet = self.paired.wallet.clone();
                 // Until the server has said its version: only of a 0.12 is the baseline gathered in the background.
                 let dialect = match baseline.pending {
@@ -215,6 +224,26 @@ impl Shop {
             dropped: 0,
             bad_hashes: 0,
         };
+        Ok(())
+    }
+
+    /// Begins the tally anew from the ledger. Without one a ruined ledger costs more, and nothing else is lost.
+    fn begin_tally(&mut self) -> Result<(), LedgerError> {
+        let (Some((_, file)), Some(baseline)) = (&self.books.kept, &self.paired.baseline) else {
+            return Ok(());
+        };
+        let (recorded, since) = self.books.ledger.newest_ids(self.row, COUNTED)?;
+        let (_, mut pending) = self.books.ledger.watched(self.row)?;
+        pending.retain(|_, awaited| since.is_some_and(|since| awaited.created <= since));
+        let start = tally::Start {
+            reference: self.paired.reference.clone(),
+            taken: baseline.taken,
+            since,
+            pending,
+        };
+        self.tally = Tally::begin(file, &start, recorded)
+            .inspect_err(|error| tracing::warn!(%error, "no tally is kept"))
+            .ok();
         Ok(())
     }
 
@@ -491,6 +520,25 @@ impl Shop {
         }
     }
 
+    /// Adds to the tally what was recorded, before anybody is told of it. One that could not be begun is begun now.
+    fn count(&mut self, new: &[Entry]) -> Result<(), LedgerError> {
+        // While the line is taken anew there is none to add to.
+        if new.is_empty() || self.paired.begin_anew {
+            return Ok(());
+        }
+        let Some(tally) = &mut self.tally else {
+            return self.begin_tally();
+        };
+        let ids: Vec<_> = new
+            .iter()
+            .filter_map(|entry| entry.checking_id.clone().map(CheckingId))
+            .collect();
+        if let Err(error) = tally.add(&ids) {
+            tracing::warn!(%error, "the tally lags behind");
+        }
+        Ok(())
+    }
+
     pub(super) fn owes_writes(&self) -> bool {
         !self.writes.is_empty()
     }
@@ -508,7 +556,7 @@ impl Shop {
                 break;
             }
         }
-        if let Some(syncer) = &self.syncer {
+        if let Some((syncer, _)) = &self.books.kept {
             syncer.committed();
         }
         if result.is_ok() {
@@ -521,7 +569,7 @@ impl Shop {
         match write {
             Write::Record { arrived, foreseen } => {
                 failpoint::reach(Failpoint::Proven);
-                let new = self.ledger.record(self.row, arrived, now.wall)?;
+                let new = self.books.ledger.record(self.row, arrived, now.wall)?;
                 failpoint::reach(Failpoint::Recorded);
                 for (payment, _) in arrived {
                     self.owed
@@ -547,15 +595,17 @@ impl Shop {
                     session.recorded(&all, &fresh, now.at);
                 }
                 self.remember(new.iter());
+                let counted = self.count(&new);
                 entries.extend(new);
+                counted?;
             }
             Write::Save(changes) => {
-                self.ledger.save_changes(self.row, changes, now.wall)?;
+                self.books.ledger.save_changes(self.row, changes, now.wall)?;
                 failpoint::reach(Failpoint::Saved);
             }
             Write::Announced(seqs) => {
                 failpoint::reach(Failpoint::Confirmed);
-                self.ledger.announced(seqs, now.wall)?;
+                self.books.ledger.announced(seqs, now.wall)?;
                 failpoint::reach(Failpoint::Marked);
             }
         }
@@ -564,7 +614,7 @@ impl Shop {
 
     /// Payments of an earlier life that were never announced: they are late now.
     pub(super) fn unannounced(&self) -> Result<Vec<Entry>, LedgerError> {
-        let mut entries = self.ledger.unannounced(self.row)?;
+        let mut entries = self.books.ledger.unannounced(self.row)?;
         for entry in &mut entries {
             entry.kind = Kind::Late;
         }
@@ -572,6 +622,6 @@ impl Shop {
     }
 
     pub(super) fn last(&self) -> Result<Option<Entry>, LedgerError> {
-        self.ledger.last(self.row)
+        self.books.ledger.last(self.row)
     }
 }

@@ -14,6 +14,7 @@ use tillbell_till::ledger::{Entry, Seq};
 use tillbell_till::reconcile::{Changes, Reconciler};
 use tillbell_till::session::{Effect, Event, Session};
 use tillbell_till::stage::{Cue, Stage};
+use tillbell_till::tally::{Counted, Start};
 use tillbell_till::verify::Arrived;
 use tillbell_till::view::Kind;
 
@@ -42,7 +43,7 @@ pub(crate) enum Point {
 /// What survives a kill.
 pub(crate) struct Disk {
     pub(crate) baseline: Baseline,
-    /// The ledger was set aside: the baseline is to be taken anew at the next contact.
+    /// The ledger was set aside and its tally is gone: the baseline is to be taken anew at the next contact.
     pub(crate) begin_anew: bool,
     horizon: Option<Timestamp>,
     watched: BTreeMap<CheckingId, Awaited>,
@@ -113,12 +114,27 @@ impl Disk {
         }
     }
 
-    /// The ledger was found ruined and set aside.
-    pub(crate) fn lose_ledger(&mut self) {
-        *self = Self {
-            begin_anew: true,
-            ..Self::new(self.baseline.clone())
+    /// The ledger was found ruined and set aside. What it had recorded and not marked may stay silent: these.
+    pub(crate) fn lose_ledger(&mut self, with_tally: bool) -> Vec<CheckingId> {
+        let unmarked = |entry: &&Entry| !self.marked.contains(&entry.seq);
+        let untold = self.payments.iter().filter(unmarked);
+        let untold = untold.filter_map(|entry| entry.checking_id.clone().map(CheckingId));
+        let untold = untold.collect();
+        let start = Start {
+            reference: String::new(),
+            taken: self.baseline.taken,
+            since: None,
+            pending: BTreeMap::new(),
         };
+        let recorded = self.ids.iter().cloned().map(CheckingId).collect();
+        let line = Counted { start, recorded }.line(&self.baseline);
+        let begin_anew = self.begin_anew || with_tally;
+        let baseline = if begin_anew { self.baseline.clone() } else { line };
+        *self = Self {
+            begin_anew,
+            ..Self::new(baseline)
+        };
+        untold
     }
 
     fn record(&mut self, arrived: &Arrived, kind: Kind, now: Now) -> Option<Entry> {

@@ -107,6 +107,8 @@ enum Step {
     ForgeStranger(u8),
     /// Somebody forges (or replays) a frame about a real payment, with a made-up amount, so many times.
     ForgeKnown(Index, u8),
+    /// A frame says (truly or not) that this payment is still awaited.
+    SayPending(Index),
     SocketDrops,
     SocketOpens,
     RestFails(Path, Failure),
@@ -133,7 +135,9 @@ enum Step {
     Kill,
     KillAt(Point),
     /// While it does not run, its ledger is found ruined.
-    LoseLedger,
+    LoseLedger {
+        with_tally: bool,
+    },
     Start,
     /// Neither window nor bell confirm anything.
     Blind(bool),
@@ -184,6 +188,7 @@ fn step() -> impl Strategy<Value = Step> {
     let forgery = prop_oneof![
         1 => any::<u8>().prop_map(Step::ForgeStranger),
         2 => (any::<Index>(), 1_u8..8).prop_map(|(which, times)| Step::ForgeKnown(which, times)),
+        1 => any::<Index>().prop_map(Step::SayPending),
     ];
     let failure = prop::sample::select(vec![
         Failure::Unreachable,
@@ -222,7 +227,7 @@ fn step() -> impl Strategy<Value = Step> {
     let machine = prop_oneof![
         2 => Just(Step::Kill),
         4 => point.prop_map(Step::KillAt),
-        1 => Just(Step::LoseLedger),
+        1 => prop::bool::weighted(0.3).prop_map(|with_tally| Step::LoseLedger { with_tally }),
         6 => Just(Step::Start),
         1 => (any::<bool>(), crowd(), 1_000_u32..300_000, crowd())
             .prop_map(|(off, first, ms, second)| Step::Away { off, first, ms, second }),
@@ -509,7 +514,7 @@ impl World {
             return;
         }
         if self.disk.begin_anew {
-            // First the line between history and news is taken anew; nothing is announced until then.
+            // With its tally: the line between history and news is taken anew; nothing is announced until then.
             if self.lists_fail.is_some() || self.key_refused {
                 return;
             }
@@ -666,6 +671,12 @@ impl World {
                     }
                 }
             }
+            Step::SayPending(which) => {
+                if !self.server.rows.is_empty() {
+                    let row = which.index(self.server.rows.len());
+                    self.push(self.server.rows[row].payment_hash, Claim::Pending);
+                }
+            }
             Step::SocketDrops => self.drop_socket(),
             Step::SocketOpens => self.open(),
             Step::RestFails(path, failure) => self.fail_rest(path, Some(failure)),
@@ -696,9 +707,9 @@ impl World {
                     display.doom(point);
                 }
             }
-            Step::LoseLedger => {
+            Step::LoseLedger { with_tally } => {
                 if self.display.is_none() {
-                    self.disk.lose_ledger();
+                    self.forgiven.extend(self.disk.lose_ledger(with_tally));
                 }
             }
             Step::Start => self.start(),
