@@ -17,7 +17,7 @@ pub const LAST_MINUTE: SignedDuration = SignedDuration::from_secs(60);
 /// Stored durably by a pairing, outside the ledger, so that it outlives one that must be set aside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Baseline {
-    /// T, by the server's clock, whole seconds.
+    /// T, by the server's clock.
     pub taken: Timestamp,
     /// Ids that had settled and whose rows were made in T's last minute or later.
     pub settled_lately: BTreeSet<CheckingId>,

@@ -169,10 +169,14 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     options.create(true).truncate(true).write(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&fresh)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    fs::rename(&fresh, path)?;
+    let write = || {
+        let mut file = options.open(&fresh)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        fs::rename(&fresh, path)
+    };
+    // On a full disk half of it would be in the way of everything else.
+    write().inspect_err(|_| drop(fs::remove_file(&fresh)))?;
     #[cfg(unix)]
     File::open(folder)?.sync_all()?;
     Ok(())

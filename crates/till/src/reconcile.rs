@@ -237,19 +237,29 @@ impl Reconciler {
         self.wallet.get_or_insert_with(|| wallet.clone());
     }
 
-    /// The line as it runs now, from what this machine knows: rows made before it are paid, watched or dead, and of those
-    /// made since, the `recorded` are old. `None` while the line is still being gathered (0.12).
+    /// The line as it runs now, from what this machine knows and the ids that were `recorded` last, each with when its
+    /// invoice was made. Rows made before the line are paid, watched or dead; of those made since, the recorded are old.
+    /// Where those are `all` there are, the line runs as far down as the patrol goes, so that it may still meet what it was
+    /// to meet. `None` while the line is still being gathered (0.12).
     #[must_use]
-    pub fn line(&self, recorded: impl IntoIterator<Item = CheckingId>) -> Option<Baseline> {
+    pub fn line(&self, recorded: &[(CheckingId, Option<Timestamp>)], all: bool) -> Option<Baseline> {
         self.baseline.pending.as_ref()?;
-        let since_last = self.since_last();
-        let mut settled_lately = self.baseline.settled_lately.clone();
-        settled_lately.extend(recorded);
+        let bottom = if all {
+            self.end_of_patrol()
+        } else {
+            self.since_last()
+        };
+        let taken = bottom.max(self.baseline.taken);
         // One that was recorded when its frame came is watched until the next run.
+        let open = |(id, made): &&(CheckingId, Option<Timestamp>)| {
+            made.is_none_or(|made| made >= taken) || self.watch.contains_key(id)
+        };
+        let mut settled_lately = self.baseline.settled_lately.clone();
+        settled_lately.extend(recorded.iter().filter(open).map(|(id, _)| id.clone()));
         let mut pending = self.watch.clone();
         pending.retain(|id, _| !settled_lately.contains(id));
         Some(Baseline {
-            taken: since_last.max(self.baseline.taken),
+            taken,
             settled_lately,
             pending: Some(pending),
         })
@@ -905,6 +915,8 @@ pub(crate) mod tests {
     fn the_line_for_another_ledger_calls_old_what_was_recorded_and_new_what_waits_or_comes() {
         let mut list = List::default();
         list.add(3_500, Status::Settled);
+        // Nobody sees this one before it is paid after all.
+        list.add(150, Status::Failed);
         list.add(200, Status::Settled);
         (0..2).for_each(|_| list.add(1, Status::Pending));
         let mut reconciler = paired_with_a_newer_one();
@@ -913,15 +925,21 @@ pub(crate) mod tests {
         // A frame told of one of the two that were open.
         list.change(1, Status::Settled);
         found.insert(list.0[0].checking_id.clone());
-        let line = reconciler.line(found).unwrap();
+        let made = |id| {
+            list.0
+                .iter()
+                .find(|row| row.checking_id == id)
+                .map(|row| row.created)
+        };
+        let recorded: Vec<_> = found.into_iter().map(|id| (id.clone(), made(id))).collect();
+        let lines = [false, true].map(|all| reconciler.line(&recorded, all).unwrap());
         list.change(1, Status::Settled);
         list.add(1, Status::Settled);
-        let news: Vec<_> = list.0.iter().map(|row| line.is_news(row)).collect();
-        assert_eq!(
-            news,
-            [true, false, true, false, false],
-            "it came since, it was told, it was open, it was told, it is from before the pairing"
-        );
+        list.0[4].status = Status::Settled;
+        let news = lines.map(|line| list.0.iter().map(|row| line.is_news(row)).collect::<Vec<_>>());
+        // It came since, was told, was open, was told, was seen by nobody, is from before the pairing.
+        assert_eq!(news[0], [true, false, true, false, false, false]);
+        assert_eq!(news[1], [true, false, true, false, true, false]);
     }
 
     #[test]

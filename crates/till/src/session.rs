@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tillbell_lnbits::link::SocketState;
 use tillbell_lnbits::rest::{Answer, Dialect, Looked, Page, PageQuery, RestError};
 use tillbell_lnbits::{
@@ -245,11 +246,12 @@ impl Session {
         &self.trust
     }
 
-    /// The line between old and new as it runs now, for a ledger that takes the place of a ruined one; `recorded` are old.
+    /// The line between old and new as it runs now, for a ledger that takes the place of a ruined one: see
+    /// [`Reconciler::line`].
     #[must_use]
-    pub fn line(&self, recorded: impl IntoIterator<Item = CheckingId>) -> Option<Baseline> {
+    pub fn line(&self, recorded: &[(CheckingId, Option<Timestamp>)], all: bool) -> Option<Baseline> {
         match &self.evidence {
-            Evidence::Ask(asking) => asking.reconciler.line(recorded),
+            Evidence::Ask(asking) => asking.reconciler.line(recorded, all),
             Evidence::Believe(_) => None,
         }
     }

@@ -1,75 +1,70 @@
-//! The tally: the ids of what the ledger has recorded, kept beside it, so that a ledger that is ruined or gone does not
-//! take the line between old and new with it.
+//! The tally: where the line between old and new runs, and the ids of what the ledger has recorded since, kept beside it:
+//! a ledger that is ruined or gone does not take that with it.
 //!
-//! A text file that is begun anew from the ledger at each start and only appended to meanwhile. Its first line says what
-//! it counts from; each further line is one id. A line that a power cut has torn says nothing, and the others stand.
+//! A text file. Its first line holds the line as it ran when the tally was begun, each further one an id. One that a power
+//! cut has torn says nothing, and the others stand.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use tillbell_lnbits::CheckingId;
 
-use crate::baseline::{Awaited, Baseline};
+use crate::baseline::Baseline;
 use crate::profile::replace;
 
-/// So many of the newest payments are counted: what a busy shop sells in three weeks.
-pub const COUNTED: u32 = 20_000;
-
-/// What a tally counts from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Start {
-    /// The pairing (`Paired::reference`).
-    pub reference: String,
-    /// When that pairing's line was drawn (`Baseline::taken`): of another line this tally knows nothing.
-    pub taken: Timestamp,
-    /// Of the payments whose invoices were made at this time or before, by the server's clock, not all are counted.
-    /// `None` where all are.
-    pub since: Option<Timestamp>,
-    /// Of those invoices, the ones that were still watched.
-    pub pending: BTreeMap<CheckingId, Awaited>,
-}
+/// One that has grown by so many is begun anew, when a run has moved the line.
+const LONG: usize = 1_000;
 
 /// A tally as it was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Counted {
-    /// What it counts from.
-    pub start: Start,
-    /// What was recorded.
-    pub recorded: BTreeSet<CheckingId>,
+    line: Baseline,
+    recorded: BTreeSet<CheckingId>,
 }
 
 /// An open tally.
 #[derive(Debug)]
 pub struct Tally {
+    path: PathBuf,
     file: File,
-    /// What could not be written yet.
-    owed: String,
+    added: usize,
+}
+
+/// The first line of the file.
+#[derive(Serialize, Deserialize)]
+struct Start {
+    /// The pairing (`Paired::reference`).
+    reference: String,
+    line: Baseline,
 }
 
 impl Counted {
-    /// The line between old and new for a ledger that begins now: what was recorded is old, and so is what was old for
-    /// this pairing.
+    /// One that begins with this line.
     #[must_use]
-    pub fn line(self, paired: &Baseline) -> Baseline {
-        let pending = paired.pending.clone().map(|mut pending| {
-            pending.extend(self.start.pending);
-            pending.retain(|id, _| !self.recorded.contains(id));
-            pending
-        });
-        let mut settled_lately = paired.settled_lately.clone();
-        settled_lately.extend(self.recorded);
-        Baseline {
-            taken: self.start.since.map_or(paired.taken, |since| {
-                let after = since.saturating_add(SignedDuration::from_micros(1));
-                after.unwrap_or(since).max(paired.taken)
-            }),
-            settled_lately,
-            pending,
+    pub const fn since(line: Baseline) -> Self {
+        Self {
+            line,
+            recorded: BTreeSet::new(),
         }
+    }
+
+    /// Counts what was recorded.
+    pub fn count(&mut self, recorded: CheckingId) {
+        self.recorded.insert(recorded);
+    }
+
+    /// The line as it runs now: what was recorded is old.
+    #[must_use]
+    pub fn line(self) -> Baseline {
+        let mut line = self.line;
+        if let Some(pending) = &mut line.pending {
+            pending.retain(|id, _| !self.recorded.contains(id));
+        }
+        line.settled_lately.extend(self.recorded);
+        line
     }
 }
 
@@ -78,23 +73,20 @@ impl Tally {
     ///
     /// # Errors
     /// When it cannot be written; then there is none, and none that is out of date.
-    pub fn begin(
-        path: &Path,
-        start: &Start,
-        recorded: impl IntoIterator<Item = CheckingId>,
-    ) -> io::Result<Self> {
-        let write = || {
-            let mut text = serde_json::to_string(start)?;
-            for id in recorded {
-                text.push_str(&line_of(&id));
-            }
-            replace(path, text.as_bytes())?;
-            File::options().append(true).open(path)
+    pub fn begin(path: &Path, reference: &str, line: Baseline) -> io::Result<Self> {
+        let start = Start {
+            reference: reference.to_owned(),
+            line,
         };
-        match write() {
+        let written = serde_json::to_vec(&start)
+            .map_err(io::Error::from)
+            .and_then(|text| replace(path, &text))
+            .and_then(|()| File::options().append(true).open(path));
+        match written {
             Ok(file) => Ok(Self {
+                path: path.to_owned(),
                 file,
-                owed: String::new(),
+                added: 0,
             }),
             Err(error) => {
                 forget(path);
@@ -103,70 +95,74 @@ impl Tally {
         }
     }
 
-    /// Adds what was recorded. What cannot be written is written with the next one.
+    /// Adds what was recorded.
     ///
     /// # Errors
-    /// When it cannot be written now.
-    pub fn add<'a>(&mut self, recorded: impl IntoIterator<Item = &'a CheckingId>) -> io::Result<()> {
-        for id in recorded {
-            self.owed.push_str(&line_of(id));
+    /// When it cannot be written; then there is none any more.
+    pub fn count(mut self, recorded: &[CheckingId]) -> io::Result<Self> {
+        // The end of the line comes first: one that was torn off does not spoil the next.
+        let lines: String = recorded
+            .iter()
+            .map(|CheckingId(id)| format!("\n{}", serde_json::Value::from(id.as_str())))
+            .collect();
+        if let Err(error) = self.file.write_all(lines.as_bytes()) {
+            forget(&self.path);
+            return Err(error);
         }
-        if !self.owed.is_empty() {
-            self.file.write_all(self.owed.as_bytes())?;
-            self.owed.clear();
-        }
-        Ok(())
+        self.added += recorded.len();
+        Ok(self)
     }
 
-    /// Reads the tally of a pairing whose line was drawn at `taken`; `None` where there is none that can be understood.
+    /// True when it has grown enough to be begun anew.
     #[must_use]
-    pub fn read(path: &Path, reference: &str, taken: Timestamp) -> Option<Counted> {
+    pub const fn is_long(&self) -> bool {
+        self.added >= LONG
+    }
+
+    /// Reads the tally of a pairing; `None` where there is none that can be understood.
+    #[must_use]
+    pub fn read(path: &Path, reference: &str) -> Option<Counted> {
         let bytes = fs::read(path).ok()?;
         let mut lines = bytes.split(|byte| *byte == b'\n');
         let start: Start = serde_json::from_slice(lines.next()?).ok()?;
         let recorded = lines
             .filter_map(|line| serde_json::from_slice(line).ok())
             .collect();
-        let fits = start.reference == reference && start.taken == taken;
-        fits.then_some(Counted { start, recorded })
+        (start.reference == reference).then_some(Counted {
+            line: start.line,
+            recorded,
+        })
     }
 }
 
-/// A tally that is not kept must not speak for a ledger that goes on.
+/// Removes a tally, or at least what it says: one that is not kept must not speak for a ledger that goes on.
 pub fn forget(path: &Path) {
-    if let Err(error) = fs::remove_file(path)
-        && error.kind() != io::ErrorKind::NotFound
-    {
-        tracing::warn!(%error, "an old tally is left");
+    let removed = match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(_) => File::options().write(true).truncate(true).open(path).map(drop),
+        Ok(()) => Ok(()),
+    };
+    if let Err(error) = removed {
+        tracing::warn!(%error, "a tally that is out of date is left");
     }
-}
-
-/// The end of the line comes first: one that was torn off before does not spoil this one.
-fn line_of(CheckingId(id): &CheckingId) -> String {
-    format!("\n{}", serde_json::Value::from(id.as_str()))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use jiff::Timestamp;
     use proptest::prelude::*;
 
     use super::*;
+    use crate::baseline::Awaited;
     use crate::verify::tests::row;
 
     fn noon() -> Timestamp {
         "2026-11-24T12:00:00Z".parse().unwrap()
     }
 
-    fn start() -> Start {
-        Start {
-            reference: "wallet-1".to_owned(),
-            taken: noon(),
-            since: None,
-            pending: BTreeMap::new(),
-        }
-    }
-
-    fn paired() -> Baseline {
+    fn line() -> Baseline {
         Baseline {
             taken: noon(),
             settled_lately: BTreeSet::new(),
@@ -178,76 +174,86 @@ mod tests {
         CheckingId(format!("internal_\n\"{n}"))
     }
 
-    fn read(path: &Path) -> Option<Counted> {
-        Tally::read(path, "wallet-1", noon())
+    /// A tally that counts these, one after the other.
+    fn tally(path: &Path, ids: std::ops::Range<usize>) -> Tally {
+        let tally = Tally::begin(path, "wallet-1", line()).unwrap();
+        ids.fold(tally, |tally, n| tally.count(&[id(n)]).unwrap())
+    }
+
+    fn recorded(path: &Path) -> Option<BTreeSet<CheckingId>> {
+        Tally::read(path, "wallet-1").map(|counted| counted.recorded)
     }
 
     #[test]
-    fn a_tally_says_what_it_began_with_and_what_was_added_to_this_line_only() {
+    fn a_tally_says_where_it_began_and_what_was_added_and_to_this_pairing_only() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tally");
-        assert_eq!(read(&path), None);
-        let mut tally = Tally::begin(&path, &start(), [id(1), id(2)]).unwrap();
-        tally.add(&[id(3)]).unwrap();
-        tally.add(&[]).unwrap();
-        let counted = read(&path).unwrap();
-        assert_eq!(counted.start, start());
-        assert_eq!(counted.recorded, BTreeSet::from([1, 2, 3].map(id)));
-        assert_eq!(Tally::read(&path, "wallet-2", noon()), None);
-        assert_eq!(
-            Tally::read(&path, "wallet-1", noon() + jiff::SignedDuration::from_secs(1)),
-            None
-        );
-        Tally::begin(&path, &start(), [id(4)]).unwrap();
-        let counted = read(&path).unwrap();
-        assert_eq!(counted.recorded, BTreeSet::from([id(4)]));
+        assert_eq!(Tally::read(&path, "wallet-1"), None);
+        tally(&path, 1..4).count(&[id(4), id(5)]).unwrap();
+        assert_eq!(recorded(&path), Some((1..6).map(id).collect()));
+        assert_eq!(Tally::read(&path, "wallet-1").unwrap().line.taken, noon());
+        assert_eq!(Tally::read(&path, "wallet-2"), None);
+        tally(&path, 7..8);
+        assert_eq!(recorded(&path), Some([id(7)].into()), "begun anew");
     }
 
     #[test]
     fn one_that_cannot_be_begun_leaves_none_that_is_out_of_date() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tally");
-        Tally::begin(&path, &start(), [id(1)]).unwrap();
+        tally(&path, 1..2);
         // Where the new one would be written first.
         fs::create_dir(folder.path().join("tally.new")).unwrap();
-        assert!(Tally::begin(&path, &start(), [id(2)]).is_err());
-        assert_eq!(read(&path), None);
+        assert!(Tally::begin(&path, "wallet-1", line()).is_err());
+        assert_eq!(recorded(&path), None);
+    }
+
+    #[test]
+    fn one_that_cannot_be_added_to_leaves_none_that_is_out_of_date() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tally");
+        let tally = tally(&path, 1..2);
+        let for_reading = File::open(&path).unwrap();
+        let tally = Tally {
+            file: for_reading,
+            ..tally
+        };
+        assert!(tally.count(&[id(2)]).is_err());
+        assert_eq!(recorded(&path), None);
+    }
+
+    #[test]
+    fn it_is_long_after_a_thousand() {
+        let folder = tempfile::tempdir().unwrap();
+        let tally = tally(&folder.path().join("tally"), 0..999);
+        assert!(!tally.is_long());
+        assert!(tally.count(&[id(999)]).unwrap().is_long());
     }
 
     #[test]
     fn what_was_recorded_is_old_and_what_was_not_is_news() {
-        let recorded = BTreeSet::from([row(1).checking_id]);
-        let line = Counted {
-            start: start(),
-            recorded,
-        }
-        .line(&paired());
+        let mut counted = Counted::since(line());
+        counted.count(row(1).checking_id);
+        let line = counted.line();
         assert!(!line.is_news(&row(1)));
         assert!(line.is_news(&row(2)));
     }
 
     #[test]
-    fn an_invoice_that_waited_is_news_until_it_is_recorded() {
-        let early = |n| tillbell_lnbits::PaymentRow {
+    fn an_old_invoice_that_waited_is_news_until_it_is_recorded() {
+        let old = |n| tillbell_lnbits::PaymentRow {
             created: "2026-11-01T12:00:00Z".parse().unwrap(),
             ..row(n)
         };
-        let awaited = |n| (row(n).checking_id, Awaited::of(&early(n), false));
-        // One waited at the pairing, one when the tally began to leave out the oldest, one at neither.
-        let paired = Baseline {
-            pending: Some([awaited(1), awaited(4)].into()),
-            ..paired()
-        };
-        let start = Start {
-            since: Some("2026-11-25T12:00:00Z".parse().unwrap()),
-            pending: [awaited(2)].into(),
-            ..start()
-        };
-        let recorded = BTreeSet::from([row(4).checking_id]);
-        let line = Counted { start, recorded }.line(&paired);
-        let news: Vec<_> = (1..=4).filter(|n| line.is_news(&early(*n))).collect();
-        assert_eq!(news, [1, 2]);
-        assert!(line.taken > "2026-11-25T12:00:00Z".parse().unwrap());
+        let awaited = |n| (row(n).checking_id, Awaited::of(&old(n), false));
+        let mut counted = Counted::since(Baseline {
+            pending: Some([awaited(1), awaited(2)].into()),
+            ..line()
+        });
+        counted.count(row(2).checking_id);
+        let line = counted.line();
+        let news: Vec<_> = (1..=3).filter(|n| line.is_news(&old(*n))).collect();
+        assert_eq!(news, [1]);
     }
 
     proptest! {
@@ -255,19 +261,14 @@ mod tests {
         fn a_line_that_was_torn_off_costs_that_line_only(ids in 1_usize..20, cut in 1_usize..10, zeros in 0_usize..9) {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("tally");
-            let mut tally = Tally::begin(&path, &start(), []).unwrap();
-            for n in 0..ids {
-                tally.add(&[id(n)]).unwrap();
-            }
+            let tally = tally(&path, 0..ids);
             let mut bytes = fs::read(&path).unwrap();
             bytes.truncate(bytes.len() - cut);
             bytes.extend(std::iter::repeat_n(0, zeros));
             fs::write(&path, bytes).unwrap();
-            let mut tally = Tally { file: File::options().append(true).open(&path).unwrap(), owed: String::new() };
-            tally.add(&[id(ids)]).unwrap();
-            let recorded = read(&path).unwrap().recorded;
+            tally.count(&[id(ids)]).unwrap();
             let whole: BTreeSet<_> = (0..ids - 1).chain([ids]).map(id).collect();
-            prop_assert_eq!(recorded, whole);
+            prop_assert_eq!(recorded(&path), Some(whole));
         }
     }
 }

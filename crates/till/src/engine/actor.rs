@@ -516,6 +516,10 @@ impl Actor {
 
     /// Puts a pairing whose key is kept in force and begins to listen to it. Returns the shop's name.
     fn finish_adoption(&mut self, kept: Result<Adoption, AdoptError>, now: Now) -> Result<String, String> {
+        // What the former shop owes is written, and its ledger closed, before it is opened again. Should that ledger be
+        // found ruined now, its line is known before it is stored with the new key.
+        self.retry_writes = None;
+        self.write(now);
         let (paired, former) = kept
             .and_then(|adoption| adoption.finish(&self.profile))
             .map_err(not_stored)?;
@@ -523,9 +527,6 @@ impl Actor {
             self.forget_in_background(former);
         }
         let name = paired.name.clone();
-        // What the former shop owes is written, and its ledger closed, before it is opened again.
-        self.retry_writes = None;
-        self.write(now);
         let owed = self.take_owed(&paired);
         let opening = Opening {
             owed,

@@ -99,8 +99,30 @@ impl Adoption {
 
     /// The key is kept: from now on this pairing is in force. Returns the reference of the one before.
     pub(super) fn finish(self, profile: &Profile) -> Result<(Paired, Option<String>), AdoptError> {
-        self.paired.store(&profile.pairing_file())?;
-        Ok((self.paired, self.former))
+        let file = profile.pairing_file();
+        // While a person was asked for the keyring's password, this wallet's ledger may have been ruined, and its line
+        // with it.
+        let line = match Paired::read(&file) {
+            Ok(Some(stored)) if self.is_of(&stored) => Some((stored.baseline, stored.begin_anew)),
+            Ok(_) | Err(_) => None,
+        };
+        let mut paired = self.paired;
+        if let Some(line) = line {
+            (paired.baseline, paired.begin_anew) = line;
+        }
+        paired.store(&file)?;
+        Ok((paired, self.former))
+    }
+
+    /// True for the pairing with the same wallet, with whatever key.
+    fn is_of(&self, stored: &Paired) -> bool {
+        let Paired {
+            server,
+            reference,
+            listen,
+            ..
+        } = &self.paired;
+        stored.server == *server && stored.reference == *reference && stored.listen == *listen
     }
 }
 
@@ -193,6 +215,25 @@ mod tests {
         // From here on the new ledger has the wallet's row, and alone would look like the one that was paired with.
         drop(Adoption::begin(enrolled("a"), &profile, now()).unwrap());
         assert!(in_force(&profile).begin_anew);
+    }
+
+    #[test]
+    fn a_line_that_moved_while_the_key_was_being_kept_stays_where_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let profile = Profile::at(folder.path());
+        let first = Adoption::begin(enrolled("a"), &profile, now()).unwrap();
+        let (first, _) = first.finish(&profile).unwrap();
+        let again = Adoption::begin(enrolled("a"), &profile, now()).unwrap();
+        let moved = Baseline {
+            taken: now() + jiff::SignedDuration::from_hours(1),
+            ..first.baseline.clone().unwrap()
+        };
+        let stored = Paired {
+            baseline: Some(moved.clone()),
+            ..first
+        };
+        stored.store(&profile.pairing_file()).unwrap();
+        assert_eq!(again.finish(&profile).unwrap().0.baseline, Some(moved));
     }
 
     #[test]

@@ -31,8 +31,8 @@ pub(super) struct Opening {
     pub(super) owed: Vec<(Arrived, Kind)>,
     /// Its ledger is ruined and is to be set aside first.
     pub(super) ruined: bool,
-    /// The line between old and new, where it is known although the ledger is not of use.
-    pub(super) line: Option<Baseline>,
+    /// It was said that the record before is lost.
+    pub(super) said: bool,
 }
 
 impl Opening {
@@ -42,7 +42,7 @@ impl Opening {
             key: None,
             owed: Vec::new(),
             ruined: false,
-            line: None,
+            said: false,
         }
     }
 }
@@ -111,26 +111,10 @@ impl Actor {
             key: shop.key.take(),
             owed: shop.take_owed_records(self.stage.on_glass()),
             ruined: true,
-            line: shop.line(),
             ..Opening::of(shop.paired.clone())
         };
         drop(shop);
         self.open_or_retry(opening, now);
-    }
-
-    /// Begins a new ledger with the line as it runs: nobody has to be asked, so nothing that comes meanwhile is lost.
-    fn go_on(&self, paired: &mut Paired, line: Baseline) {
-        let kept = Paired {
-            baseline: Some(line),
-            begin_anew: false,
-            ..paired.clone()
-        };
-        // The line first; the row says that it counts. Without either it is taken anew.
-        let stored = kept.store(&self.profile.pairing_file()).is_ok();
-        let row = |mut ledger: Ledger| ledger.wallet(&kept.server, &kept.reference);
-        if stored && Ledger::open(&self.profile.ledger_file()).and_then(row).is_ok() {
-            *paired = kept;
-        }
     }
 
     /// Opens what could not be opened, and looks for a key that was not there, when it is time.
@@ -156,64 +140,62 @@ impl Actor {
 
     fn open_shop(&mut self, opening: &mut Opening, now: Now) -> Result<(), LedgerError> {
         if opening.ruined {
-            self.set_ledger_aside(&mut opening.paired, now)?;
+            self.set_ledger_aside(opening, now)?;
             opening.ruined = false;
-            if let Some(line) = opening.line.take() {
-                self.go_on(&mut opening.paired, line);
-            }
         }
-        let (paired, key) = (&mut opening.paired, opening.key.clone());
         let path = self.profile.ledger_file();
         let (ledger, aside) = Ledger::open_or_set_aside(&path, now.wall)?;
         // A pairing gives its wallet a row: without one this is another ledger, or an emptied one.
-        let other = aside.is_some() || !ledger.knows(&paired.server, &paired.reference)?;
-        if aside.is_some() || (other && !paired.begin_anew) {
-            self.begin_anew(paired, aside.as_ref(), now);
+        let known = ledger.knows(&opening.paired.server, &opening.paired.reference)?;
+        if aside.is_some() || !(known || opening.paired.begin_anew || opening.said) {
+            self.begin_anew(opening, aside.as_ref(), now);
         }
-        let line = if paired.begin_anew {
-            self.tallied(paired)
-        } else {
-            None
-        };
-        let tallied = line.is_some();
-        if tallied {
-            (paired.baseline, paired.begin_anew) = (line, false);
+        let mut paired = opening.paired.clone();
+        if paired.begin_anew
+            && let Some(line) = self.tallied(&paired)
+        {
+            (paired.baseline, paired.begin_anew) = (Some(line), false);
         }
-        if other || tallied {
+        if !known || paired != opening.paired {
             // Before the ledger has the row: a start after this one must know, too.
             paired
                 .store(&self.profile.pairing_file())
                 .map_err(LedgerError::Pairing)?;
+            opening.paired = paired.clone();
         }
-        let key = key.or_else(|| self.key_at_hand(paired));
+        let key = opening.key.clone().or_else(|| self.key_at_hand(&paired));
         let books = Books {
             ledger,
             kept: Some((Syncer::start(&path)?, self.profile.tally_file())),
         };
-        self.take_over(paired.clone(), key, books, now)
+        self.take_over(paired, key, books, now)
     }
 
-    /// The line between old and new as the tally tells it. `None` where there is none: then the server is asked.
+    /// The line between old and new as the tally tells it. `None` where there is none, or one from before the pairing:
+    /// then the server is asked.
     fn tallied(&self, paired: &Paired) -> Option<Baseline> {
-        let baseline = paired.baseline.as_ref()?;
-        let counted = Tally::read(&self.profile.tally_file(), &paired.reference, baseline.taken)?;
-        tracing::info!(recorded = counted.recorded.len(), "the tally tells what is old");
-        Some(counted.line(baseline))
+        let counted = Tally::read(&self.profile.tally_file(), &paired.reference)?;
+        let line = counted.line();
+        let since_pairing = paired
+            .baseline
+            .as_ref()
+            .is_some_and(|baseline| baseline.taken <= line.taken);
+        since_pairing.then_some(line)
     }
 
     /// Moves a ruined ledger out of the way; its shop begins anew.
-    fn set_ledger_aside(&mut self, paired: &mut Paired, now: Now) -> Result<(), LedgerError> {
+    fn set_ledger_aside(&mut self, opening: &mut Opening, now: Now) -> Result<(), LedgerError> {
         let moved_to = set_aside(&self.profile.ledger_file(), now.wall).map_err(LedgerError::SetAside)?;
         let aside = SetAside {
             moved_to,
             newer: false,
         };
-        self.begin_anew(paired, Some(&aside), now);
+        self.begin_anew(opening, Some(&aside), now);
         Ok(())
     }
 
     /// The ledger was set aside or is gone: says so, and notes that nothing old may ring.
-    fn begin_anew(&mut self, paired: &mut Paired, aside: Option<&SetAside>, now: Now) {
+    fn begin_anew(&mut self, opening: &mut Opening, aside: Option<&SetAside>, now: Now) {
         let time = now
             .wall
             .to_zoned_datetime(TimeZone::system())
@@ -238,7 +220,8 @@ impl Actor {
             None => format!("The record before {time} is missing: check your wallet."),
         };
         self.notice(NoticeWeight::Warning, text);
-        paired.begin_anew = paired.listen == Listen::Key;
+        opening.said = true;
+        opening.paired.begin_anew = opening.paired.listen == Listen::Key;
     }
 
     pub(super) fn open_demo(&mut self, wallet: DemoWallet, now: Now) -> Result<(), LedgerError> {

@@ -19,13 +19,15 @@ use crate::ledger::{Entry, Ledger, LedgerError, Seq, Syncer, WalletRow};
 use crate::paired::{Listen, Paired};
 use crate::reconcile::{Changes, Reconciler};
 use crate::session::Session;
-use crate::tally::{self, COUNTED, Tally};
+use crate::tally::{self, Tally};
 use crate::trust::Trust;
 use crate::verify::{Arrived, NothingToAsk};
 use crate::view::{Kind, LinkState, LinkView};
 
-/// Payments remembered, so that replays of them cost nothing and a new ledger knows what is old.
+/// Payments remembered, so that replays of them cost nothing.
 const REMEMBERED: u32 = 1_000;
+/// The tally is begun with so many of the newest payments at most: what a busy shop sells in three weeks.
+const COUNTED: u32 = 20_000;
 /// Hints taken at a time.
 const HINTS: usize = 256;
 /// Between two tries to take a baseline anew.
@@ -56,10 +58,6 @@ pub(super) struct Shop {
     writes: VecDeque<Write>,
     /// What is in the writes' records already, and whether foreseen: while a ledger refuses, every run finds the same again.
     owed: BTreeSet<(PaymentHash, Option<CheckingId>, bool)>,
-    /// What was recorded last, with when its invoice was made: what a ledger that takes this one's place must not call new.
-    recorded: VecDeque<(CheckingId, Option<Timestamp>)>,
-    /// The latest such time of what is no longer remembered.
-    forgotten: Option<Timestamp>,
     /// What was recorded and is not announced: should the ledger turn out ruined, the next one gets it.
     untold: BTreeMap<Seq, Arrived>,
     pub(super) key: Option<InvoiceKey>,
@@ -164,8 +162,6 @@ impl Shop {
             tally: None,
             writes: VecDeque::new(),
             owed: BTreeSet::new(),
-            recorded: VecDeque::new(),
-            forgotten: None,
             untold: BTreeMap::new(),
             key,
             keyless: None,
@@ -194,10 +190,6 @@ impl Shop {
             Listen::Key => {
                 let (horizon, watched) = self.books.ledger.watched(self.row)?;
                 let newest = self.books.ledger.newest(self.row, REMEMBERED)?;
-                self.remember(newest.iter().rev());
-                if newest.len() == REMEMBERED as usize {
-                    self.forgotten = newest.last().and_then(|oldest| oldest.created_at);
-                }
                 let known = newest.into_iter().map(|entry| entry.payment_hash);
                 let nothing_before = || Baseline {
                     taken: self.paired.paired_at,
@@ -205,7 +197,6 @@ impl Shop {
                     pending: Some(std::collections::BTreeMap::new()),
                 };
                 let baseline = self.paired.baseline.clone().unwrap_or_else(nothing_before);
-                self.begin_tally()?;
                 let wallet = self.paired.wallet.clone();
                 // Until the server has said its version: only of a 0.12 is the baseline gathered in the background.
                 let dialect = match baseline.pending {
@@ -224,26 +215,30 @@ impl Shop {
             dropped: 0,
             bad_hashes: 0,
         };
-        Ok(())
+        self.begin_tally()
     }
 
-    /// Begins the tally anew from the ledger. Without one a ruined ledger costs more, and nothing else is lost.
+    /// Begins the tally anew, with the line as it runs and nothing owed to the ledger. Without one a ruined ledger costs
+    /// more, and nothing else is lost.
     fn begin_tally(&mut self) -> Result<(), LedgerError> {
-        let (Some((_, file)), Some(baseline)) = (&self.books.kept, &self.paired.baseline) else {
+        let (Some((_, file)), Life::Listening { session, .. }) = (&self.books.kept, &self.life) else {
             return Ok(());
         };
-        let (recorded, since) = self.books.ledger.newest_ids(self.row, COUNTED)?;
-        let (_, mut pending) = self.books.ledger.watched(self.row)?;
-        pending.retain(|_, awaited| since.is_some_and(|since| awaited.created <= since));
-        let start = tally::Start {
-            reference: self.paired.reference.clone(),
-            taken: baseline.taken,
-            since,
-            pending,
-        };
-        self.tally = Tally::begin(file, &start, recorded)
-            .inspect_err(|error| tracing::warn!(%error, "no tally is kept"))
-            .ok();
+        self.tally = None;
+        let recorded = self.books.ledger.newest_ids(self.row, COUNTED)?;
+        let all = recorded.len() < COUNTED as usize;
+        let line = session.line(&recorded, all);
+        // If even the oldest of them is beyond the line, there are more.
+        let oldest = recorded.last().and_then(|(_, made)| *made);
+        let enough = |line: &Baseline| all || oldest.is_some_and(|made| made < line.taken);
+        match line.filter(enough) {
+            Some(line) => {
+                self.tally = Tally::begin(file, &self.paired.reference, line)
+                    .inspect_err(|error| tracing::warn!(%error, "no tally is kept"))
+                    .ok();
+            }
+            None => tally::forget(file),
+        }
         Ok(())
     }
 
@@ -494,49 +489,18 @@ impl Shop {
         untold.chain(owed).collect()
     }
 
-    /// The line between old and new as it runs now: with it a new ledger begins without asking the server first, and what
-    /// comes meanwhile is not lost. `None` where it is not known: while it is being taken or gathered, where nothing can be
-    /// asked, and where more was recorded since than is remembered.
-    pub(super) fn line(&self) -> Option<Baseline> {
-        let Life::Listening { session, .. } = &self.life else {
-            return None;
-        };
-        let line = session.line(self.recorded.iter().map(|(id, _)| id.clone()))?;
-        self.forgotten
-            .is_none_or(|forgotten| forgotten < line.taken)
-            .then_some(line)
-    }
-
-    fn remember<'a>(&mut self, entries: impl Iterator<Item = &'a Entry>) {
-        for entry in entries {
-            if let Some(id) = &entry.checking_id {
-                self.recorded
-                    .push_back((CheckingId(id.clone()), entry.created_at));
-            }
-        }
-        while self.recorded.len() > REMEMBERED as usize {
-            let forgotten = self.recorded.pop_front().and_then(|(_, made)| made);
-            self.forgotten = self.forgotten.max(forgotten);
-        }
-    }
-
-    /// Adds to the tally what was recorded, before anybody is told of it. One that could not be begun is begun now.
-    fn count(&mut self, new: &[Entry]) -> Result<(), LedgerError> {
-        // While the line is taken anew there is none to add to.
-        if new.is_empty() || self.paired.begin_anew {
-            return Ok(());
-        }
-        let Some(tally) = &mut self.tally else {
-            return self.begin_tally();
-        };
+    /// Adds to the tally what was recorded, before anybody is told of it.
+    fn count(&mut self, new: &[Entry]) {
         let ids: Vec<_> = new
             .iter()
             .filter_map(|entry| entry.checking_id.clone().map(CheckingId))
             .collect();
-        if let Err(error) = tally.add(&ids) {
-            tracing::warn!(%error, "the tally lags behind");
-        }
-        Ok(())
+        self.tally = self.tally.take().and_then(|tally| {
+            tally
+                .count(&ids)
+                .inspect_err(|error| tracing::warn!(%error, "no tally is kept"))
+                .ok()
+        });
     }
 
     pub(super) fn owes_writes(&self) -> bool {
@@ -548,7 +512,9 @@ impl Shop {
     pub(super) fn write(&mut self, now: Now) -> (Vec<Entry>, Result<(), LedgerError>) {
         let mut entries = Vec::new();
         let mut result = Ok(());
+        let mut moved = false;
         while let Some(write) = self.writes.pop_front() {
+            moved |= matches!(write, Write::Save(_));
             let written = self.write_one(&write, now, &mut entries);
             if written.is_err() {
                 self.writes.push_front(write);
@@ -558,6 +524,9 @@ impl Shop {
         }
         if let Some((syncer, _)) = &self.books.kept {
             syncer.committed();
+        }
+        if result.is_ok() && moved && self.tally.as_ref().is_none_or(Tally::is_long) {
+            result = self.begin_tally();
         }
         if result.is_ok() {
             self.stuck = None;
@@ -594,10 +563,8 @@ impl Shop {
                 if let Some(session) = self.session() {
                     session.recorded(&all, &fresh, now.at);
                 }
-                self.remember(new.iter());
-                let counted = self.count(&new);
+                self.count(&new);
                 entries.extend(new);
-                counted?;
             }
             Write::Save(changes) => {
                 self.books.ledger.save_changes(self.row, changes, now.wall)?;

@@ -37,9 +37,8 @@ const UNANNOUNCED: &str = "SELECT * FROM payment WHERE wallet = ?1 AND announced
 const LAST: &str =
     "SELECT * FROM payment WHERE wallet = ?1 AND announced_us IS NOT NULL ORDER BY seq DESC LIMIT 1";
 const NEWEST: &str = "SELECT * FROM payment WHERE wallet = ?1 ORDER BY seq DESC LIMIT ?2";
-const NEWEST_IDS: &str = "SELECT seq, checking_id FROM payment WHERE wallet = ?1 ORDER BY seq DESC LIMIT ?2";
-const MADE_BEFORE: &str = "SELECT max(created_us) AS made_us FROM
-    (SELECT created_us FROM payment WHERE wallet = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3)";
+const NEWEST_IDS: &str =
+    "SELECT checking_id, created_us FROM payment WHERE wallet = ?1 ORDER BY seq DESC LIMIT ?2";
 
 /// The ledger's order of payments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -342,8 +341,7 @@ impl Ledger {
         self.entries(NEWEST, params![wallet.0, limit])
     }
 
-    /// The ids of the newest payments, and when the latest of the others was made. Of those it looks at as many again:
-    /// whatever is older was recorded, and so made, before them.
+    /// The ids of the newest payments, newest first, and when each one's invoice was made.
     ///
     /// # Errors
     /// When the ledger cannot be read.
@@ -351,19 +349,16 @@ impl Ledger {
         &self,
         wallet: WalletRow,
         limit: u32,
-    ) -> Result<(Vec<CheckingId>, Option<Timestamp>), LedgerError> {
+    ) -> Result<Vec<(CheckingId, Option<Timestamp>)>, LedgerError> {
         let mut query = self.db.prepare_cached(NEWEST_IDS)?;
         let mut rows = query.query(params![wallet.0, limit])?;
-        let (mut ids, mut oldest) = (Vec::new(), i64::MAX);
+        let mut ids = Vec::new();
         while let Some(row) = rows.next()? {
-            oldest = row.get("seq")?;
-            ids.extend(row.get::<_, Option<String>>("checking_id")?.map(CheckingId));
+            if let Some(id) = row.get("checking_id")? {
+                ids.push((CheckingId(id), time(row, "created_us")?));
+            }
         }
-        let others = params![wallet.0, oldest, limit];
-        let made = self
-            .db
-            .query_row(MADE_BEFORE, others, |row| time(row, "made_us"))?;
-        Ok((ids, made))
+        Ok(ids)
     }
 
     /// Hands every payment of every wallet to `each`, oldest first, with its server.
@@ -640,8 +635,6 @@ stored_by_name!(Kind, Self::Live => "live", Self::Late => "late");
 
 #[cfg(test)]
 mod tests {
-    use tillbell_lnbits::PaymentRow;
-
     use super::*;
     use crate::verify::Verified;
     use crate::verify::tests::row;
@@ -680,10 +673,7 @@ mod tests {
     #[test]
     fn opening_a_long_record_and_its_newest_payments_sorts_nothing() {
         let ledger = Ledger::in_memory().unwrap();
-        for sql in PROBES
-            .iter()
-            .chain(&[UNANNOUNCED, LAST, NEWEST, NEWEST_IDS, MADE_BEFORE])
-        {
+        for sql in PROBES.iter().chain(&[UNANNOUNCED, LAST, NEWEST, NEWEST_IDS]) {
             let mut plan = ledger.db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
             let steps = plan.raw_query().mapped(|row| row.get("detail"));
             let steps: Vec<String> = steps.collect::<Result<_, _>>().unwrap();
@@ -693,30 +683,17 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_ids_are_told_with_the_time_of_the_latest_of_the_others() {
+    fn the_newest_ids_are_told_with_the_time_of_each() {
         let mut ledger = Ledger::in_memory().unwrap();
         let wallet = ledger.wallet(&server(), "a").unwrap();
-        let made = |n: u8| now() + jiff::SignedDuration::from_mins(n.into());
-        // An old invoice that is paid last.
-        for n in [3, 5, 4, 1] {
-            let row = PaymentRow {
-                created: made(n),
-                ..row(n)
-            };
-            let proof = Verified::prove(row, None, None).unwrap();
-            ledger
-                .record(wallet, &[(Arrived::Verified(proof), Kind::Live)], now())
-                .unwrap();
+        for n in 1..=3 {
+            ledger.record(wallet, &[arrived(n)], now()).unwrap();
         }
-        let id = |n: u8| row(n).checking_id;
-        assert_eq!(
-            ledger.newest_ids(wallet, 2).unwrap(),
-            (vec![id(1), id(4)], Some(made(5)))
-        );
-        assert_eq!(ledger.newest_ids(wallet, 4).unwrap().1, None);
-        assert_eq!(ledger.newest_ids(wallet, 5).unwrap().0.len(), 4);
+        let expected = |n: u8| (row(n).checking_id, Some(row(n).created));
+        assert_eq!(ledger.newest_ids(wallet, 2).unwrap(), [expected(3), expected(2)]);
+        assert_eq!(ledger.newest_ids(wallet, 9).unwrap().len(), 3);
         let other = ledger.wallet(&server(), "b").unwrap();
-        assert_eq!(ledger.newest_ids(other, 2).unwrap(), (vec![], None));
+        assert_eq!(ledger.newest_ids(other, 2).unwrap(), []);
     }
 
     #[test]

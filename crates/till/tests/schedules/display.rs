@@ -14,12 +14,15 @@ use tillbell_till::ledger::{Entry, Seq};
 use tillbell_till::reconcile::{Changes, Reconciler};
 use tillbell_till::session::{Effect, Event, Session};
 use tillbell_till::stage::{Cue, Stage};
-use tillbell_till::tally::{Counted, Start};
+use tillbell_till::tally::Counted;
 use tillbell_till::verify::Arrived;
 use tillbell_till::view::Kind;
 
 /// From an order to ring until the bell says that it began.
 const RING: Duration = Duration::from_millis(30);
+
+/// A tally that has counted so many is begun anew; far fewer than in a shop.
+const LONG: usize = 4;
 
 /// Where a display may be killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +53,9 @@ pub(crate) struct Disk {
     payments: Vec<Entry>,
     ids: BTreeSet<String>,
     marked: BTreeSet<Seq>,
+    /// Beside the ledger.
+    tally: Option<Counted>,
+    counted: usize,
 }
 
 /// What a counter saw and heard of one payment.
@@ -111,30 +117,44 @@ impl Disk {
             payments: Vec::new(),
             ids: BTreeSet::new(),
             marked: BTreeSet::new(),
+            tally: None,
+            counted: 0,
         }
     }
 
-    /// The ledger was found ruined and set aside. What it had recorded and not marked may stay silent: these.
-    pub(crate) fn lose_ledger(&mut self, with_tally: bool) -> Vec<CheckingId> {
+    /// The ledger was found ruined and set aside, and its tally may be gone as well. These were recorded and not told.
+    pub(crate) fn lose_ledger(&mut self, tally_too: bool) -> BTreeSet<CheckingId> {
         let unmarked = |entry: &&Entry| !self.marked.contains(&entry.seq);
         let untold = self.payments.iter().filter(unmarked);
         let untold = untold.filter_map(|entry| entry.checking_id.clone().map(CheckingId));
         let untold = untold.collect();
-        let start = Start {
-            reference: String::new(),
-            taken: self.baseline.taken,
-            since: None,
-            pending: BTreeMap::new(),
-        };
-        let recorded = self.ids.iter().cloned().map(CheckingId).collect();
-        let line = Counted { start, recorded }.line(&self.baseline);
-        let begin_anew = self.begin_anew || with_tally;
-        let baseline = if begin_anew { self.baseline.clone() } else { line };
-        *self = Self {
-            begin_anew,
-            ..Self::new(baseline)
+        *self = match self.tally.take() {
+            Some(tally) if !tally_too => Self::new(tally.line()),
+            Some(_) | None => Self {
+                begin_anew: true,
+                ..Self::new(self.baseline.clone())
+            },
         };
         untold
+    }
+
+    /// Begins the tally anew with the line as this session knows it.
+    fn begin_tally(&mut self, session: &Session) {
+        let recorded: Vec<_> = self
+            .payments
+            .iter()
+            .filter_map(|entry| Some((CheckingId(entry.checking_id.clone()?), entry.created_at)))
+            .collect();
+        self.tally = session.line(&recorded, true).map(Counted::since);
+        self.counted = 0;
+    }
+
+    fn count(&mut self, new: &[Entry]) {
+        self.counted += new.len();
+        if let Some(tally) = &mut self.tally {
+            let ids = new.iter().filter_map(|entry| entry.checking_id.clone());
+            ids.for_each(|id| tally.count(CheckingId(id)));
+        }
     }
 
     fn record(&mut self, arrived: &Arrived, kind: Kind, now: Now) -> Option<Entry> {
@@ -153,7 +173,7 @@ impl Disk {
             comment: None,
             payment_hash: arrived.payment_hash(),
             checking_id: Some(id),
-            created_at: None,
+            created_at: arrived.created(),
             settled_at: None,
             heard_at: now.wall,
             announced_at: None,
@@ -178,7 +198,7 @@ impl Disk {
 
 impl Display {
     /// Starts on what the disk knows.
-    pub(crate) fn start(disk: &Disk, now: Now) -> Self {
+    pub(crate) fn start(disk: &mut Disk, now: Now) -> Self {
         // Until the server has said its version.
         let dialect = match disk.baseline.pending {
             None => Dialect::V0_12,
@@ -206,8 +226,10 @@ impl Display {
             };
             stage.push(late, now.at);
         }
+        let session = Session::asking(reconciler, known, place, now);
+        disk.begin_tally(&session);
         Self {
-            session: Session::asking(reconciler, known, place, now),
+            session,
             stage,
             ringing: None,
             doomed: None,
@@ -279,7 +301,9 @@ impl Display {
             Effect::Save(changes) => {
                 if !self.dies(Point::RunEnded) {
                     disk.save(changes);
-                    self.dies(Point::Saved);
+                    if !self.dies(Point::Saved) && disk.counted >= LONG {
+                        disk.begin_tally(&self.session);
+                    }
                 }
             }
             Effect::CaughtUp { gap } => self.stage.caught_up(gap),
@@ -303,6 +327,7 @@ impl Display {
         if self.dies(Point::Recorded) {
             return;
         }
+        disk.count(&new);
         let fresh: Vec<_> = new.iter().map(|entry| entry.payment_hash).collect();
         let all: Vec<_> = arrived
             .iter()

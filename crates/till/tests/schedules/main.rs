@@ -136,7 +136,7 @@ enum Step {
     KillAt(Point),
     /// While it does not run, its ledger is found ruined.
     LoseLedger {
-        with_tally: bool,
+        tally_too: bool,
     },
     Start,
     /// Neither window nor bell confirm anything.
@@ -227,7 +227,7 @@ fn step() -> impl Strategy<Value = Step> {
     let machine = prop_oneof![
         2 => Just(Step::Kill),
         4 => point.prop_map(Step::KillAt),
-        1 => prop::bool::weighted(0.3).prop_map(|with_tally| Step::LoseLedger { with_tally }),
+        1 => prop::bool::weighted(0.3).prop_map(|tally_too| Step::LoseLedger { tally_too }),
         6 => Just(Step::Start),
         1 => (any::<bool>(), crowd(), 1_000_u32..300_000, crowd())
             .prop_map(|(off, first, ms, second)| Step::Away { off, first, ms, second }),
@@ -514,7 +514,7 @@ impl World {
             return;
         }
         if self.disk.begin_anew {
-            // With its tally: the line between history and news is taken anew; nothing is announced until then.
+            // Its tally is gone as well: the line between history and news is taken anew; nothing is announced until then.
             if self.lists_fail.is_some() || self.key_refused {
                 return;
             }
@@ -523,7 +523,8 @@ impl World {
             self.forgiven.extend(self.server.arrived().into_keys());
             self.forgiven.extend(self.server.failed());
         }
-        self.display = Some(Display::start(&self.disk, self.now()));
+        let now = self.now();
+        self.display = Some(Display::start(&mut self.disk, now));
         self.coming.push((self.ms + self.latency, Coming::Version));
         self.openings = 0;
         if self.socket.take().is_some() {
@@ -707,9 +708,16 @@ impl World {
                     display.doom(point);
                 }
             }
-            Step::LoseLedger { with_tally } => {
+            Step::LoseLedger { tally_too } => {
                 if self.display.is_none() {
-                    self.forgiven.extend(self.disk.lose_ledger(with_tally));
+                    // Behind the line, wherever that runs now, is what was recorded and not told, and what had failed
+                    // before anybody saw it.
+                    let untold = self.disk.lose_ledger(tally_too);
+                    let silent = self.server.rows.iter().filter(|row| {
+                        let behind = !self.disk.baseline.is_news(row);
+                        behind && (row.status == Status::Failed || untold.contains(&row.checking_id))
+                    });
+                    self.forgiven.extend(silent.map(|row| row.checking_id.clone()));
                 }
             }
             Step::Start => self.start(),
