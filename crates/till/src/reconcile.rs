@@ -202,6 +202,8 @@ impl Reconciler {
         mut watch: BTreeMap<CheckingId, Awaited>,
     ) -> Self {
         let mut changes = Changes::default();
+        // A horizon from before the line is a former pairing's.
+        let horizon = horizon.filter(|horizon| *horizon >= baseline.taken);
         let horizon = horizon.unwrap_or_else(|| {
             // The first run writes down what the pairing found waiting.
             changes.watched = baseline.pending.clone().unwrap_or_default();
@@ -254,10 +256,15 @@ impl Reconciler {
         let open = |(id, made): &&(CheckingId, Option<Timestamp>)| {
             made.is_none_or(|made| made >= taken) || self.watch.contains_key(id)
         };
+        let is_ours = |id: &CheckingId, awaited: &Awaited| {
+            let at_pairing = self.baseline.pending.as_ref();
+            awaited.created >= self.baseline.taken
+                || at_pairing.is_some_and(|pending| pending.contains_key(id))
+        };
         let mut settled_lately = self.baseline.settled_lately.clone();
         settled_lately.extend(recorded.iter().filter(open).map(|(id, _)| id.clone()));
         let mut pending = self.watch.clone();
-        pending.retain(|id, _| !settled_lately.contains(id));
+        pending.retain(|id, awaited| is_ours(id, awaited) && !settled_lately.contains(id));
         Some(Baseline {
             taken,
             settled_lately,
@@ -940,6 +947,32 @@ pub(crate) mod tests {
         // It came since, was told, was open, was told, was seen by nobody, is from before the pairing.
         assert_eq!(news[0], [true, false, true, false, false, false]);
         assert_eq!(news[1], [true, false, true, false, true, false]);
+    }
+
+    #[test]
+    fn what_a_former_pairing_waited_for_is_not_waited_for_and_what_the_new_one_found_waiting_is() {
+        let noon: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
+        let awaited = |n, hours| {
+            let made = PaymentRow {
+                created: noon - SignedDuration::from_hours(hours),
+                ..row(n)
+            };
+            (made.checking_id.clone(), Awaited::of(&made, false))
+        };
+        let baseline = Baseline {
+            taken: noon,
+            settled_lately: BTreeSet::new(),
+            pending: Some([awaited(2, 1), awaited(3, 9)].into()),
+        };
+        // The first was paid between the two pairings, the second made.
+        let watched = [awaited(1, 9), awaited(3, 9)].into();
+        let horizon = Some(noon - SignedDuration::from_hours(8));
+        let reconciler = Reconciler::new(Dialect::V1, None, baseline, horizon, watched);
+        for all in [false, true] {
+            let line = reconciler.line(&[], all).unwrap();
+            let waits: Vec<_> = line.pending.unwrap().into_keys().collect();
+            assert_eq!(waits, [2, 3].map(|n| row(n).checking_id));
+        }
     }
 
     #[test]

@@ -102,13 +102,16 @@ impl Adoption {
         let file = profile.pairing_file();
         // While a person was asked for the keyring's password, this wallet's ledger may have been ruined, and its line
         // with it.
-        let line = match Paired::read(&file) {
-            Ok(Some(stored)) if self.is_of(&stored) => Some((stored.baseline, stored.begin_anew)),
+        let stored = match Paired::read(&file) {
+            Ok(Some(stored)) if self.is_of(&stored) => Some(stored),
             Ok(_) | Err(_) => None,
         };
         let mut paired = self.paired;
-        if let Some(line) = line {
-            (paired.baseline, paired.begin_anew) = line;
+        if let Some(stored) = stored {
+            // A line that is to be taken anew was so only if it is another one now.
+            paired.begin_anew =
+                stored.begin_anew || (paired.begin_anew && stored.baseline == paired.baseline);
+            paired.baseline = stored.baseline;
         }
         paired.store(&file)?;
         Ok((paired, self.former))

@@ -19,7 +19,7 @@ use crate::ledger::{Entry, Ledger, LedgerError, Seq, Syncer, WalletRow};
 use crate::paired::{Listen, Paired};
 use crate::reconcile::{Changes, Reconciler};
 use crate::session::Session;
-use crate::tally::{self, Tally};
+use crate::tally::{self, Counted, Tally};
 use crate::trust::Trust;
 use crate::verify::{Arrived, NothingToAsk};
 use crate::view::{Kind, LinkState, LinkView};
@@ -225,7 +225,16 @@ impl Shop {
             return Ok(());
         };
         self.tally = None;
-        let recorded = self.books.ledger.newest_ids(self.row, COUNTED)?;
+        let recorded = match self.books.ledger.newest_ids(self.row, COUNTED) {
+            Ok(recorded) => recorded,
+            // The tally on the disk is complete: the next ledger begins with it.
+            Err(error) if error.is_ruined() => return Err(error),
+            Err(error) => {
+                tracing::warn!(%error, "no tally is kept");
+                tally::forget(file);
+                return Ok(());
+            }
+        };
         let all = recorded.len() < COUNTED as usize;
         let line = session.line(&recorded, all);
         // If even the oldest of them is beyond the line, there are more.
@@ -480,13 +489,23 @@ impl Shop {
             Write::Record { arrived, foreseen } => foreseen.then_some(arrived),
             Write::Save(_) | Write::Announced(_) => None,
         });
+        // What was found once more is in the ledger, or was: it is not recorded as new by the next one.
+        let line = self.line();
         let session = self.session();
         let is_new = |payment: &Arrived| {
-            let session = session.as_ref();
-            session.is_none_or(|session| !session.knows(payment.payment_hash()))
+            let known = session
+                .as_ref()
+                .is_some_and(|session| session.knows(payment.payment_hash()));
+            !known && line.as_ref().is_none_or(|line| payment.is_news(line))
         };
         let owed = records.flatten().filter(|(payment, _)| is_new(payment));
         untold.chain(owed).collect()
+    }
+
+    /// The line between old and new as the tally tells it.
+    fn line(&self) -> Option<Baseline> {
+        let (_, file) = self.books.kept.as_ref()?;
+        Tally::read(file, &self.paired.reference).map(Counted::line)
     }
 
     /// Adds to the tally what was recorded, before anybody is told of it.

@@ -520,8 +520,11 @@ pub fn set_aside(path: &Path, now: Timestamp) -> std::io::Result<PathBuf> {
             std::fs::rename(beside(path), beside(&target))?;
         }
     }
-    std::fs::rename(path, &target)?;
-    Ok(target)
+    match std::fs::rename(path, &target) {
+        // Somebody was faster.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(target),
+        moved => moved.map(|()| target),
+    }
 }
 
 /// Brings what was committed to the disk, on its own thread and connection, within a second.
