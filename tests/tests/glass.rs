@@ -387,7 +387,7 @@ fn a_ledger_that_was_set_aside_is_said_on_the_screen() -> Result {
 #[test]
 fn a_hostile_memo_stays_text_within_the_page() -> Result {
     let _turn = turn();
-    let clerk = Clerk::paired("dwell_s = 2\n")?;
+    let clerk = Clerk::paired("dwell_s = 6\n")?;
     let screen = Screen::start(1280, 800)?;
     let window = Window::open(&screen, None, &clerk.profile, &[])?;
     window.until_live()?;
