@@ -63,15 +63,21 @@ impl Clerk {
         )
     }
 
+    /// Makes an invoice and leaves it unpaid; answers with the payment hash.
+    #[must_use]
+    pub fn invoice(&self, sats: u64, memo: &str) -> String {
+        self.server
+            .make_invoice(&self.wallet, NewInvoice::sats(sats, memo))
+            .payment_hash
+    }
+
     /// Sells something; answers with the payment hash.
     ///
     /// # Errors
     /// When the server does not settle it.
     pub fn sell(&self, sats: u64, memo: &str) -> anyhow::Result<String> {
-        let invoice = self
-            .server
-            .make_invoice(&self.wallet, NewInvoice::sats(sats, memo));
-        anyhow::ensure!(self.server.settle(&invoice.payment_hash), "{memo} is not settled");
-        Ok(invoice.payment_hash)
+        let hash = self.invoice(sats, memo);
+        anyhow::ensure!(self.server.settle(&hash), "{memo} is not settled");
+        Ok(hash)
     }
 }

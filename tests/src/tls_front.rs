@@ -1,7 +1,5 @@
 //! A TLS front before a server, whose certificate can go bad while a display relies on it.
 
-use std::path::Path;
-
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
@@ -46,7 +44,7 @@ impl TlsFront {
         let authority = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
         let file = profile.home().join("authority.pem");
         std::fs::write(&file, authority.pem())?;
-        trust(profile, &file);
+        profile.set("SSL_CERT_FILE", &file.display().to_string());
         let (shown, _) = watch::channel(certified(&authority, Shows::Good)?);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -82,10 +80,6 @@ impl TlsFront {
     pub fn url(&self) -> String {
         format!("https://localhost:{}", self.port)
     }
-}
-
-fn trust(profile: &mut Profile, authority: &Path) {
-    profile.set("SSL_CERT_FILE", &authority.display().to_string());
 }
 
 fn certified(authority: &CertifiedIssuer<'static, KeyPair>, shows: Shows) -> anyhow::Result<TlsAcceptor> {

@@ -35,6 +35,15 @@ fn edge(screen: &Screen, name: &str) -> anyhow::Result<[u8; 3]> {
     })
 }
 
+/// A display that has these settings and listens, in a window on a screen of its own.
+fn live_window(settings: &str) -> anyhow::Result<(Clerk, Screen, Window)> {
+    let clerk = Clerk::paired(settings)?;
+    let screen = Screen::start(1280, 800)?;
+    let window = Window::open(&screen, None, &clerk.profile, &[])?;
+    window.until_live()?;
+    Ok((clerk, screen, window))
+}
+
 /// A display in the dark look without WebDriver, and what its glass shows while it is idle and while it shows a payment.
 struct Counter {
     clerk: Clerk,
@@ -314,10 +323,7 @@ fn is_not_to_be_relied_on(window: &Window, screen: &Screen, words: [&str; 2], me
 #[test]
 fn a_key_that_the_server_does_not_know_is_said_in_place_of_the_pay_code_until_it_does() -> Result {
     let _turn = turn();
-    let clerk = Clerk::paired("pay_code = \"till@shop.example\"\ndwell_s = 2\n")?;
-    let screen = Screen::start(1280, 800)?;
-    let window = Window::open(&screen, None, &clerk.profile, &[])?;
-    window.until_live()?;
+    let (clerk, screen, window) = live_window("pay_code = \"till@shop.example\"\ndwell_s = 2\n")?;
     window.text("pay-code")?;
     clerk.server.rotate_keys(&clerk.wallet);
     clerk.sell(100, "while the key was unknown")?;
@@ -333,10 +339,7 @@ fn a_key_that_the_server_does_not_know_is_said_in_place_of_the_pay_code_until_it
 #[test]
 fn a_ledger_that_cannot_be_written_is_said_in_place_of_the_pay_code_until_it_can() -> Result {
     let _turn = turn();
-    let clerk = Clerk::paired("pay_code = \"till@shop.example\"\ndwell_s = 2\n")?;
-    let screen = Screen::start(1280, 800)?;
-    let window = Window::open(&screen, None, &clerk.profile, &[])?;
-    window.until_live()?;
+    let (clerk, screen, window) = live_window("pay_code = \"till@shop.example\"\ndwell_s = 2\n")?;
     window.text("pay-code")?;
     let ledger = Ledger::of(&clerk.profile)?;
     let held = ledger.hold()?;
@@ -387,10 +390,7 @@ fn a_ledger_that_was_set_aside_is_said_on_the_screen() -> Result {
 #[test]
 fn a_hostile_memo_stays_text_within_the_page() -> Result {
     let _turn = turn();
-    let clerk = Clerk::paired("dwell_s = 6\n")?;
-    let screen = Screen::start(1280, 800)?;
-    let window = Window::open(&screen, None, &clerk.profile, &[])?;
-    window.until_live()?;
+    let (clerk, screen, window) = live_window("dwell_s = 6\n")?;
     let zalgo: String = "Coffee"
         .chars()
         .flat_map(|c| {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tillbell_fake_lnbits::faults::{Fault, RestFault};
-use tillbell_fake_lnbits::{Ending, NewInvoice, Path, Version};
+use tillbell_fake_lnbits::{Ending, Path, Version};
 use tillbell_tests::{
     Clerk, Fake, FakedClock, Keyring, Ledger, Namespace, Profile, SessionBus, Watch, headless, until,
 };
@@ -204,11 +204,8 @@ fn after_the_ledger(spoil: impl FnOnce(&Clerk) -> Result) -> anyhow::Result<Afte
     for hash in &old {
         watch.payment(hash)?;
     }
-    let invoice = |memo| {
-        let invoice = NewInvoice::sats(12, memo);
-        clerk.server.make_invoice(&clerk.wallet, invoice).payment_hash
-    };
-    let (unpaid, paid_meanwhile) = (invoice("made before"), invoice("made before, paid meanwhile"));
+    let unpaid = clerk.invoice(12, "made before");
+    let paid_meanwhile = clerk.invoice(12, "made before, paid meanwhile");
     watch.stop()?;
     let pairing = |clerk: &Clerk| -> anyhow::Result<[serde_json::Value; 3]> {
         let mut read: serde_json::Value = serde_json::from_slice(&clerk.profile.read("pairing.json")?)?;
@@ -352,20 +349,22 @@ fn a_ledger_that_is_gone_is_said_and_nothing_old_rings() -> Result {
         .map(drop)
 }
 
+fn remove_ledger_and_tally(clerk: &Clerk) -> Result {
+    for file in ["ledger.sqlite3", "tally"] {
+        std::fs::remove_file(clerk.profile.path().join(file))?;
+    }
+    Ok(())
+}
+
 #[test]
 fn a_ledger_that_is_gone_with_its_tally_is_said_and_nothing_old_rings() -> Result {
     let clerk = Clerk::paired("")?;
     let mut watch = Watch::live(&clerk.profile)?;
-    let unpaid = clerk
-        .server
-        .make_invoice(&clerk.wallet, NewInvoice::sats(3, "made before"))
-        .payment_hash;
+    let unpaid = clerk.invoice(3, "made before");
     let old = clerk.sell(1, "before")?;
     watch.payment(&old)?;
     watch.stop()?;
-    for file in ["ledger.sqlite3", "tally"] {
-        std::fs::remove_file(clerk.profile.path().join(file))?;
-    }
+    remove_ledger_and_tally(&clerk)?;
     let mut watch = Watch::live(&clerk.profile)?;
     let new = clerk.sell(2, "after")?;
     assert_eq!(watch.payment(&new)?["kind"], "live");
@@ -385,9 +384,7 @@ fn a_ledger_that_is_gone_is_got_over_on_a_server_that_hides_its_version() -> Res
     let old = clerk.sell(1, "before")?;
     watch.payment(&old)?;
     watch.stop()?;
-    for file in ["ledger.sqlite3", "tally"] {
-        std::fs::remove_file(clerk.profile.path().join(file))?;
-    }
+    remove_ledger_and_tally(&clerk)?;
     // Many a proxy lets nobody read that page.
     let hidden = Fault::Rest(Some(Path::OpenApi), RestFault::Status(403, None));
     clerk.server.faults().set(hidden);
@@ -402,11 +399,8 @@ fn a_ledger_that_is_gone_is_got_over_on_a_server_that_hides_its_version() -> Res
 #[test]
 fn a_ledger_from_an_older_tillbell_keeps_what_was_told_what_waits_and_what_is_awaited() -> Result {
     let clerk = Clerk::paired("")?;
-    let unpaid = |memo| {
-        let invoice = NewInvoice::sats(3, memo);
-        clerk.server.make_invoice(&clerk.wallet, invoice).payment_hash
-    };
-    let (soon, later) = (unpaid("paid while away"), unpaid("paid afterwards"));
+    let soon = clerk.invoice(3, "paid while away");
+    let later = clerk.invoice(3, "paid afterwards");
     let mut watch = Watch::live(&clerk.profile)?;
     let told = clerk.sell(1, "told")?;
     watch.payment(&told)?;

@@ -60,12 +60,18 @@ impl Baseline {
     /// True when a settled row is news: created since T and not settled by then, or pending at T.
     #[must_use]
     pub fn is_news(&self, row: &PaymentRow) -> bool {
+        self.is_news_once_paid(&row.checking_id, row.created)
+    }
+
+    /// True when this invoice, made at `created`, is news as soon as it is paid.
+    #[must_use]
+    pub fn is_news_once_paid(&self, id: &CheckingId, created: Timestamp) -> bool {
         let was_pending = || {
             self.pending
                 .as_ref()
-                .is_some_and(|pending| pending.contains_key(&row.checking_id))
+                .is_some_and(|pending| pending.contains_key(id))
         };
-        (row.created >= self.taken && !self.settled_lately.contains(&row.checking_id)) || was_pending()
+        (created >= self.taken && !self.settled_lately.contains(id)) || was_pending()
     }
 }
 

@@ -256,15 +256,13 @@ impl Reconciler {
         let open = |(id, made): &&(CheckingId, Option<Timestamp>)| {
             made.is_none_or(|made| made >= taken) || self.watch.contains_key(id)
         };
-        let is_ours = |id: &CheckingId, awaited: &Awaited| {
-            let at_pairing = self.baseline.pending.as_ref();
-            awaited.created >= self.baseline.taken
-                || at_pairing.is_some_and(|pending| pending.contains_key(id))
-        };
         let mut settled_lately = self.baseline.settled_lately.clone();
         settled_lately.extend(recorded.iter().filter(open).map(|(id, _)| id.clone()));
         let mut pending = self.watch.clone();
-        pending.retain(|id, awaited| is_ours(id, awaited) && !settled_lately.contains(id));
+        // A former pairing may have watched more.
+        pending.retain(|id, awaited| {
+            self.baseline.is_news_once_paid(id, awaited.created) && !settled_lately.contains(id)
+        });
         Some(Baseline {
             taken,
             settled_lately,

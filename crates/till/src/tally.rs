@@ -125,13 +125,11 @@ impl Tally {
         let bytes = fs::read(path).ok()?;
         let mut lines = bytes.split(|byte| *byte == b'\n');
         let start: Start = serde_json::from_slice(lines.next()?).ok()?;
-        let recorded = lines
+        let mut counted = Counted::since(start.line);
+        lines
             .filter_map(|line| serde_json::from_slice(line).ok())
-            .collect();
-        (start.reference == reference).then_some(Counted {
-            line: start.line,
-            recorded,
-        })
+            .for_each(|id| counted.count(id));
+        (start.reference == reference).then_some(counted)
     }
 }
 

@@ -108,7 +108,7 @@ impl Adoption {
         };
         let mut paired = self.paired;
         if let Some(stored) = stored {
-            // A line that is to be taken anew was so only if it is another one now.
+            // Where the line is another one now, it has been taken anew already.
             paired.begin_anew =
                 stored.begin_anew || (paired.begin_anew && stored.baseline == paired.baseline);
             paired.baseline = stored.baseline;
