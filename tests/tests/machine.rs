@@ -378,6 +378,35 @@ fn a_ledger_that_is_gone_with_its_tally_is_said_and_nothing_old_rings() -> Resul
 }
 
 #[test]
+fn a_tally_that_cannot_be_kept_silences_nothing_and_is_whole_as_soon_as_it_can_be() -> Result {
+    let clerk = Clerk::paired("")?;
+    // A folder is in its place.
+    let in_the_way = clerk.profile.path().join("tally");
+    std::fs::create_dir(&in_the_way)?;
+    let mut watch = Watch::live(&clerk.profile)?;
+    let before = clerk.sell(1, "while no tally can be kept")?;
+    assert_eq!(watch.payment(&before)?["kind"], "live");
+    let said = watch.program().stderr();
+    assert!(said.contains("no tally is kept"), "{said}");
+
+    std::fs::remove_dir(&in_the_way)?;
+    let after = clerk.sell(2, "when it can be")?;
+    assert_eq!(watch.payment(&after)?["kind"], "live");
+    until("a tally", Duration::from_secs(30), || {
+        Ok(in_the_way.is_file().then_some(()))
+    })?;
+    watch.stop()?;
+    // It knows what was recorded before it was begun: of all this only what comes now is news to the next ledger.
+    std::fs::remove_file(clerk.profile.path().join("ledger.sqlite3"))?;
+    let away = clerk.sell(3, "while nobody listens")?;
+    let mut watch = Watch::live(&clerk.profile)?;
+    assert_eq!(watch.payment(&away)?["kind"], "late");
+    watch.listen(A_RUN)?;
+    assert_eq!(watch.announced(), [away], "once, and nothing old");
+    watch.stop()
+}
+
+#[test]
 fn a_ledger_that_is_gone_is_got_over_on_a_server_that_hides_its_version() -> Result {
     let clerk = Clerk::paired("")?;
     let mut watch = Watch::live(&clerk.profile)?;
