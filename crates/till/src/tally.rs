@@ -15,6 +15,8 @@ use tillbell_lnbits::CheckingId;
 use crate::baseline::Baseline;
 use crate::profile::replace;
 
+/// One is begun with so many of the newest payments at most: what a busy shop sells in three weeks.
+pub const COUNTED: u32 = 20_000;
 /// One that has grown by so many is begun anew, when a run has moved the line.
 const LONG: usize = 1_000;
 

@@ -19,15 +19,13 @@ use crate::ledger::{Entry, Ledger, LedgerError, Seq, Syncer, WalletRow};
 use crate::paired::{Listen, Paired};
 use crate::reconcile::{Changes, Reconciler};
 use crate::session::Session;
-use crate::tally::{self, Counted, Tally};
+use crate::tally::{self, COUNTED, Counted, Tally};
 use crate::trust::Trust;
 use crate::verify::{Arrived, NothingToAsk};
 use crate::view::{Kind, LinkState, LinkView};
 
 /// Payments remembered, so that replays of them cost nothing.
 const REMEMBERED: u32 = 1_000;
-/// The tally is begun with so many of the newest payments at most: what a busy shop sells in three weeks.
-const COUNTED: u32 = 20_000;
 /// Hints taken at a time.
 const HINTS: usize = 256;
 /// Between two tries to take a baseline anew.
