@@ -121,11 +121,30 @@ impl Watch {
         Self::started(command, profile)
     }
 
-    fn started(mut command: Command, profile: &Profile) -> anyhow::Result<Self> {
+    /// Starts it with nobody to read what it says before [`Running::read_on`]. An announcement that is not read is not
+    /// marked, and no other is made: it stands still in the middle of a long story, after some two hundred.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn unread(profile: &Profile) -> anyhow::Result<Self> {
+        let mut command = profile.command("tillbell-headless");
+        talkative(&mut command);
+        Self::of(Running::start_unread, command, profile)
+    }
+
+    fn started(command: Command, profile: &Profile) -> anyhow::Result<Self> {
+        Self::of(Running::start, command, profile)
+    }
+
+    fn of(
+        start: impl FnOnce(&str, Command) -> anyhow::Result<Running>,
+        mut command: Command,
+        profile: &Profile,
+    ) -> anyhow::Result<Self> {
         command.args(["watch", "--json"]);
         profile.choose(&mut command);
         Ok(Self {
-            running: Running::start("tillbell-headless watch", command)?,
+            running: start("tillbell-headless watch", command)?,
             events: Vec::new(),
         })
     }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 
-use crate::{Profile, Watch};
+use crate::Profile;
 
 /// Its name in the profile.
 pub(crate) const FILE: &str = "ledger.sqlite3";
@@ -27,7 +27,8 @@ impl Ledger {
     /// # Errors
     /// When there is none.
     pub fn of(profile: &Profile) -> anyhow::Result<Self> {
-        let file = Connection::open(profile.place().join(FILE)).context(FILE)?;
+        let flags = OpenFlags::default() - OpenFlags::SQLITE_OPEN_CREATE;
+        let file = Connection::open_with_flags(profile.place().join(FILE), flags).context(FILE)?;
         file.busy_timeout(Duration::from_secs(10))?;
         Ok(Self(file))
     }
@@ -39,24 +40,6 @@ impl Ledger {
     pub fn hold(&self) -> anyhow::Result<Held<'_>> {
         self.0.execute_batch("BEGIN IMMEDIATE")?;
         Ok(Held(&self.0))
-    }
-
-    /// Begins to write although this display does so all the time: SQLite gives the next turn to whoever looks first, so
-    /// the display stands still while this looks, again and again until it stands between two writes.
-    ///
-    /// # Errors
-    /// When that is not so within 10 s.
-    pub fn wrest_from(&self, display: &mut Watch) -> anyhow::Result<Held<'_>> {
-        let patience = Duration::from_secs(10);
-        self.0.busy_timeout(Duration::ZERO)?;
-        let held = crate::until("a moment between two writes", patience, || {
-            display.program().signal("STOP")?;
-            let held = self.hold();
-            display.program().signal("CONT")?;
-            Ok(held.ok())
-        })?;
-        self.0.busy_timeout(patience)?;
-        Ok(held)
     }
 
     /// Makes of it what the first Tillbell would have written.

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -31,6 +31,8 @@ pub struct Running {
     name: String,
     child: Child,
     lines: Receiver<(Instant, String)>,
+    /// Standard output that nobody reads yet, and where its lines will go.
+    unread: Option<(ChildStdout, Sender<(Instant, String)>)>,
     /// Without a sender once standard error has ended.
     no_more_errors: Receiver<()>,
     said: Arc<Mutex<Said>>,
@@ -47,7 +49,18 @@ impl Running {
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn start(name: &str, mut command: Command) -> anyhow::Result<Self> {
+    pub fn start(name: &str, command: Command) -> anyhow::Result<Self> {
+        let mut running = Self::start_unread(name, command)?;
+        running.read_on();
+        Ok(running)
+    }
+
+    /// Like [`Self::start`], but nobody reads its standard output before [`Self::read_on`]: a program with more to say
+    /// than a pipe holds stands still in the middle of it.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start_unread(name: &str, mut command: Command) -> anyhow::Result<Self> {
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -55,20 +68,7 @@ impl Running {
         let mut child = spawn(command).with_context(|| format!("{name} cannot be started"))?;
         let said = Arc::<Mutex<Said>>::default();
         let (sender, lines) = mpsc::channel();
-        if let Some(out) = child.stdout.take() {
-            let said = Arc::clone(&said);
-            std::thread::spawn(move || {
-                each_line(out, |line| {
-                    let now = Instant::now();
-                    let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
-                    said.out.push_str(&line);
-                    said.out.push('\n');
-                    drop(said);
-                    // Nobody may be listening, and the program must still be able to write.
-                    let _ = sender.send((now, line));
-                });
-            });
-        }
+        let unread = child.stdout.take().map(|out| (out, sender));
         let (errors_end, no_more_errors) = mpsc::channel();
         if let Some(err) = child.stderr.take() {
             let said = Arc::clone(&said);
@@ -85,9 +85,29 @@ impl Running {
             name: name.to_owned(),
             child,
             lines,
+            unread,
             no_more_errors,
             said,
         })
+    }
+
+    /// Reads what it writes to standard output, from now on to its end.
+    pub fn read_on(&mut self) {
+        let Some((out, sender)) = self.unread.take() else {
+            return;
+        };
+        let said = Arc::clone(&self.said);
+        std::thread::spawn(move || {
+            each_line(out, |line| {
+                let now = Instant::now();
+                let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
+                said.out.push_str(&line);
+                said.out.push('\n');
+                drop(said);
+                // Nobody may be listening, and the program must still be able to write.
+                let _ = sender.send((now, line));
+            });
+        });
     }
 
     /// The next line of standard output and when it came; `None` when none came `within` this time.

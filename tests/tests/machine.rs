@@ -474,20 +474,33 @@ fn a_ledger_from_a_newer_tillbell_is_kept_and_it_is_said_what_to_do() -> Result 
 
 // ── The ledger in other hands ──────────────────────────────────────────────────────────────────────
 
-/// More than can be announced before a test has done something about it.
+/// Many more than fit into a pipe.
 const MANY: u64 = 2_000;
 
-/// A display that has so many late payments to announce and has begun to.
-fn in_the_middle_of_a_long_story() -> anyhow::Result<(Clerk, Watch, Vec<String>)> {
+/// A display that has recorded so many late payments and stands still in the middle of announcing them, because nobody
+/// reads what it says. Answers with a second connection to its ledger too.
+fn in_the_middle_of_a_long_story() -> anyhow::Result<(Clerk, Watch, Vec<String>, Ledger)> {
     let clerk = Clerk::paired("")?;
     let sold: Vec<_> = (0..MANY)
         .map(|sats| clerk.sell(1 + sats, "meanwhile"))
         .collect::<anyhow::Result<_>>()?;
-    let mut watch = Watch::start(&clerk.profile)?;
-    watch.until("the first payments", Duration::from_secs(20), |watch| {
-        (watch.announced().len() >= 100).then_some(())
+    let watch = Watch::unread(&clerk.profile)?;
+    let ledger = until("a ledger", Duration::from_secs(10), || {
+        Ledger::of(&clerk.profile).map(Some)
     })?;
-    Ok((clerk, watch, sold))
+    until("the middle of the story", Duration::from_secs(20), || {
+        let marks = ledger.marks()?;
+        let marked = marks.values().filter(|marked| **marked).count();
+        Ok((marks.len() == sold.len() && marked >= 20).then_some(()))
+    })?;
+    Ok((clerk, watch, sold, ledger))
+}
+
+/// The display sets its ledger aside.
+fn notices(watch: &mut Watch) -> Result {
+    until("a ledger that is set aside", Duration::from_secs(20), || {
+        Ok(watch.program().stderr().contains("set aside").then_some(()))
+    })
 }
 
 /// All of these are announced in the end and nothing is announced twice; what comes then is live, and a next start has
@@ -552,9 +565,9 @@ fn while_somebody_else_writes_into_the_ledger_nothing_is_announced_and_afterward
 
 #[test]
 fn while_no_announcement_can_be_marked_no_other_is_made() -> Result {
-    let (clerk, mut watch, sold) = in_the_middle_of_a_long_story()?;
-    let ledger = Ledger::of(&clerk.profile)?;
-    let held = ledger.wrest_from(&mut watch)?;
+    let (clerk, mut watch, sold, ledger) = in_the_middle_of_a_long_story()?;
+    let held = ledger.hold()?;
+    watch.program().read_on();
     watch.until_link("live", "cannot be recorded")?;
     watch.listen(A_RUN)?;
     let marks = ledger.marks()?;
@@ -571,18 +584,11 @@ fn while_no_announcement_can_be_marked_no_other_is_made() -> Result {
 
 #[test]
 fn a_ledger_that_is_spoilt_while_payments_are_announced_repeats_none_and_loses_none() -> Result {
-    let (clerk, mut watch, _) = in_the_middle_of_a_long_story()?;
-    let ledger = Ledger::of(&clerk.profile)?;
-    let held = ledger.wrest_from(&mut watch)?;
-    let marks = ledger.marks()?;
-    held.garble_the_schema()?;
-    let waiting = marks.values().filter(|marked| !**marked).count();
-    assert!(waiting > 1, "it was spoilt in the middle");
-    let recorded: Vec<_> = marks.into_keys().collect();
-    watch.until_link("live", "")?;
-    let said = watch.program().stderr();
-    assert!(said.contains("set aside"), "it was not noticed:\n{said}");
-    ends_well(&clerk, watch, &recorded)
+    let (clerk, mut watch, sold, ledger) = in_the_middle_of_a_long_story()?;
+    ledger.hold()?.garble_the_schema()?;
+    watch.program().read_on();
+    notices(&mut watch)?;
+    ends_well(&clerk, watch, &sold)
 }
 
 #[test]
@@ -608,8 +614,7 @@ fn a_ledger_that_is_spoilt_in_a_calm_hour_repeats_nothing_when_the_list_is_read_
         let beginnings = watch.all("link").filter(|link| link["state"] == "live");
         (beginnings.count() == 2).then_some(())
     })?;
-    let said = watch.program().stderr();
-    assert!(said.contains("set aside"), "it was not noticed:\n{said}");
+    notices(&mut watch)?;
     ends_well(&clerk, watch, &sold)
 }
 
@@ -625,8 +630,7 @@ fn payments_that_come_while_a_spoilt_ledger_is_replaced_are_announced_once() -> 
         sold.push(clerk.sell(sats, "while it is replaced")?);
         watch.listen(Duration::from_millis(20))?;
     }
-    let said = watch.program().stderr();
-    assert!(said.contains("set aside"), "it was not noticed:\n{said}");
+    notices(&mut watch)?;
     ends_well(&clerk, watch, &sold)
 }
 
@@ -658,9 +662,11 @@ fn a_spoilt_ledger_that_cannot_be_moved_is_said_and_replaced_when_it_can() -> Re
 
 #[test]
 fn a_ledger_that_is_overwritten_while_payments_are_announced_repeats_none_and_loses_none() -> Result {
-    let (clerk, watch, sold) = in_the_middle_of_a_long_story()?;
+    let (clerk, mut watch, sold, ledger) = in_the_middle_of_a_long_story()?;
+    drop(ledger);
     let length = clerk.profile.read("ledger.sqlite3")?.len();
     clerk.profile.write("ledger.sqlite3", &vec![0xAA; length])?;
+    watch.program().read_on();
     ends_well(&clerk, watch, &sold)
 }
 
