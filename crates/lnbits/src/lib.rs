@@ -11,8 +11,10 @@
 //!
 //! It knows no ledger and no screen.
 
+mod channel;
 pub mod dial;
 pub mod frame;
+mod headers;
 pub mod ids;
 pub mod link;
 pub mod money;

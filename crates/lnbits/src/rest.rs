@@ -11,13 +11,12 @@ use hyper::body::{Body, Bytes};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use jiff::Timestamp;
-use jiff::fmt::rfc2822;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use url::Url;
 
+use crate::channel::Channel;
 use crate::dial::{DialError, Dialer, cause};
-use crate::link::{Channel, elsewhere};
+use crate::headers::{USER_AGENT_TEXT, date, elsewhere, redirect_target, retry_after};
 use crate::payment::{Object, Row};
 use crate::{CheckingId, InvoiceKey, Msat, PaymentHash, PaymentRow, Sat, Server, Text, WalletId};
 
@@ -34,13 +33,8 @@ const OPENAPI: usize = 4 * 1024 * 1024;
 const IDLE: Duration = Duration::from_secs(4);
 /// Below this, in satoshis per unit, a rate is LNbits' way of saying that it has none (0.0, or 0.01 plus dust).
 const LEAST_RATE: f64 = 0.02;
-/// The longest `Retry-After` believed.
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(3_600);
 /// The longest Lightning invoice taken.
 const MAX_BOLT11: usize = 8 * 1024;
-
-/// What we call ourselves.
-pub(crate) const USER_AGENT_TEXT: &str = concat!("tillbell/", env!("CARGO_PKG_VERSION"));
 
 /// A REST client for one wallet. Cheap to clone; keeps its connections alive; follows no redirect.
 ///
@@ -758,40 +752,6 @@ fn no_wallet(detail: &str) -> bool {
 fn no_payment(detail: &str) -> bool {
     let detail = detail.to_ascii_lowercase();
     detail.contains("payment") && (detail.contains("not found") || detail.contains("does not exist"))
-}
-
-fn text_of(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
-    headers.get(name)?.to_str().ok().map(str::trim)
-}
-
-fn http_date(text: &str) -> Option<Timestamp> {
-    rfc2822::DateTimeParser::new().parse_timestamp(text).ok()
-}
-
-fn date(headers: &HeaderMap) -> Option<Timestamp> {
-    http_date(text_of(headers, header::DATE)?)
-}
-
-/// `Retry-After` in seconds, or as a date measured by the answer's own `Date`: our clock may be wrong.
-pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = text_of(headers, header::RETRY_AFTER)?;
-    let wait = match text.parse::<u64>() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let until = http_date(text)?.duration_since(date(headers)?);
-            Duration::try_from(until).unwrap_or(Duration::ZERO)
-        }
-    };
-    Some(wait.min(MAX_RETRY_AFTER))
-}
-
-/// The origin of `Location`; never its path, which may hold a key.
-pub(crate) fn redirect_target(headers: &HeaderMap) -> Option<String> {
-    let url = Url::parse(text_of(headers, header::LOCATION)?).ok()?;
-    let origin = url.origin();
-    (origin.is_tuple() && matches!(url.scheme(), "http" | "https" | "ws" | "wss"))
-        .then(|| origin.ascii_serialization())
-        .filter(|origin| origin.len() <= 255)
 }
 
 #[derive(Deserialize)]

@@ -8,7 +8,7 @@ use tokio_tungstenite::tungstenite::Error as WsError;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 
 use crate::dial::DialError;
-use crate::rest::{redirect_target, retry_after};
+use crate::headers::{elsewhere, redirect_target, retry_after};
 
 /// Why there is no socket. Names hosts, never a path: the path holds the channel's id, which may be a key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -176,9 +176,4 @@ impl Lost {
             Self::Reset
         }
     }
-}
-
-/// For a sentence: " (to https://host)", or nothing.
-pub(crate) fn elsewhere(to: &Option<String>) -> String {
-    to.as_ref().map(|to| format!(" (to {to})")).unwrap_or_default()
 }

@@ -32,10 +32,10 @@ use url::Url;
 use self::backoff::Backoff;
 use self::keepalive::{Due, Inbox, Keepalive};
 pub use self::lost::Lost;
-pub(crate) use self::lost::elsewhere;
+pub use crate::channel::Channel;
 use crate::dial::{Budgets, DialError, Dialer, Step, Wire};
 use crate::frame::{self, MAX_FRAME_BYTES, Noise, Reading};
-use crate::rest::USER_AGENT_TEXT;
+use crate::headers::USER_AGENT_TEXT;
 use crate::{Hint, Server};
 
 /// Hints that may wait to be taken.
@@ -186,26 +186,6 @@ impl Link {
             dirty,
             meter,
             orders,
-        }
-    }
-}
-
-/// The channel's id: an invoice key or a wallet id. `Debug` shows no key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Channel {
-    /// LNbits ≥ 0.12.8.
-    Key(crate::InvoiceKey),
-    /// The documented interface.
-    WalletId(crate::WalletId),
-}
-
-impl Channel {
-    /// The id as it stands in the socket's path. It may be a key: never for a log.
-    #[must_use]
-    pub(crate) fn id(&self) -> &str {
-        match self {
-            Self::Key(key) => key.reveal(),
-            Self::WalletId(id) => id.as_str(),
         }
     }
 }
