@@ -20,168 +20,39 @@ pub mod faults;
     reason = "without the feature nobody can switch a fault on"
 )]
 mod faults;
+mod invoice;
 mod ledger;
 mod line;
+mod options;
 mod requests;
 mod routes;
+mod running;
 mod server;
 mod socket;
 mod version;
 
-use std::{
-    io,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
-    sync::Arc,
-    time::Duration,
-};
+#[cfg(feature = "faults")]
+use std::time::Duration;
+use std::{io, net::SocketAddr, sync::Arc};
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Map, Value};
 
 pub use crate::{
     channels::Ending,
     clock::Clock,
+    invoice::{Entry, Invoice, NewInvoice},
     ledger::{Payment, Status, Wallet},
+    options::Options,
     requests::{Path, Requests},
     version::Version,
 };
-use crate::{channels::Order, server::Server};
-
-/// How a fake server is to be.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Which LNbits it behaves like.
-    pub version: Version,
-    /// The path under which it lives: empty, or something like `/lnbits`, without a slash at the end.
-    pub prefix: String,
-    /// Where it listens: on this machine only, unless a test has made a network of its own.
-    pub address: IpAddr,
-    /// The port; 0 takes a free one.
-    pub port: u16,
-    /// How often sockets are pinged, and how long an answer may take: 20 s as with uvicorn.
-    pub ping_every: Duration,
-    /// Where row times and `date` headers come from.
-    pub clock: Clock,
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        Options {
-            version: Version::default(),
-            prefix: String::new(),
-            address: Ipv4Addr::LOCALHOST.into(),
-            port: 0,
-            ping_every: Duration::from_secs(20),
-            clock: Clock::default(),
-        }
-    }
-}
-
-impl Options {
-    /// The defaults with this version.
-    pub fn version(version: Version) -> Options {
-        Options {
-            version,
-            ..Options::default()
-        }
-    }
-}
-
-/// An invoice to be made.
-#[derive(Clone, Debug, PartialEq)]
-pub struct NewInvoice {
-    /// Millisatoshis.
-    pub amount_msat: u64,
-    /// What it is for. Without one, or with an empty one, the server writes its own name.
-    pub memo: Option<String>,
-    /// How long it can be paid, from now; an hour by default.
-    pub expiry: Duration,
-    /// `comment`, `tip_amount`, `fiat_*`, `tag`.
-    pub extra: Map<String, Value>,
-}
-
-impl Default for NewInvoice {
-    fn default() -> NewInvoice {
-        NewInvoice {
-            amount_msat: 1_000_000,
-            memo: None,
-            expiry: Duration::from_secs(3600),
-            extra: Map::new(),
-        }
-    }
-}
-
-impl NewInvoice {
-    /// An invoice over so many satoshis.
-    pub fn sats(sats: u64, memo: &str) -> NewInvoice {
-        NewInvoice {
-            amount_msat: sats * 1000,
-            memo: Some(memo.to_owned()),
-            ..NewInvoice::default()
-        }
-    }
-}
-
-/// An invoice that was made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Invoice {
-    /// 64 hex digits.
-    pub payment_hash: String,
-    /// The same as the payment hash.
-    pub checking_id: String,
-    /// Text that looks like a BOLT 11 invoice.
-    pub bolt11: String,
-    /// Millisatoshis.
-    pub amount_msat: u64,
-    /// What the server wrote as memo.
-    pub memo: String,
-    /// When it was made.
-    pub created: Timestamp,
-    /// When it expires.
-    pub expires: Timestamp,
-}
-
-/// A row put into a wallet's list without a word on any channel.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Entry {
-    /// Millisatoshis, negative when outgoing.
-    pub amount_msat: i64,
-    /// What it was for; `None` is JSON's null.
-    pub memo: Option<String>,
-    /// Where it stands.
-    pub status: Status,
-    /// When the invoice was made; now if `None`.
-    pub created: Option<Timestamp>,
-    /// When the row last changed; when it was made if `None`.
-    pub updated: Option<Timestamp>,
-    /// How long it could be paid.
-    pub expiry: Duration,
-    /// Its hash; a new one if `None`.
-    pub payment_hash: Option<String>,
-    /// `comment`, `tip_amount`, `fiat_*`, `tag`.
-    pub extra: Map<String, Value>,
-}
-
-impl Default for Entry {
-    fn default() -> Entry {
-        Entry {
-            amount_msat: 1_000_000,
-            memo: Some("Coffee".to_owned()),
-            status: Status::Success,
-            created: None,
-            updated: None,
-            expiry: Duration::from_secs(3600),
-            payment_hash: None,
-            extra: Map::new(),
-        }
-    }
-}
+use crate::{channels::Order, running::Running, server::Server};
 
 /// A running fake server. Clones are handles to the same one; with the last handle it ends and closes its sockets.
 #[derive(Clone, Debug)]
 pub struct FakeLnbits {
     server: Arc<Server>,
-    _life: Arc<server::Life>,
+    running: Arc<Running>,
 }
 
 impl FakeLnbits {
@@ -190,14 +61,16 @@ impl FakeLnbits {
     /// # Errors
     /// If the port is taken.
     pub async fn start(options: Options) -> io::Result<FakeLnbits> {
-        let server = Server::start(options).await?;
-        let life = Arc::new(server::Life(server.clone()));
-        Ok(FakeLnbits { server, _life: life })
+        let running = Arc::new(Running::start(options).await?);
+        Ok(FakeLnbits {
+            server: running.server().clone(),
+            running,
+        })
     }
 
     /// Ends the server and cuts every connection. Wallets and payments stay for [`FakeLnbits::restart`].
     pub async fn stop(&self) {
-        self.server.stop().await;
+        self.running.stop().await;
     }
 
     /// Serves again, on the same port, with the same wallets and payments.
@@ -205,8 +78,8 @@ impl FakeLnbits {
     /// # Errors
     /// If somebody else took the port.
     pub async fn restart(&self) -> io::Result<()> {
-        self.server.stop().await;
-        self.server.serve().await
+        self.running.stop().await;
+        self.running.serve().await
     }
 
     /// Where it listens.

@@ -15,8 +15,9 @@ use futures_util::{StreamExt as _, stream};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    Entry, NewInvoice, bolt11,
+    bolt11,
     faults::{RestFault, UpgradeFault},
+    invoice::{Entry, NewInvoice},
     ledger::{Key, Page, Sort, Status, Wallet},
     line::Scissors,
     requests::Path,

@@ -1,24 +1,24 @@
-//! The running server: what it remembers, and what happens when a payment moves.
+//! The server's state: what it remembers, and what happens when a payment moves.
 
 use std::{
     collections::BTreeMap,
-    io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Map;
-use tokio::{net::TcpListener, runtime::Handle, task::JoinHandle, time::Instant};
+use tokio::{runtime::Handle, time::Instant};
 
 use crate::{
-    Entry, Invoice, NewInvoice, Options, bolt11,
+    bolt11,
     channels::{Channels, Order},
     faults::Faults,
+    invoice::{Entry, Invoice, NewInvoice},
     ledger::{Lag, Ledger, Payment, Status, Wallet},
-    line::{Door, Lines, Scissors},
+    line::Lines,
+    options::Options,
     requests::Counters,
-    routes,
     version::{Frame, Told, Version},
 };
 
@@ -33,81 +33,27 @@ pub(crate) struct Server {
     pub(crate) channels: Channels,
     pub(crate) faults: Faults,
     pub(crate) requests: Counters,
+    pub(crate) lines: Lines,
+    pub(crate) runtime: Handle,
     ledger: Mutex<Ledger>,
     rates: Mutex<BTreeMap<String, f64>>,
-    lines: Lines,
-    serving: Mutex<Option<JoinHandle<()>>>,
-    runtime: Handle,
-}
-
-/// What the handles share: the server ends with the last of them.
-#[derive(Debug)]
-pub(crate) struct Life(pub(crate) Arc<Server>);
-
-impl Drop for Life {
-    fn drop(&mut self) {
-        if let Some(task) = self.0.take_task() {
-            task.abort();
-        }
-        self.0.lines.cut_all();
-    }
 }
 
 impl Server {
-    pub(crate) async fn start(options: Options) -> io::Result<Arc<Server>> {
-        let listener = TcpListener::bind((options.address, options.port)).await?;
-        let server = Arc::new(Server {
-            port: listener.local_addr()?.port(),
+    /// A server that listens on `port` of this address. Nobody serves it yet.
+    pub(crate) fn new(options: Options, port: u16) -> Server {
+        Server {
+            port,
             started: options.clock.now(),
             options,
             channels: Channels::default(),
             faults: Faults::default(),
             requests: Counters::default(),
+            lines: Lines::default(),
+            runtime: Handle::current(),
             ledger: Mutex::default(),
             rates: Mutex::default(),
-            lines: Lines::default(),
-            serving: Mutex::default(),
-            runtime: Handle::current(),
-        });
-        server.serve_on(listener);
-        Ok(server)
-    }
-
-    pub(crate) async fn serve(self: &Arc<Server>) -> io::Result<()> {
-        let listener = TcpListener::bind((self.options.address, self.port)).await?;
-        self.serve_on(listener);
-        Ok(())
-    }
-
-    fn serve_on(self: &Arc<Server>, listener: TcpListener) {
-        let door = Door {
-            listener,
-            faults: self.faults.clone(),
-            lines: self.lines.clone(),
-        };
-        let service = routes::router(self).into_make_service_with_connect_info::<Scissors>();
-        let task = self.runtime.spawn(async move {
-            if let Err(error) = axum::serve(door, service).await {
-                tracing::warn!(%error, "the fake server ended");
-            }
-        });
-        *self.serving.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
-    }
-
-    pub(crate) async fn stop(&self) {
-        if let Some(task) = self.take_task() {
-            task.abort();
-            if let Err(error) = task.await
-                && !error.is_cancelled()
-            {
-                tracing::warn!(%error, "the fake server ended badly");
-            }
         }
-        self.lines.cut_all();
-    }
-
-    fn take_task(&self) -> Option<JoinHandle<()>> {
-        self.serving.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {
