@@ -11,7 +11,7 @@ use tillbell_till::enrol;
 use tillbell_till::view::{Display, PairingForm, PairingPreview, SettingsForm, SettingsView};
 
 use crate::demo::Curtain;
-use crate::watchdog::Pulse;
+use crate::page::Pulse;
 
 /// What the commands pass requests to.
 pub(crate) struct Host {

@@ -6,6 +6,7 @@ mod bell;
 mod commands;
 mod demo;
 mod front;
+mod page;
 mod render;
 mod watchdog;
 mod window;
@@ -111,7 +112,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let engine_in_setup = engine.clone();
     let app = tauri::Builder::default()
         .manage(commands::Host::new(engine.clone(), curtain))
-        .manage(watchdog::Pulse::default())
+        .manage(page::Pulse::default())
         .invoke_handler(commands::handler())
         .setup(move |app| {
             window::open(app.handle(), mode)?;

@@ -3,7 +3,7 @@
 use tauri::window::Color;
 use tauri::{AppHandle, Manager, WebviewUrl, WebviewWindow, WebviewWindowBuilder};
 
-use crate::watchdog::{self, Pulse};
+use crate::page::{self, Pulse};
 
 /// Shown before the page has painted, so that nothing flashes white on a dark counter.
 const BACKGROUND: Color = Color(12, 13, 16, 255);
@@ -31,7 +31,7 @@ pub(crate) fn open(app: &AppHandle, mode: Mode) -> tauri::Result<()> {
         .fullscreen(mode == Mode::Kiosk)
         .build()?;
     #[cfg(target_os = "linux")]
-    watchdog::revive(&window)?;
+    page::revive(&window)?;
     if mode != Mode::Windowed {
         fill_monitor(&window)?;
     }
