@@ -29,14 +29,19 @@ pub(crate) fn build(arguments: &[String]) -> anyhow::Result<()> {
 pub(crate) fn release() -> anyhow::Result<PathBuf> {
     ui::build()?;
     let mut build = Command::new(cache::cargo());
-    build
-        .current_dir(crate::top())
-        .args(["build", "--release", "-p", "tillbell", "-p", "tillbell-headless"]);
+    build.current_dir(crate::paths::top()).args([
+        "build",
+        "--release",
+        "-p",
+        "tillbell",
+        "-p",
+        "tillbell-headless",
+    ]);
     shell::run(&mut build)?;
     Ok(folder())
 }
 
 fn folder() -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
-    crate::top().join(target).join("release")
+    crate::paths::top().join(target).join("release")
 }

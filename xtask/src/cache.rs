@@ -44,7 +44,7 @@ impl Cache {
     pub(crate) fn cargo(&self) -> Command {
         let mut cargo = Command::new(cargo());
         cargo
-            .current_dir(crate::top())
+            .current_dir(crate::paths::top())
             .env("CARGO_TARGET_DIR", self.target());
         if std::env::var_os("CI").is_some() {
             cargo.env("CARGO_INCREMENTAL", "0");
@@ -72,7 +72,7 @@ impl Cache {
     /// Cargo tells clones of a project apart by their files' times alone: what another clone built counts as built from
     /// this one, if it was built after this one's files were written. So whatever is ours is built anew in another clone.
     fn begin_with_this_clone(&self) -> anyhow::Result<()> {
-        let (note, top) = (self.target().join("built-from"), crate::top());
+        let (note, top) = (self.target().join("built-from"), crate::paths::top());
         let here = top.to_string_lossy();
         if std::fs::read_to_string(&note).is_ok_and(|there| there == here) {
             return Ok(());

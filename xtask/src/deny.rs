@@ -35,7 +35,7 @@ pub(crate) fn check(cache: &Cache, install: bool) -> anyhow::Result<()> {
     // Advisories need a database that is not on this machine.
     shell::run(
         Command::new(program)
-            .current_dir(crate::top())
+            .current_dir(crate::paths::top())
             .args(["--offline", "--workspace", "--all-features", "check"])
             .args(["--hide-inclusion-graph", "bans", "licenses", "sources"]),
     )

@@ -34,7 +34,7 @@ const PAIRINGS: [&str; 5] = [
 /// # Errors
 /// See [`fuzz`].
 pub(crate) fn command(arguments: &[String]) -> anyhow::Result<()> {
-    let minutes = crate::minutes("fuzz", arguments)?;
+    let minutes = crate::arguments::minutes("fuzz", arguments)?;
     let cache = Cache::open()?;
     let _lock = cache.lock()?;
     fuzz(&cache, Duration::from_secs(60) * minutes, |_, _| {})
@@ -45,7 +45,7 @@ pub(crate) fn command(arguments: &[String]) -> anyhow::Result<()> {
 /// # Errors
 /// When a target does not build, or when one found something: the input that does it is kept and named.
 pub(crate) fn fuzz(cache: &Cache, time: Duration, mut ran: impl FnMut(&str, bool)) -> anyhow::Result<()> {
-    let home = crate::top().join("crates/lnbits/fuzz");
+    let home = crate::paths::top().join("crates/lnbits/fuzz");
     let machine = machine()?;
     let target = cache.path("target-fuzz");
     shell::run(
@@ -100,7 +100,7 @@ fn seed(name: &str, corpus: &Path) -> anyhow::Result<()> {
         seeds.extend(PAIRINGS.map(str::to_owned));
     }
     for file in ["lnbits-1.0.0.jsonl", "lnbits-1.6.2.jsonl"] {
-        let path: PathBuf = crate::top().join("tests/frames").join(file);
+        let path: PathBuf = crate::paths::top().join("tests/frames").join(file);
         let recorded = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
         for line in recorded.lines() {
             let line: Value = serde_json::from_str(line)?;

@@ -9,6 +9,7 @@
 )]
 
 mod architecture;
+mod arguments;
 mod bench;
 mod build;
 mod cache;
@@ -16,6 +17,7 @@ mod deny;
 mod fuzz;
 mod lnbits;
 mod need;
+mod paths;
 mod run;
 mod shell;
 mod soak;
@@ -23,10 +25,7 @@ mod tally;
 mod test;
 mod ui;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
-
-use anyhow::Context as _;
 
 const USAGE: &str = "\
 Usage: cargo xtask COMMAND
@@ -72,22 +71,4 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// Reads `--minutes N`, the only option of a command.
-fn minutes(command: &str, arguments: &[String]) -> anyhow::Result<u32> {
-    match arguments {
-        [option, minutes] if option == "--minutes" => minutes
-            .parse()
-            .with_context(|| format!("--minutes {minutes}: that is not a number")),
-        _ => anyhow::bail!("`cargo xtask {command}` wants to know how long, and nothing else: --minutes N"),
-    }
-}
-
-/// The clone's top folder.
-fn top() -> PathBuf {
-    // Where cargo runs it, which need not be where it was built.
-    let here = std::env::var_os("CARGO_MANIFEST_DIR")
-        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
-    here.parent().unwrap_or(&here).to_path_buf()
 }

@@ -12,7 +12,7 @@ use crate::{need, shell, ui};
 /// When something is missing or does not build, and when a payment was lost, told twice or false, or when memory or
 /// handles drift.
 pub(crate) fn soak(arguments: &[String]) -> anyhow::Result<()> {
-    let minutes = crate::minutes("soak", arguments)?;
+    let minutes = crate::arguments::minutes("soak", arguments)?;
     if !cfg!(target_os = "linux") {
         bail!("`cargo xtask soak` reads /proc, so it needs Linux.");
     }

@@ -249,7 +249,7 @@ fn unit(cache: &Cache, tally: &mut Tally) -> anyhow::Result<()> {
         END_TO_END,
     ]);
     let tested = shell::run_heard(&mut cargo, |line| tally.hear(line));
-    let stale = differences(&made, &crate::top().join("ui/src/host/generated"));
+    let stale = differences(&made, &crate::paths::top().join("ui/src/host/generated"));
     tally.count(stale.as_ref().is_ok_and(Vec::is_empty));
     tested?;
     let stale = stale?;
@@ -357,7 +357,7 @@ fn mortal(cache: &Cache) -> anyhow::Result<()> {
 
 /// The desktop shell does not compile without a built screen.
 fn require_screen() -> anyhow::Result<()> {
-    if crate::top().join("ui/dist/index.html").exists() {
+    if crate::paths::top().join("ui/dist/index.html").exists() {
         Ok(())
     } else {
         ui::build()
@@ -369,7 +369,7 @@ fn is_test_file(name: &str) -> bool {
         .bytes()
         .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
     plain
-        && crate::top()
+        && crate::paths::top()
             .join("tests/tests")
             .join(format!("{name}.rs"))
             .exists()

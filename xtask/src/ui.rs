@@ -46,5 +46,5 @@ fn npm() -> Command {
 }
 
 fn folder() -> PathBuf {
-    crate::top().join("ui")
+    crate::paths::top().join("ui")
 }

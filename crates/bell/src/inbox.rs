@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use crate::Ring;
+use crate::messages::Ring;
 use crate::supervisor::{Event, MAX_WAITING};
 
 /// Rings pushed out of a full inbox are remembered, so as to answer them, up to this many.

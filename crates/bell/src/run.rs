@@ -7,9 +7,9 @@ use std::time::Instant;
 
 use crate::device::{self, Command};
 use crate::inbox::{Inbox, Taken};
+use crate::messages::{BellEvent, DeviceState};
 use crate::mixer::Mixer;
 use crate::supervisor::{Effect, Event, Supervisor};
-use crate::{BellEvent, DeviceState};
 
 /// Starts the bell's thread and the device's.
 pub(crate) fn spawn(inbox: Arc<Inbox>, on_event: impl FnMut(BellEvent) + Send + 'static) {

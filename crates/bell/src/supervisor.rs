@@ -10,8 +10,8 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::chime::Sound;
+use crate::messages::{BellEvent, DeviceState, Ring, WhySilent};
 use crate::volume;
-use crate::{BellEvent, DeviceState, Ring, WhySilent};
 
 /// A chime this long after its flash would be a lie.
 pub(crate) const STALE: Duration = Duration::from_secs(2);

@@ -9,7 +9,7 @@ mod watch;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use tillbell_till::profile::Profile;
 
 /// The bell on a Lightning shop's till, in a terminal.
@@ -26,7 +26,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Bind this display to an LNbits wallet
-    Pair(PairArguments),
+    Pair(pair::PairArguments),
     /// Tell every payment as it arrives
     Watch {
         /// One JSON object a line, and nothing else
@@ -44,29 +44,6 @@ enum Command {
         #[arg(long, required = true)]
         csv: bool,
     },
-}
-
-/// What to pair with.
-#[derive(Debug, Args)]
-struct PairArguments {
-    /// What a wallet offers to copy or scan: an lndhub: code, the wallet page's address, a wss: address, a tillbell: code
-    #[arg(required_unless_present = "server", conflicts_with = "server")]
-    pairing: Option<String>,
-    /// The server's address, in place of PAIRING
-    #[arg(long, value_name = "URL")]
-    server: Option<String>,
-    /// The wallet's invoice key
-    #[arg(long, value_name = "KEY", conflicts_with = "wallet_id")]
-    key: Option<String>,
-    /// The wallet's id, for servers that offer nothing to ask
-    #[arg(long, value_name = "ID", requires = "server")]
-    wallet_id: Option<String>,
-    /// What to call the shop
-    #[arg(long, value_name = "NAME")]
-    name: Option<String>,
-    /// Accept a connection that others on the way can read
-    #[arg(long)]
-    allow_insecure: bool,
 }
 
 fn main() -> ExitCode {

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use clap::Args;
 use jiff::Timestamp;
 use tillbell_lnbits::dial::Dialer;
 use tillbell_lnbits::{Pairing, Text};
@@ -12,8 +13,30 @@ use tillbell_till::profile::Profile;
 use tillbell_till::secrets::Secrets;
 use tillbell_till::view::{PairingProgress, StepState};
 
-use crate::PairArguments;
 use crate::terminal::say;
+
+/// What to pair with.
+#[derive(Debug, Args)]
+pub(crate) struct PairArguments {
+    /// What a wallet offers to copy or scan: an lndhub: code, the wallet page's address, a wss: address, a tillbell: code
+    #[arg(required_unless_present = "server", conflicts_with = "server")]
+    pairing: Option<String>,
+    /// The server's address, in place of PAIRING
+    #[arg(long, value_name = "URL")]
+    server: Option<String>,
+    /// The wallet's invoice key
+    #[arg(long, value_name = "KEY", conflicts_with = "wallet_id")]
+    key: Option<String>,
+    /// The wallet's id, for servers that offer nothing to ask
+    #[arg(long, value_name = "ID", requires = "server")]
+    wallet_id: Option<String>,
+    /// What to call the shop
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Accept a connection that others on the way can read
+    #[arg(long)]
+    allow_insecure: bool,
+}
 
 pub(crate) async fn run(arguments: PairArguments, profile: &Profile) -> anyhow::Result<ExitCode> {
     let pairing = read(&arguments)?;
