@@ -1,5 +1,5 @@
 //! What must be absent: a toolkit under `crates/`, Tauri in the UI outside its one door, other people's folders, big files, tests that are
-//! only named.
+//! only named, import cycles.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,6 +7,7 @@ use std::process::Command;
 use anyhow::{Context as _, bail};
 
 use crate::cache::Cache;
+use crate::cycles::{self, Cycles};
 use crate::shell;
 
 /// The one UI file that may speak to Tauri.
@@ -20,6 +21,10 @@ const LARGEST: u64 = 1024 * 1024;
 /// When the project cannot be read.
 pub(crate) fn check(cache: &Cache) -> anyhow::Result<Vec<(&'static str, Vec<String>)>> {
     let files = files()?;
+    let Cycles {
+        between_files,
+        between_folders,
+    } = cycles::check(&files)?;
     Ok(vec![
         (
             "No package under crates/ has Tauri in its tree",
@@ -42,6 +47,8 @@ pub(crate) fn check(cache: &Cache) -> anyhow::Result<Vec<(&'static str, Vec<Stri
             "Every test that a document names is there",
             tests_that_are_only_named(&files),
         ),
+        ("No import cycle between files", between_files),
+        ("No import cycle between folders", between_folders),
     ])
 }
 
@@ -90,7 +97,8 @@ fn folders_outside(files: &[PathBuf]) -> Vec<String> {
 }
 
 fn large(files: &[PathBuf]) -> Vec<String> {
-    let size = |file: &PathBuf| std::fs::metadata(crate::top().join(file)).map_or(0, |data| data.len());
+    let size =
+        |file: &PathBuf| std::fs::metadata(crate::paths::top().join(file)).map_or(0, |data| data.len());
     files
         .iter()
         .map(|file| (file, size(file)))
@@ -101,7 +109,7 @@ fn large(files: &[PathBuf]) -> Vec<String> {
 
 /// Documents name tests as `file::test`: the test must be a function of a file that goes by that name.
 fn tests_that_are_only_named(files: &[PathBuf]) -> Vec<String> {
-    let read = |file: &PathBuf| std::fs::read_to_string(crate::top().join(file)).unwrap_or_default();
+    let read = |file: &PathBuf| std::fs::read_to_string(crate::paths::top().join(file)).unwrap_or_default();
     let with = |ending: &'static str| {
         let ends = move |file: &&PathBuf| file.extension().is_some_and(|extension| extension == ending);
         files.iter().filter(ends)
@@ -153,7 +161,7 @@ fn has_function(source: &str, name: &str) -> bool {
 }
 
 fn holds(file: &Path, text: &str) -> bool {
-    std::fs::read(crate::top().join(file))
+    std::fs::read(crate::paths::top().join(file))
         .is_ok_and(|bytes| bytes.windows(text.len()).any(|window| window == text.as_bytes()))
 }
 
@@ -161,7 +169,7 @@ fn holds(file: &Path, text: &str) -> bool {
 fn files() -> anyhow::Result<Vec<PathBuf>> {
     let mut git = Command::new("git");
     // Whoever checks the project need not own the clone.
-    git.current_dir(crate::top())
+    git.current_dir(crate::paths::top())
         .args(["-c", "safe.directory=*", "ls-files", "-z"]);
     git.args(["--cached", "--others", "--exclude-standard"]);
     let listed = shell::answer(&mut git).context("git is asked which files are ours")?;
@@ -175,7 +183,7 @@ fn files() -> anyhow::Result<Vec<PathBuf>> {
 /// The names of the packages under `crates/`.
 fn packages() -> anyhow::Result<Vec<String>> {
     let mut names = Vec::new();
-    for entry in std::fs::read_dir(crate::top().join("crates"))? {
+    for entry in std::fs::read_dir(crate::paths::top().join("crates"))? {
         let manifest = entry?.path().join("Cargo.toml");
         let Ok(text) = std::fs::read_to_string(&manifest) else {
             continue;

@@ -13,6 +13,7 @@ mod arguments;
 mod bench;
 mod build;
 mod cache;
+mod cycles;
 mod deny;
 mod fuzz;
 mod lnbits;
