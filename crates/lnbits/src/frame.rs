@@ -1,13 +1,8 @@
 //! One WebSocket text message, decoded into a [`Hint`] or recognised as no payment.
 
-use std::borrow::Cow;
-use std::fmt;
-use std::marker::PhantomData;
+use serde::Deserialize;
 
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
-
+use crate::json::{Object, Value};
 use crate::{CheckingId, Msat, PaymentHash, Sat, Text, WalletId};
 
 /// What a frame is.
@@ -74,9 +69,6 @@ pub enum Noise {
 
 /// The longest frame looked at, in bytes. LNbits' own are below 4 KiB with the longest memo it takes.
 pub const MAX_FRAME_BYTES: usize = 64 * 1024;
-
-/// The longest checking id kept, in bytes; the longest that LNbits makes has 73.
-const MAX_CHECKING_ID: usize = 255;
 
 /// Decodes a text message of any dialect:
 ///
@@ -179,7 +171,7 @@ impl Kind {
                 "payment_sent" => Some(Self::Sent),
                 _ => None,
             },
-            Value::Bool(_) | Value::Integer(_) | Value::Other => None,
+            Value::Bool(_) | Value::Integer(_) | Value::Fraction(_) | Value::Array(_) | Value::Object => None,
         }
     }
 }
@@ -206,7 +198,9 @@ impl Unit {
                     Self::Sat { .. } | Self::Unknown => Noise::BadClaim,
                 });
             }
-            Value::Bool(_) | Value::Text(_) | Value::Other => return Err(Noise::BadClaim),
+            Value::Bool(_) | Value::Fraction(_) | Value::Text(_) | Value::Array(_) | Value::Object => {
+                return Err(Noise::BadClaim);
+            }
         };
         let size = match u64::try_from(number) {
             Ok(0) => return Err(Noise::BadClaim),
@@ -241,12 +235,16 @@ fn claim(fields: &Fields<'_>, kind: Kind) -> Result<Claim, Noise> {
             "failed" => Claim::Failed,
             _ => return Err(Noise::BadClaim),
         }),
-        Value::Bool(_) | Value::Integer(_) | Value::Other => return Err(Noise::BadClaim),
+        Value::Bool(_) | Value::Integer(_) | Value::Fraction(_) | Value::Array(_) | Value::Object => {
+            return Err(Noise::BadClaim);
+        }
     };
     let pending = match &fields.pending {
         Value::Absent | Value::Null => None,
         Value::Bool(pending) => Some(*pending),
-        Value::Text(_) | Value::Integer(_) | Value::Other => return Err(Noise::BadClaim),
+        Value::Text(_) | Value::Integer(_) | Value::Fraction(_) | Value::Array(_) | Value::Object => {
+            return Err(Noise::BadClaim);
+        }
     };
     match (status, pending) {
         (Some(Claim::Settled), Some(true)) => Ok(Claim::Pending),
@@ -261,7 +259,7 @@ fn claim(fields: &Fields<'_>, kind: Kind) -> Result<Claim, Noise> {
 }
 
 fn is_checking_id(id: &str) -> bool {
-    (1..=MAX_CHECKING_ID).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic())
+    (1..=CheckingId::MAX_BYTES).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic())
 }
 
 /// A frame, as far as anybody needs it. Every field takes a value of any kind, so that one odd value does
@@ -308,137 +306,6 @@ struct Fields<'a> {
     checking_id: Value<'a>,
     #[serde(borrow, default)]
     wallet_id: Value<'a>,
-}
-
-/// A JSON value, with only as much of it as a field may need.
-#[derive(Default)]
-enum Value<'a> {
-    #[default]
-    Absent,
-    Null,
-    Bool(bool),
-    Integer(i128),
-    Text(Cow<'a, str>),
-    /// A fraction, an array, an object.
-    Other,
-}
-
-impl Value<'_> {
-    fn text(&self) -> Option<&str> {
-        match self {
-            Self::Text(text) => Some(text),
-            Self::Absent | Self::Null | Self::Bool(_) | Self::Integer(_) | Self::Other => None,
-        }
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Value<'a> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Any;
-
-        impl<'de> Visitor<'de> for Any {
-            type Value = Value<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("any value")
-            }
-
-            fn visit_unit<E>(self) -> Result<Self::Value, E> {
-                Ok(Value::Null)
-            }
-
-            fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
-                Ok(Value::Bool(value))
-            }
-
-            fn visit_i64<E>(self, value: i64) -> Result<Self::Value, E> {
-                Ok(Value::Integer(value.into()))
-            }
-
-            fn visit_u64<E>(self, value: u64) -> Result<Self::Value, E> {
-                Ok(Value::Integer(value.into()))
-            }
-
-            fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-                Ok(Value::Other)
-            }
-
-            fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Self::Value, E> {
-                Ok(Value::Text(Cow::Borrowed(value)))
-            }
-
-            fn visit_str<E>(self, value: &str) -> Result<Self::Value, E> {
-                Ok(Value::Text(Cow::Owned(value.to_owned())))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
-                IgnoredAny.visit_seq(seq).map(|_| Value::Other)
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-                IgnoredAny.visit_map(map).map(|_| Value::Other)
-            }
-        }
-
-        from.deserialize_any(Any)
-    }
-}
-
-/// An object read as `T`, or a value of another kind, skipped.
-struct Object<T>(Option<T>);
-
-impl<T> Default for Object<T> {
-    fn default() -> Self {
-        Self(None)
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Map<T>(PhantomData<T>);
-
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Map<T> {
-            type Value = Object<T>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("any value")
-            }
-
-            fn visit_unit<E>(self) -> Result<Self::Value, E> {
-                Ok(Object(None))
-            }
-
-            fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-                Ok(Object(None))
-            }
-
-            fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
-                Ok(Object(None))
-            }
-
-            fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
-                Ok(Object(None))
-            }
-
-            fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-                Ok(Object(None))
-            }
-
-            fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
-                Ok(Object(None))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
-                IgnoredAny.visit_seq(seq).map(|_| Object(None))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-                T::deserialize(MapAccessDeserializer::new(map)).map(|object| Object(Some(object)))
-            }
-        }
-
-        from.deserialize_any(Map(PhantomData))
-    }
 }
 
 #[cfg(test)]

@@ -120,6 +120,11 @@ impl<'de> Deserialize<'de> for PaymentHash {
 #[serde(transparent)]
 pub struct CheckingId(pub String);
 
+impl CheckingId {
+    /// The longest one kept; the longest that LNbits makes has 73 bytes.
+    pub(crate) const MAX_BYTES: usize = 255;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -16,6 +16,7 @@ pub mod dial;
 pub mod frame;
 mod headers;
 pub mod ids;
+mod json;
 pub mod link;
 pub mod money;
 pub mod pairing;

@@ -2,14 +2,14 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::marker::PhantomData;
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer};
+use serde::de::{Deserializer, SeqAccess, Visitor};
 
+use crate::json::{Object, Value};
 use crate::{CheckingId, Msat, PaymentHash, Text, WalletId};
 
 /// One row of a wallet, in any server version's shape.
@@ -60,9 +60,6 @@ pub enum Status {
     Failed,
 }
 
-/// The longest checking id kept, in bytes; the longest that LNbits makes has 73.
-const MAX_CHECKING_ID: usize = 255;
-
 /// A row as it came, readable or not: one that makes no sense must not hide the others of its page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Row(pub(crate) Option<PaymentRow>);
@@ -78,35 +75,35 @@ impl<'de> Deserialize<'de> for Row {
 #[derive(Deserialize)]
 struct Fields<'a> {
     #[serde(borrow, default)]
-    checking_id: Value<'a>,
+    checking_id: Field<'a>,
     #[serde(borrow, default)]
-    payment_hash: Value<'a>,
+    payment_hash: Field<'a>,
     #[serde(borrow, default)]
-    wallet_id: Value<'a>,
+    wallet_id: Field<'a>,
     #[serde(borrow, default)]
-    amount: Value<'a>,
+    amount: Field<'a>,
     #[serde(borrow, default)]
-    status: Value<'a>,
+    status: Field<'a>,
     #[serde(borrow, default)]
-    pending: Value<'a>,
+    pending: Field<'a>,
     #[serde(borrow, default)]
-    memo: Value<'a>,
+    memo: Field<'a>,
     #[serde(borrow, default)]
     extra: Object<Extra<'a>>,
     #[serde(borrow, default)]
-    time: Value<'a>,
+    time: Field<'a>,
     #[serde(borrow, default)]
-    created_at: Value<'a>,
+    created_at: Field<'a>,
     #[serde(borrow, default)]
-    updated_at: Value<'a>,
+    updated_at: Field<'a>,
     #[serde(borrow, default)]
-    expiry: Value<'a>,
+    expiry: Field<'a>,
 }
 
 #[derive(Deserialize)]
 struct Extra<'a> {
     #[serde(borrow, default)]
-    comment: Value<'a>,
+    comment: Field<'a>,
 }
 
 impl Fields<'_> {
@@ -119,7 +116,7 @@ impl Fields<'_> {
         });
         let checking_id = self.checking_id.text()?;
         if checking_id.is_empty()
-            || checking_id.len() > MAX_CHECKING_ID
+            || checking_id.len() > CheckingId::MAX_BYTES
             || checking_id.contains(char::is_control)
         {
             return None;
@@ -149,7 +146,7 @@ impl Fields<'_> {
         let pending = match self.pending {
             Value::Absent | Value::Null => None,
             Value::Bool(pending) => Some(pending),
-            Value::Integer(_) | Value::Fraction(_) | Value::Text(_) | Value::Texts(_) | Value::Other => {
+            Value::Integer(_) | Value::Fraction(_) | Value::Text(_) | Value::Array(_) | Value::Object => {
                 return None;
             }
         };
@@ -165,73 +162,76 @@ impl Fields<'_> {
                 Some(true) => Some(Status::Pending),
                 None => None,
             },
-            Value::Bool(_) | Value::Integer(_) | Value::Fraction(_) | Value::Texts(_) | Value::Other => None,
+            Value::Bool(_) | Value::Integer(_) | Value::Fraction(_) | Value::Array(_) | Value::Object => None,
         }
     }
 }
 
-/// A JSON value, with only as much of it as a field may need.
-#[derive(Default)]
-enum Value<'a> {
-    #[default]
-    Absent,
-    Null,
-    Bool(bool),
-    Integer(i64),
-    Fraction(f64),
-    Text(Cow<'a, str>),
-    /// The texts of an array.
-    Texts(Vec<Cow<'a, str>>),
-    /// An object, or a number beyond all measure.
-    Other,
+/// A field. Of an array only its texts matter.
+type Field<'a> = Value<'a, Texts<'a>>;
+
+/// The texts of an array; its other values are skipped.
+struct Texts<'a>(Vec<Cow<'a, str>>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Texts<'a> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Array;
+
+        impl<'de> Visitor<'de> for Array {
+            type Value = Texts<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<Texts<'de>, A::Error> {
+                let mut texts = Vec::new();
+                while let Some(value) = values.next_element::<Field<'de>>()? {
+                    if let Value::Text(text) = value {
+                        texts.push(text);
+                    }
+                }
+                Ok(Texts(texts))
+            }
+        }
+
+        from.deserialize_seq(Array)
+    }
 }
 
-impl Value<'_> {
-    fn text(&self) -> Option<&str> {
-        match self {
-            Self::Text(text) => Some(text),
-            Self::Absent
-            | Self::Null
-            | Self::Bool(_)
-            | Self::Integer(_)
-            | Self::Fraction(_)
-            | Self::Texts(_)
-            | Self::Other => None,
-        }
-    }
-
+impl Field<'_> {
     /// A text, or several (old servers), as one; `None` when nothing is left of it.
     fn lines(&self) -> Option<Text> {
         let text = match self {
             Self::Text(text) => Text::clean(text),
-            Self::Texts(texts) => Text::clean(&texts.join(" ")),
+            Self::Array(Texts(texts)) => Text::clean(&texts.join(" ")),
             Self::Absent
             | Self::Null
             | Self::Bool(_)
             | Self::Integer(_)
             | Self::Fraction(_)
-            | Self::Other => return None,
+            | Self::Object => return None,
         };
         (!text.is_empty()).then_some(text)
     }
 
     fn integer(&self) -> Option<i64> {
         match self {
-            Self::Integer(number) => Some(*number),
+            Self::Integer(number) => i64::try_from(*number).ok(),
             Self::Absent
             | Self::Null
             | Self::Bool(_)
             | Self::Fraction(_)
             | Self::Text(_)
-            | Self::Texts(_)
-            | Self::Other => None,
+            | Self::Array(_)
+            | Self::Object => None,
         }
     }
 
     /// Seconds since 1970 (0.12), or ISO 8601 with or without an offset; LNbits' times without one are UTC.
     fn time(&self) -> Option<Timestamp> {
         match self {
-            Self::Integer(seconds) => Timestamp::from_second(*seconds).ok(),
+            Self::Integer(_) => Timestamp::from_second(self.integer()?).ok(),
             #[expect(
                 clippy::cast_possible_truncation,
                 reason = "saturates, and is then out of range"
@@ -241,125 +241,8 @@ impl Value<'_> {
                 let naive: DateTime = text.parse().ok()?;
                 TimeZone::UTC.to_timestamp(naive).ok()
             }),
-            Self::Absent | Self::Null | Self::Bool(_) | Self::Texts(_) | Self::Other => None,
+            Self::Absent | Self::Null | Self::Bool(_) | Self::Array(_) | Self::Object => None,
         }
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Value<'a> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(AnyValue)
-    }
-}
-
-struct AnyValue;
-
-impl<'de> Visitor<'de> for AnyValue {
-    type Value = Value<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value<'de>, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value<'de>, E> {
-        Ok(Value::Bool(value))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value<'de>, E> {
-        Ok(Value::Integer(value))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value<'de>, E> {
-        Ok(i64::try_from(value).map_or(Value::Other, Value::Integer))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Value<'de>, E> {
-        Ok(Value::Fraction(value))
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Value<'de>, E> {
-        Ok(Value::Text(Cow::Borrowed(text)))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Value<'de>, E> {
-        Ok(Value::Text(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<Value<'de>, A::Error> {
-        let mut texts = Vec::new();
-        while let Some(value) = values.next_element::<Value<'de>>()? {
-            if let Value::Text(text) = value {
-                texts.push(text);
-            }
-        }
-        Ok(Value::Texts(texts))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value<'de>, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Value::Other)
-    }
-}
-
-/// An object read as `T`; `None` for a value of any other kind.
-pub(crate) struct Object<T>(pub(crate) Option<T>);
-
-impl<T> Default for Object<T> {
-    fn default() -> Self {
-        Self(None)
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(AnyObject(PhantomData))
-    }
-}
-
-struct AnyObject<T>(PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for AnyObject<T> {
-    type Value = Object<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any value")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(map)).map(|object| Object(Some(object)))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<Object<T>, A::Error> {
-        while values.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Object(None))
-    }
-
-    fn visit_unit<E>(self) -> Result<Object<T>, E> {
-        Ok(Object(None))
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Object<T>, E> {
-        Ok(Object(None))
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Object<T>, E> {
-        Ok(Object(None))
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Object<T>, E> {
-        Ok(Object(None))
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Object<T>, E> {
-        Ok(Object(None))
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<Object<T>, E> {
-        Ok(Object(None))
     }
 }
 

@@ -17,7 +17,8 @@ use serde::de::DeserializeOwned;
 use crate::channel::Channel;
 use crate::dial::{DialError, Dialer, cause};
 use crate::headers::{USER_AGENT_TEXT, date, elsewhere, redirect_target, retry_after};
-use crate::payment::{Object, Row};
+use crate::json::Object;
+use crate::payment::Row;
 use crate::{CheckingId, InvoiceKey, Msat, PaymentHash, PaymentRow, Sat, Server, Text, WalletId};
 
 /// How long a whole answer may take, connecting included.
