@@ -145,60 +145,63 @@ mod tests {
     #[test]
     fn it_pings_every_ten_seconds_and_is_content_with_answers() {
         let start = Instant::now();
-        let mut heart = Keepalive::new(false, start);
+        let mut keepalive = Keepalive::new(false, start);
         assert_eq!(
-            heart.due(at(start, 9_999), Inbox::Empty),
+            keepalive.due(at(start, 9_999), Inbox::Empty),
             Due::Nothing(at(start, 10_000))
         );
         for beat in 1..=100_u64 {
             let now = at(start, beat * 10_000);
-            assert_eq!(heart.due(now, Inbox::Empty), Due::Ping(beat.to_be_bytes()));
-            heart.pong(&beat.to_be_bytes());
-            assert_eq!(heart.next(), now + Duration::from_secs(10));
+            assert_eq!(keepalive.due(now, Inbox::Empty), Due::Ping(beat.to_be_bytes()));
+            keepalive.pong(&beat.to_be_bytes());
+            assert_eq!(keepalive.next(), now + Duration::from_secs(10));
         }
     }
 
     #[test]
     fn only_the_answer_to_the_last_ping_counts() {
         let start = Instant::now();
-        let mut heart = Keepalive::new(false, start);
-        assert!(matches!(heart.due(at(start, 10_000), Inbox::Empty), Due::Ping(_)));
+        let mut keepalive = Keepalive::new(false, start);
+        assert!(matches!(
+            keepalive.due(at(start, 10_000), Inbox::Empty),
+            Due::Ping(_)
+        ));
         for stale in [&0_u64.to_be_bytes()[..], &2_u64.to_be_bytes()[..], b"", b"forged"] {
-            heart.pong(stale);
+            keepalive.pong(stale);
         }
-        assert_eq!(heart.due(at(start, 15_000), Inbox::Empty), Due::Dead);
+        assert_eq!(keepalive.due(at(start, 15_000), Inbox::Empty), Due::Dead);
     }
 
     #[test]
     fn under_a_flood_the_answer_may_take_longer_but_not_for_ever() {
         let start = Instant::now();
-        let mut heart = Keepalive::new(false, start);
+        let mut keepalive = Keepalive::new(false, start);
         assert!(matches!(
-            heart.due(at(start, 10_000), Inbox::Flooded),
+            keepalive.due(at(start, 10_000), Inbox::Flooded),
             Due::Ping(_)
         ));
         assert_eq!(
-            heart.due(at(start, 19_999), Inbox::Flooded),
+            keepalive.due(at(start, 19_999), Inbox::Flooded),
             Due::Nothing(at(start, 20_000))
         );
-        assert_eq!(heart.due(at(start, 20_000), Inbox::Flooded), Due::Dead);
+        assert_eq!(keepalive.due(at(start, 20_000), Inbox::Flooded), Due::Dead);
     }
 
     #[test]
     fn watching_closely_twice_pings_once() {
         let start = Instant::now();
-        let mut heart = Keepalive::new(false, start);
+        let mut keepalive = Keepalive::new(false, start);
         assert!(matches!(
-            heart.watch_closely(true, at(start, 1_000)),
+            keepalive.watch_closely(true, at(start, 1_000)),
             Due::Ping(_)
         ));
-        heart.pong(&1_u64.to_be_bytes());
+        keepalive.pong(&1_u64.to_be_bytes());
         assert_eq!(
-            heart.watch_closely(true, at(start, 1_100)),
+            keepalive.watch_closely(true, at(start, 1_100)),
             Due::Nothing(at(start, 4_000))
         );
         assert_eq!(
-            heart.watch_closely(false, at(start, 1_200)),
+            keepalive.watch_closely(false, at(start, 1_200)),
             Due::Nothing(at(start, 11_000))
         );
     }
@@ -206,19 +209,19 @@ mod tests {
     /// Runs the machine against a peer that answers within `trip` until it dies; tells how long after.
     fn noticed_after(closely: bool, closely_from: u64, trip: u64, dies: u64) -> u64 {
         let start = Instant::now();
-        let mut heart = Keepalive::new(false, start);
+        let mut keepalive = Keepalive::new(false, start);
         let mut pong: Option<(u64, [u8; 8])> = None;
         let mut watched = false;
         let mut now = 0;
         loop {
             if pong.is_some_and(|(when, _)| when <= now) {
-                heart.pong(&pong.take().unwrap().1);
+                keepalive.pong(&pong.take().unwrap().1);
             }
             let due = if closely && !watched && now >= closely_from {
                 watched = true;
-                heart.watch_closely(true, at(start, now))
+                keepalive.watch_closely(true, at(start, now))
             } else {
-                heart.due(at(start, now), Inbox::Empty)
+                keepalive.due(at(start, now), Inbox::Empty)
             };
             match due {
                 Due::Dead => return now - dies,
@@ -255,16 +258,16 @@ mod tests {
         fn a_slow_but_answering_peer_is_never_given_up(trip in 0_u64..4_999, closely: bool) {
             let trip = if closely { trip / 2 } else { trip };
             let start = Instant::now();
-            let mut heart = Keepalive::new(closely, start);
+            let mut keepalive = Keepalive::new(closely, start);
             let mut now = start;
             for _ in 0..100 {
-                now = now.max(heart.next());
-                let Due::Ping(payload) = heart.due(now, Inbox::Empty) else {
+                now = now.max(keepalive.next());
+                let Due::Ping(payload) = keepalive.due(now, Inbox::Empty) else {
                     return Err(TestCaseError::fail("no ping"));
                 };
                 now += Duration::from_millis(trip);
-                prop_assert!(!matches!(heart.due(now, Inbox::Empty), Due::Dead));
-                heart.pong(&payload);
+                prop_assert!(!matches!(keepalive.due(now, Inbox::Empty), Due::Dead));
+                keepalive.pong(&payload);
             }
         }
     }

@@ -130,11 +130,11 @@ impl Link {
     pub fn start(dialer: Dialer, server: &Server, channel: &Channel) -> Self {
         let url = server.ws_url(channel.id());
         let budgets = dialer.budgets();
-        let line = Line {
+        let network = Network {
             dialer,
             url: url.clone(),
         };
-        Self::hold(line, url, budgets, rand::random::<f64>)
+        Self::hold(network, url, budgets, rand::random::<f64>)
     }
 
     /// Drops the socket, if any, and dials at once: after a wake from sleep, or when the network changed.
@@ -160,17 +160,17 @@ impl Link {
         let (orders, orders_out) = watch::channel(Orders::default());
         let meter = Arc::<Meter>::default();
         let dirty = Arc::<Notify>::default();
-        let ear = Ear {
+        let sink = FrameSink {
             hints: hints_in,
             meter: Arc::clone(&meter),
             dirty: Arc::clone(&dirty),
         };
-        let keeper = Keeper {
+        let task = SocketTask {
             transport,
             url,
             budgets,
             roll,
-            ear,
+            sink,
             state: state_in,
             orders: orders_out,
             backoff: Backoff::default(),
@@ -179,7 +179,7 @@ impl Link {
             loss_told: false,
             redials: 0,
         };
-        tokio::spawn(keeper.run());
+        tokio::spawn(task.run());
         Self {
             state,
             hints,
@@ -197,12 +197,12 @@ trait Transport: Send + Sync + 'static {
     fn connect(&self) -> impl Future<Output = Result<Self::Stream, DialError>> + Send;
 }
 
-struct Line {
+struct Network {
     dialer: Dialer,
     url: Url,
 }
 
-impl Transport for Line {
+impl Transport for Network {
     type Stream = Wire;
 
     fn connect(&self) -> impl Future<Output = Result<Wire, DialError>> + Send {
@@ -210,14 +210,14 @@ impl Transport for Line {
     }
 }
 
-/// Where what is heard goes.
-struct Ear {
+/// Where frames go: decoded and handed on, or counted.
+struct FrameSink {
     hints: mpsc::Sender<Hint>,
     meter: Arc<Meter>,
     dirty: Arc<Notify>,
 }
 
-impl Ear {
+impl FrameSink {
     fn text(&self, text: &str) {
         self.meter.frames.fetch_add(1, Ordering::Relaxed);
         if text.len() > MAX_FRAME_BYTES {
@@ -249,12 +249,12 @@ impl Ear {
 }
 
 /// The task that holds the socket.
-struct Keeper<T, R> {
+struct SocketTask<T, R> {
     transport: T,
     url: Url,
     budgets: Budgets,
     roll: R,
-    ear: Ear,
+    sink: FrameSink,
     state: watch::Sender<SocketState>,
     orders: watch::Receiver<Orders>,
     backoff: Backoff,
@@ -280,7 +280,7 @@ enum Ended {
     Interrupted(Interrupt),
 }
 
-impl<T: Transport, R: FnMut() -> f64 + Send> Keeper<T, R> {
+impl<T: Transport, R: FnMut() -> f64 + Send> SocketTask<T, R> {
     async fn run(mut self) {
         loop {
             self.tell(SocketState::Dialling);
@@ -349,7 +349,7 @@ impl<T: Transport, R: FnMut() -> f64 + Send> Keeper<T, R> {
             stream: socket,
             unsent: false,
         };
-        let mut heart = Keepalive::new(self.orders.borrow().closely, Instant::now());
+        let mut keepalive = Keepalive::new(self.orders.borrow().closely, Instant::now());
         loop {
             // A socket that always has something would starve the runtime's other tasks.
             tokio::task::coop::consume_budget().await;
@@ -367,15 +367,15 @@ impl<T: Transport, R: FnMut() -> f64 + Send> Keeper<T, R> {
                         let _ = socket.bid_farewell().now_or_never();
                         return Ended::Interrupted(Interrupt::Redial);
                     }
-                    heart.watch_closely(orders.closely, Instant::now())
+                    keepalive.watch_closely(orders.closely, Instant::now())
                 }
                 heard = poll_fn(|cx| socket.poll_hear(cx)) => {
                     match heard {
-                        Some(Ok(Message::Text(text))) => self.ear.text(text.as_str()),
-                        Some(Ok(Message::Binary(_) | Message::Frame(_))) => self.ear.noise(),
+                        Some(Ok(Message::Text(text))) => self.sink.text(text.as_str()),
+                        Some(Ok(Message::Binary(_) | Message::Frame(_))) => self.sink.noise(),
                         // The answer is queued already; it leaves with the next look at the socket.
                         Some(Ok(Message::Ping(_))) => socket.unsent = true,
-                        Some(Ok(Message::Pong(payload))) => heart.pong(&payload),
+                        Some(Ok(Message::Pong(payload))) => keepalive.pong(&payload),
                         Some(Ok(Message::Close(frame))) => {
                             let code = frame.map_or(CloseCode::Status, |frame| frame.code);
                             // Lets the answer to the close frame out, if it can leave at once.
@@ -386,10 +386,10 @@ impl<T: Transport, R: FnMut() -> f64 + Send> Keeper<T, R> {
                         None => return Ended::Lost(Lost::Vanished),
                     }
                     // While there is always something to read, the timer below never gets its turn.
-                    heart.due(Instant::now(), Inbox::Flooded)
+                    keepalive.due(Instant::now(), Inbox::Flooded)
                 }
                 // After the socket, which therefore had nothing to read: no answer is overlooked.
-                () = sleep_until(heart.next()) => heart.due(Instant::now(), Inbox::Empty),
+                () = sleep_until(keepalive.next()) => keepalive.due(Instant::now(), Inbox::Empty),
             };
             match due {
                 Due::Nothing(_) => {}
@@ -534,10 +534,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     }
 }
 
-impl<T, R> fmt::Debug for Keeper<T, R> {
+impl<T, R> fmt::Debug for SocketTask<T, R> {
     /// Not derived: the URL holds the channel's id.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Keeper")
+        f.debug_struct("SocketTask")
             .field("openings", &self.openings)
             .finish_non_exhaustive()
     }
