@@ -10,22 +10,22 @@ use tillbell_till::engine::Ended;
 use tillbell_till::enrol;
 use tillbell_till::view::{Display, PairingForm, PairingPreview, SettingsForm, SettingsView};
 
-use crate::demo::Curtain;
-use crate::page::Pulse;
+use crate::demo::DemoGuard;
+use crate::page::Page;
 
 /// What the commands pass requests to.
 pub(crate) struct Host {
     engine: Engine,
-    curtain: Curtain,
+    demo: DemoGuard,
     /// Sends pictures to the page; a page that was loaded anew has a new one.
     sender: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Host {
-    pub(crate) fn new(engine: Engine, curtain: Curtain) -> Self {
+    pub(crate) fn new(engine: Engine, demo: DemoGuard) -> Self {
         Self {
             engine,
-            curtain,
+            demo,
             sender: Mutex::new(None),
         }
     }
@@ -84,14 +84,14 @@ async fn subscribe(host: State<'_, Host>, pictures: Channel<Arc<Display>>) -> Re
 }
 
 #[tauri::command]
-async fn painted(host: State<'_, Host>, pulse: State<'_, Pulse>, showing: u64) -> Result<(), Refused> {
-    pulse.painted();
+async fn painted(host: State<'_, Host>, page: State<'_, Page>, showing: u64) -> Result<(), Refused> {
+    page.painted();
     host.engine.painted(showing).await.map_err(sentence)
 }
 
 #[tauri::command]
-fn heartbeat(pulse: State<'_, Pulse>, beat: u64) {
-    pulse.beat(beat);
+fn heartbeat(page: State<'_, Page>, beat: u64) {
+    page.beat(beat);
 }
 
 #[tauri::command]
@@ -122,26 +122,26 @@ async fn leave_welcome(host: State<'_, Host>) -> Result<(), Refused> {
 #[tauri::command]
 async fn try_demo(host: State<'_, Host>) -> Result<(), Refused> {
     let wallet = host
-        .curtain
-        .raise()
+        .demo
+        .start()
         .await
         .map_err(|error| format!("The demo cannot be started: {error:#}."))?;
     host.engine.start_demo(wallet).await.map_err(sentence)
 }
 
 #[tauri::command]
-async fn settings(host: State<'_, Host>, pulse: State<'_, Pulse>) -> Result<SettingsView, Refused> {
-    pulse.used();
+async fn settings(host: State<'_, Host>, page: State<'_, Page>) -> Result<SettingsView, Refused> {
+    page.used();
     host.engine.settings().await.map_err(sentence)
 }
 
 #[tauri::command]
 async fn change_settings(
     host: State<'_, Host>,
-    pulse: State<'_, Pulse>,
+    page: State<'_, Page>,
     form: SettingsForm,
 ) -> Result<SettingsView, Refused> {
-    pulse.used();
+    page.used();
     host.engine.change_settings(form).await.map_err(sentence)?
 }
 

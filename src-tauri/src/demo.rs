@@ -40,17 +40,17 @@ impl Drop for Demo {
     }
 }
 
-/// Holds the demo while it plays.
+/// Owns the demo while it plays, and ends it.
 #[derive(Debug, Clone)]
-pub(crate) struct Curtain(Arc<Mutex<Option<Demo>>>);
+pub(crate) struct DemoGuard(Arc<Mutex<Option<Demo>>>);
 
-impl Curtain {
+impl DemoGuard {
     pub(crate) fn new(demo: Option<Demo>) -> Self {
         Self(Arc::new(Mutex::new(demo)))
     }
 
     /// Begins a demo, in place of one that plays.
-    pub(crate) async fn raise(&self) -> anyhow::Result<DemoWallet> {
+    pub(crate) async fn start(&self) -> anyhow::Result<DemoWallet> {
         let demo = Demo::start().await?;
         let wallet = demo.wallet();
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(demo);
@@ -58,7 +58,7 @@ impl Curtain {
     }
 
     /// Ends the demo once the display has gone over to a real wallet.
-    pub(crate) async fn close_when_over(self, mut display: watch::Receiver<Arc<Display>>) {
+    pub(crate) async fn end_when_over(self, mut display: watch::Receiver<Arc<Display>>) {
         let mut was_demo = false;
         loop {
             let is_demo = display.borrow_and_update().demo;

@@ -101,8 +101,8 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         }
     };
     runtime.spawn(bell::run(engine.clone(), outlets.bell));
-    let curtain = demo::Curtain::new(demo);
-    runtime.spawn(curtain.clone().close_when_over(engine.display()));
+    let demo_guard = demo::DemoGuard::new(demo);
+    runtime.spawn(demo_guard.clone().end_when_over(engine.display()));
 
     let mode = match (arguments.kiosk, arguments.windowed) {
         (true, _) => window::Mode::Kiosk,
@@ -111,8 +111,8 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     };
     let engine_in_setup = engine.clone();
     let app = tauri::Builder::default()
-        .manage(commands::Host::new(engine.clone(), curtain))
-        .manage(page::Pulse::default())
+        .manage(commands::Host::new(engine.clone(), demo_guard))
+        .manage(page::Page::default())
         .invoke_handler(commands::handler())
         .setup(move |app| {
             window::open(app.handle(), mode)?;

@@ -28,11 +28,11 @@ const IN_USE: Duration = Duration::from_secs(600);
 
 /// Which window is the display, and how its page is.
 #[derive(Debug, Default)]
-pub(crate) struct Pulse(Mutex<Patient>);
+pub(crate) struct Page(Mutex<PageHealth>);
 
 /// The pure machine behind it.
 #[derive(Debug, Default)]
-pub(crate) struct Patient {
+pub(crate) struct PageHealth {
     windows: u64,
     heard: Option<Instant>,
     /// Since when nothing has been on the glass.
@@ -49,7 +49,7 @@ pub(crate) struct Patient {
 
 /// What is to be done for a page.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Care {
+pub(crate) enum PageAction {
     Nothing,
     /// It is well, and has grown large.
     Renew {
@@ -61,7 +61,7 @@ pub(crate) enum Care {
     NewWindow,
 }
 
-impl Patient {
+impl PageHealth {
     fn beat(&mut self, now: Instant) {
         self.heard = Some(now);
         self.reloaded = None;
@@ -79,22 +79,22 @@ impl Patient {
     }
 
     /// Looks after the page; `idle` says that nothing is on the glass.
-    pub(crate) fn look(&mut self, idle: bool, now: Instant) -> Care {
+    pub(crate) fn look(&mut self, idle: bool, now: Instant) -> PageAction {
         self.calm_since = idle.then(|| self.calm_since.unwrap_or(now));
         if self.silence(now) < SILENCE {
             return match self.is_old(now) {
-                true => Care::Renew { shown: self.shown },
-                false => Care::Nothing,
+                true => PageAction::Renew { shown: self.shown },
+                false => PageAction::Nothing,
             };
         }
         match self.reloaded {
             None => {
                 self.reloaded = Some(now);
                 self.shown = 0;
-                Care::Reload
+                PageAction::Reload
             }
-            Some(at) if now.saturating_duration_since(at) >= SILENCE => Care::NewWindow,
-            Some(_) => Care::Nothing,
+            Some(at) if now.saturating_duration_since(at) >= SILENCE => PageAction::NewWindow,
+            Some(_) => PageAction::Nothing,
         }
     }
 
@@ -125,36 +125,36 @@ impl Patient {
     }
 }
 
-impl Pulse {
+impl Page {
     pub(crate) fn beat(&self, beat: u64) {
         tracing::trace!(beat, "the page draws");
-        self.patient().beat(Instant::now());
+        self.health().beat(Instant::now());
     }
 
     /// A payment is on the glass.
     pub(crate) fn painted(&self) {
-        let mut patient = self.patient();
-        patient.shown = patient.shown.saturating_add(1);
+        let mut health = self.health();
+        health.shown = health.shown.saturating_add(1);
     }
 
     /// Somebody uses the settings.
     pub(crate) fn used(&self) {
-        self.patient().used = Some(Instant::now());
+        self.health().used = Some(Instant::now());
     }
 
     /// A window is about to open: names it, and counts its page's silence from now.
     pub(crate) fn next_label(&self) -> String {
-        let mut patient = self.patient();
-        patient.renewed(Instant::now());
-        patient.windows += 1;
-        patient.label()
+        let mut health = self.health();
+        health.renewed(Instant::now());
+        health.windows += 1;
+        health.label()
     }
 
     pub(crate) fn label(&self) -> String {
-        self.patient().label()
+        self.health().label()
     }
 
-    pub(crate) fn patient(&self) -> MutexGuard<'_, Patient> {
+    pub(crate) fn health(&self) -> MutexGuard<'_, PageHealth> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -175,7 +175,7 @@ pub(crate) fn revive(window: &WebviewWindow) -> tauri::Result<()> {
                     return;
                 }
                 tracing::warn!(?reason, "the page's process has ended");
-                if app.state::<Pulse>().patient().may_revive(Instant::now()) {
+                if app.state::<Page>().health().may_revive(Instant::now()) {
                     page.load_uri(home.as_str());
                 }
             });
@@ -187,100 +187,112 @@ mod tests {
     use super::*;
 
     /// A page that is looked after every [`LOOK`].
-    struct Ward {
-        patient: Patient,
+    struct WatchedPage {
+        health: PageHealth,
         now: Instant,
     }
 
-    impl Ward {
-        fn with_a_page() -> Self {
+    impl WatchedPage {
+        fn new() -> Self {
             let now = Instant::now();
-            let mut patient = Patient::default();
-            patient.renewed(now);
-            Self { patient, now }
+            let mut health = PageHealth::default();
+            health.renewed(now);
+            Self { health, now }
         }
 
         /// So much time passes; the page beats or does not. Says what was done.
-        fn passes(&mut self, seconds: u64, beats: bool, idle: bool) -> Vec<Care> {
+        fn passes(&mut self, seconds: u64, beats: bool, idle: bool) -> Vec<PageAction> {
             let mut done = Vec::new();
             let until = self.now + Duration::from_secs(seconds);
             while self.now < until {
                 self.now += LOOK;
                 if beats {
-                    self.patient.beat(self.now);
+                    self.health.beat(self.now);
                 }
-                done.push(self.patient.look(idle, self.now));
+                done.push(self.health.look(idle, self.now));
             }
-            done.retain(|care| *care != Care::Nothing);
+            done.retain(|action| *action != PageAction::Nothing);
             done
         }
     }
 
     #[test]
     fn a_page_that_beats_is_left_alone() {
-        let mut ward = Ward::with_a_page();
-        ward.patient.shown = OLD - 1;
-        assert_eq!(ward.passes(3_600, true, true), []);
+        let mut page = WatchedPage::new();
+        page.health.shown = OLD - 1;
+        assert_eq!(page.passes(3_600, true, true), []);
     }
 
     #[test]
     fn a_silent_page_is_loaded_anew_and_left_alone_when_it_is_heard_again() {
-        let mut ward = Ward::with_a_page();
-        assert_eq!(ward.passes(15, false, true), [Care::Reload]);
-        assert_eq!(ward.passes(60, true, true), []);
-        assert_eq!(ward.passes(15, false, true), [Care::Reload]);
+        let mut page = WatchedPage::new();
+        assert_eq!(page.passes(15, false, true), [PageAction::Reload]);
+        assert_eq!(page.passes(60, true, true), []);
+        assert_eq!(page.passes(15, false, true), [PageAction::Reload]);
     }
 
     #[test]
     fn one_that_stays_silent_gets_a_new_window_whether_or_not_it_could_be_loaded() {
-        let mut ward = Ward::with_a_page();
-        assert_eq!(ward.passes(30, false, true), [Care::Reload, Care::NewWindow]);
-        ward.patient.renewed(ward.now);
+        let mut page = WatchedPage::new();
         assert_eq!(
-            ward.passes(30, false, true),
-            [Care::Reload, Care::NewWindow],
+            page.passes(30, false, true),
+            [PageAction::Reload, PageAction::NewWindow]
+        );
+        page.health.renewed(page.now);
+        assert_eq!(
+            page.passes(30, false, true),
+            [PageAction::Reload, PageAction::NewWindow],
             "and so does that one's"
         );
     }
 
     #[test]
     fn after_a_look_that_came_late_it_is_loaded_anew_first() {
-        let mut ward = Ward::with_a_page();
-        ward.now += Duration::from_secs(3_600);
-        assert_eq!(ward.passes(3, false, true), [Care::Reload]);
+        let mut page = WatchedPage::new();
+        page.now += Duration::from_secs(3_600);
+        assert_eq!(page.passes(3, false, true), [PageAction::Reload]);
     }
 
     #[test]
     fn a_page_that_has_shown_many_payments_is_renewed_once_nothing_has_been_shown_for_a_while() {
-        let mut ward = Ward::with_a_page();
-        ward.patient.shown = OLD;
-        assert_eq!(ward.passes(60, true, false), [], "not while payments are shown");
-        assert_eq!(ward.passes(9, true, true), []);
-        assert_eq!(ward.passes(6, true, true)[..1], [Care::Renew { shown: OLD }]);
+        let mut page = WatchedPage::new();
+        page.health.shown = OLD;
+        assert_eq!(page.passes(60, true, false), [], "not while payments are shown");
+        assert_eq!(page.passes(9, true, true), []);
+        assert_eq!(
+            page.passes(6, true, true)[..1],
+            [PageAction::Renew { shown: OLD }]
+        );
     }
 
     #[test]
     fn one_that_has_shown_twice_as_many_is_renewed_at_the_first_moment_without_one() {
-        let mut ward = Ward::with_a_page();
-        ward.patient.shown = VERY_OLD;
-        assert_eq!(ward.passes(60, true, false), []);
-        assert_eq!(ward.passes(3, true, true), [Care::Renew { shown: VERY_OLD }]);
+        let mut page = WatchedPage::new();
+        page.health.shown = VERY_OLD;
+        assert_eq!(page.passes(60, true, false), []);
+        assert_eq!(
+            page.passes(3, true, true),
+            [PageAction::Renew { shown: VERY_OLD }]
+        );
     }
 
     #[test]
     fn not_while_somebody_may_be_typing() {
-        let mut ward = Ward::with_a_page();
-        (ward.patient.shown, ward.patient.used) = (VERY_OLD, Some(ward.now));
-        assert_eq!(ward.passes(597, true, true), []);
-        assert_eq!(ward.passes(3, true, true), [Care::Renew { shown: VERY_OLD }]);
+        let mut page = WatchedPage::new();
+        (page.health.shown, page.health.used) = (VERY_OLD, Some(page.now));
+        assert_eq!(page.passes(597, true, true), []);
+        assert_eq!(
+            page.passes(3, true, true),
+            [PageAction::Renew { shown: VERY_OLD }]
+        );
     }
 
     #[cfg(target_os = "linux")]
     #[test]
     fn a_process_that_ends_again_and_again_is_revived_every_five_seconds_at_most() {
-        let mut ward = Ward::with_a_page();
+        let mut page = WatchedPage::new();
         let revived: usize = (0..60_000)
-            .filter(|ms| ward.patient.may_revive(ward.now + Duration::from_millis(*ms)))
+            .filter(|ms| page.health.may_revive(page.now + Duration::from_millis(*ms)))
             .count();
         assert_eq!(revived, 12);
     }

@@ -8,7 +8,7 @@ use tauri::{AppHandle, Manager, Url, WebviewWindow};
 use tillbell_till::view::{Display, Scene};
 use tokio::sync::watch;
 
-use crate::page::{Care, LOOK, Pulse};
+use crate::page::{LOOK, Page, PageAction};
 use crate::window::{self, Mode};
 
 /// Loads the page anew, whatever became of it. A process that hangs would not hear of it, so it is ended first.
@@ -21,24 +21,26 @@ fn load_anew(window: &WebviewWindow, home: Url) -> tauri::Result<()> {
 /// Loads a page anew that has gone silent, and makes its window anew when that does not help. What it should have
 /// shown is still on the stage: nothing counts as announced before it was painted or rung.
 pub(crate) async fn watch_over(app: AppHandle, mode: Mode, display: watch::Receiver<Arc<Display>>) {
-    let pulse = app.state::<Pulse>();
-    let window = || app.get_webview_window(&pulse.label());
+    let page = app.state::<Page>();
+    let window = || app.get_webview_window(&page.label());
     let home = window().and_then(|window| window.url().ok());
     loop {
         tokio::time::sleep(LOOK).await;
         let idle = matches!(display.borrow().scene, Scene::Idle { .. });
-        let care = pulse.patient().look(idle, Instant::now());
-        match care {
-            Care::Nothing => continue,
-            Care::Renew { shown } => {
+        let action = page.health().look(idle, Instant::now());
+        match action {
+            PageAction::Nothing => continue,
+            PageAction::Renew { shown } => {
                 tracing::info!(shown, "the page has shown many payments: loading it anew");
-                pulse.patient().renewed(Instant::now());
+                page.health().renewed(Instant::now());
             }
-            Care::Reload => tracing::warn!("the page does not answer: loading it anew"),
-            Care::NewWindow => tracing::warn!("the page does not come back: opening its window anew"),
+            PageAction::Reload => tracing::warn!("the page does not answer: loading it anew"),
+            PageAction::NewWindow => tracing::warn!("the page does not come back: opening its window anew"),
         }
-        let helped = match (care, window(), &home) {
-            (Care::Renew { .. } | Care::Reload, Some(window), Some(home)) => load_anew(&window, home.clone()),
+        let helped = match (action, window(), &home) {
+            (PageAction::Renew { .. } | PageAction::Reload, Some(window), Some(home)) => {
+                load_anew(&window, home.clone())
+            }
             (_, former, _) => open_anew(&app, mode, former),
         };
         if let Err(error) = helped {

@@ -3,7 +3,7 @@
 use tauri::window::Color;
 use tauri::{AppHandle, Manager, WebviewUrl, WebviewWindow, WebviewWindowBuilder};
 
-use crate::page::{self, Pulse};
+use crate::page::{self, Page};
 
 /// Shown before the page has painted, so that nothing flashes white on a dark counter.
 const BACKGROUND: Color = Color(12, 13, 16, 255);
@@ -20,7 +20,7 @@ pub(crate) enum Mode {
 
 /// Opens the window.
 pub(crate) fn open(app: &AppHandle, mode: Mode) -> tauri::Result<()> {
-    let label = app.state::<Pulse>().next_label();
+    let label = app.state::<Page>().next_label();
     let window = WebviewWindowBuilder::new(app, label, WebviewUrl::App("index.html".into()))
         .title("Tillbell")
         .inner_size(1280.0, 800.0)
@@ -49,7 +49,7 @@ fn fill_monitor(window: &WebviewWindow) -> tauri::Result<()> {
 
 /// Brings the window to the front.
 pub(crate) fn to_front(app: &AppHandle) {
-    if let Some(window) = app.get_webview_window(&app.state::<Pulse>().label()) {
+    if let Some(window) = app.get_webview_window(&app.state::<Page>().label()) {
         let shown = window
             .unminimize()
             .and_then(|()| window.show())
