@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
 
-use crate::{Ear, Invoice, Profile, RealLnbits, Relay, Wallet, Watch, headless};
+use crate::{ChannelListener, Invoice, Profile, RealLnbits, Relay, Wallet, Watch, headless};
 
 type Result = anyhow::Result<()>;
 
@@ -196,13 +196,13 @@ pub fn forged_frames_are_never_told_and_hide_no_payment(lnbits: &RealLnbits) -> 
     let theirs = lnbits.sell(&stranger, &customer, 5_000, "somebody else's")?;
     let profile = paired(&lnbits.url(), &shop)?;
     let mut watch = Watch::live(&profile)?;
-    let mut ear = Ear::on(lnbits.port(), &shop.invoice_key)?;
+    let mut listener = ChannelListener::on(lnbits.port(), &shop.invoice_key)?;
 
     let sold = lnbits.sell(&shop, &customer, 1_000, "genuine")?;
-    let genuine = ear.frame_about(&sold.payment_hash)?;
+    let genuine = listener.frame_about(&sold.payment_hash)?;
     is(&watch.payment(&sold.payment_hash)?, "live", 1_000, "genuine")?;
     let spent = lnbits.sell(&stranger, &shop, 70, "the shop pays a stranger")?;
-    let outgoing = ear.frame_about(&spent.payment_hash)?;
+    let outgoing = listener.frame_about(&spent.payment_hash)?;
     let to_itself = lnbits.sell(&shop, &shop, 30, "to itself")?;
     let own = watch.payment(&to_itself.payment_hash)?;
     is(&own, "live", 30, "to itself")?;

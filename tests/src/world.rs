@@ -15,7 +15,7 @@ use anyhow::Context as _;
 use tillbell_fake_lnbits::Options;
 
 use crate::process::Running;
-use crate::{Counter, Fake, Profile};
+use crate::{Fake, PairedShop, Profile};
 
 /// Set for the process that runs in the world.
 const INSIDE: &str = "TILLBELL_TEST_WORLD";
@@ -94,18 +94,18 @@ impl World {
     /// The same, IPv6.
     pub const SERVER6: &str = "2001:db8:2::2";
 
-    /// A counter whose display is in the shop's network and knows the server as `host`.
+    /// A shop whose display is in the shop's network and knows the server as `host`.
     ///
     /// # Errors
     /// When the server does not start or the pairing fails.
-    pub fn counter(&self, host: &str) -> anyhow::Result<Counter> {
+    pub fn shop(&self, host: &str) -> anyhow::Result<PairedShop> {
         let server = Fake::with(Options {
             // IPv4 comes in there, too.
             address: Ipv6Addr::UNSPECIFIED.into(),
             ..Options::default()
         })?;
         let url = format!("http://{host}:{}", server.addr().port());
-        Counter::reached_at(server, &url, Profile::new()?.on_network(SHOP))
+        PairedShop::reached_at(server, &url, Profile::new()?.on_network(SHOP))
     }
 
     /// From now on the router drops what goes this way. Nobody is told: no reset, no ICMP.

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use tillbell_tests::{Profile, RealLnbits, Screen, Sound, Wallet, Window, headless, turn, until};
+use tillbell_tests::{
+    Profile, RealLnbits, Screen, Sound, Wallet, Window, headless, heavy_test_permit, until,
+};
 
 type Result = anyhow::Result<()>;
 
@@ -41,7 +43,7 @@ fn apart(one: SystemTime, other: SystemTime) -> Duration {
 
 #[test]
 fn the_chime_begins_with_the_picture() -> Result {
-    let _turn = turn();
+    let _permit = heavy_test_permit();
     let counter = Counter::new("dwell_s = 2\nvolume = 80\n")?;
     let sound = Sound::start()?;
     let window = Window::open(&counter.screen, Some(&sound), &counter.profile, &[])?;
@@ -77,7 +79,7 @@ fn the_chime_begins_with_the_picture() -> Result {
 
 #[test]
 fn a_muted_bell_is_silent_and_the_screen_says_so() -> Result {
-    let _turn = turn();
+    let _permit = heavy_test_permit();
     let counter = Counter::new("volume = 0\n")?;
     let sound = Sound::start()?;
     let window = Window::open(&counter.screen, Some(&sound), &counter.profile, &[])?;
@@ -97,7 +99,7 @@ fn a_muted_bell_is_silent_and_the_screen_says_so() -> Result {
 
 #[test]
 fn without_a_sound_card_the_screen_says_so_and_payments_still_show() -> Result {
-    let _turn = turn();
+    let _permit = heavy_test_permit();
     let counter = Counter::new("dwell_s = 2\n")?;
     let window = Window::open(&counter.screen, None, &counter.profile, &[])?;
     window.until_live()?;

@@ -10,7 +10,7 @@ use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tillbell_fake_lnbits::{NewInvoice, Version, Wallet};
 use tillbell_tests::{
-    Clerk, Display, Fake, Ledger, Profile, RealLnbits, Screen, Sound, Watch, Window, headless, until,
+    Display, Fake, Ledger, PairedShop, Profile, RealLnbits, Screen, Sound, Watch, Window, headless, until,
 };
 
 type Result = anyhow::Result<()>;
@@ -193,17 +193,17 @@ fn killed_after_a_run_over_the_list() -> Result {
 #[test]
 fn killed_with_its_window_between_ring_and_mark_it_shows_that_payment_once_more_as_late() -> Result {
     const SOON: Duration = Duration::from_secs(20);
-    let clerk = Clerk::paired("dwell_s = 4\nvolume = 80\n")?;
+    let shop = PairedShop::new("dwell_s = 4\nvolume = 80\n")?;
     let (screen, sound) = (Screen::start(1280, 800)?, Sound::start()?);
-    let mut display = Display::live(&screen, Some(&sound), &clerk.profile)?;
-    let ledger = Ledger::of(&clerk.profile)?;
+    let mut display = Display::live(&screen, Some(&sound), &shop.profile)?;
+    let ledger = Ledger::of(&shop.profile)?;
     let marked = |hash: &str| anyhow::Ok(ledger.marks()?.get(hash).copied());
-    let first = clerk.sell(100, "rung and marked")?;
+    let first = shop.sell(100, "rung and marked")?;
     until("the first one's mark", SOON, || {
         Ok((marked(&first)? == Some(true)).then_some(()))
     })?;
     // It waits until the first one's time is over; its record is there before its ring.
-    let second = clerk.sell(200, "rung")?;
+    let second = shop.sell(200, "rung")?;
     until("the second one's record", SOON, || Ok(marked(&second)?.map(drop)))?;
     let held = ledger.hold()?;
     assert_eq!(marked(&second)?, Some(false), "it came too soon");
@@ -217,13 +217,13 @@ fn killed_with_its_window_between_ring_and_mark_it_shows_that_payment_once_more_
     drop(held);
     assert_eq!(marked(&second)?, Some(false), "it could not be marked");
 
-    let display = Window::open(&screen, Some(&sound), &clerk.profile, &[])?;
+    let display = Window::open(&screen, Some(&sound), &shop.profile, &[])?;
     display.until_live()?;
     assert!(display.until_paid(200_000, SOON)?.late, "it says when it came");
     until("the second one's mark", SOON, || {
         Ok((marked(&second)? == Some(true)).then_some(()))
     })?;
-    clerk.sell(300, "live again")?;
+    shop.sell(300, "live again")?;
     assert!(!display.until_paid(300_000, SOON)?.late);
     let shown: Vec<_> = display
         .shown()?

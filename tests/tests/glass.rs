@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tillbell_tests::{Clerk, Display, Ledger, Screen, Sound, Window, headless, signal, tree, turn, until};
+use tillbell_tests::{
+    Display, Ledger, PairedShop, Screen, Sound, Window, headless, heavy_test_permit, signal, tree, until,
+};
 
 type Result = anyhow::Result<()>;
 
@@ -36,17 +38,17 @@ fn edge(screen: &Screen, name: &str) -> anyhow::Result<[u8; 3]> {
 }
 
 /// A display that has these settings and listens, in a window on a screen of its own.
-fn live_window(settings: &str) -> anyhow::Result<(Clerk, Screen, Window)> {
-    let clerk = Clerk::paired(settings)?;
+fn live_window(settings: &str) -> anyhow::Result<(PairedShop, Screen, Window)> {
+    let shop = PairedShop::new(settings)?;
     let screen = Screen::start(1280, 800)?;
-    let window = Window::open(&screen, None, &clerk.profile, &[])?;
+    let window = Window::open(&screen, None, &shop.profile, &[])?;
     window.until_live()?;
-    Ok((clerk, screen, window))
+    Ok((shop, screen, window))
 }
 
 /// A display in the dark look without WebDriver, and what its glass shows while it is idle and while it shows a payment.
 struct Counter {
-    clerk: Clerk,
+    shop: PairedShop,
     screen: Screen,
     sound: Sound,
     display: Display,
@@ -57,20 +59,20 @@ struct Counter {
 impl Counter {
     /// Opens it and sells once, to see what that looks like.
     fn open(name: &str) -> anyhow::Result<Self> {
-        let clerk = Clerk::paired("theme = \"dark\"\ndwell_s = 4\nvolume = 80\n")?;
+        let shop = PairedShop::new("theme = \"dark\"\ndwell_s = 4\nvolume = 80\n")?;
         let screen = Screen::start(1280, 800)?;
         let sound = Sound::start()?;
-        let display = Display::live(&screen, Some(&sound), &clerk.profile)?;
+        let display = Display::live(&screen, Some(&sound), &shop.profile)?;
         let name = format!("glass-{name}");
         let idle = edge(&screen, &name)?;
-        clerk.sell(100, "the first")?;
+        shop.sell(100, "the first")?;
         until("the first payment on the glass", SOON, || {
             Ok((screen.shot(&name)?.edge != idle).then_some(()))
         })?;
         let paid = edge(&screen, &name)?;
         assert_ne!(idle, paid, "a payment is seen at the edge");
         let counter = Self {
-            clerk,
+            shop,
             screen,
             sound,
             display,
@@ -95,7 +97,7 @@ impl Counter {
     /// and afterwards a display that works as before.
     fn a_payment_comes_through(&self, within: Duration, name: &str) -> Result {
         let name = format!("glass-{name}");
-        self.clerk.sell(200, "meanwhile")?;
+        self.shop.sell(200, "meanwhile")?;
         self.until_edge(self.paid, within, &name)?;
         self.until_edge(self.idle, SOON, &name)?;
         hear(&self.sound, RUNG_OUT)?;
@@ -105,7 +107,7 @@ impl Counter {
         while Instant::now() < deadline {
             assert_eq!(self.screen.shot(&name)?.edge, self.idle, "shown once");
         }
-        self.clerk.sell(300, "afterwards")?;
+        self.shop.sell(300, "afterwards")?;
         self.until_edge(self.paid, SOON, &name)?;
         hear(&self.sound, RUNG_OUT)?;
         assert_eq!(self.sound.onsets().len(), 3);
@@ -115,7 +117,7 @@ impl Counter {
 
 #[test]
 fn a_page_whose_process_is_killed_is_back_at_once_and_shows_what_was_paid() -> Result {
-    let _turn = turn();
+    let _permit = heavy_test_permit();
     let counter = Counter::open("killed")?;
     let page = counter.display.page()?;
     signal(page, "KILL")?;
@@ -128,13 +130,13 @@ fn a_page_whose_process_is_killed_is_back_at_once_and_shows_what_was_paid() -> R
 
 #[test]
 fn a_loudspeaker_that_is_pulled_out_costs_no_core_and_rings_again_when_it_is_back() -> Result {
-    let _turn = turn();
-    let clerk = Clerk::paired("dwell_s = 2\nvolume = 80\n")?;
+    let _permit = heavy_test_permit();
+    let shop = PairedShop::new("dwell_s = 2\nvolume = 80\n")?;
     let screen = Screen::start(1280, 800)?;
     let mut sound = Sound::start()?;
-    let window = Window::open(&screen, Some(&sound), &clerk.profile, &[])?;
+    let window = Window::open(&screen, Some(&sound), &shop.profile, &[])?;
     window.until_live()?;
-    clerk.sell(100, "with sound")?;
+    shop.sell(100, "with sound")?;
     window.until_paid(100_000, SOON)?;
     until("the chime", SOON, || {
         Ok((!sound.onsets().is_empty()).then_some(()))
@@ -142,7 +144,7 @@ fn a_loudspeaker_that_is_pulled_out_costs_no_core_and_rings_again_when_it_is_bac
     window.until_scene("idle", SOON)?;
 
     sound.unplug()?;
-    clerk.sell(200, "without")?;
+    shop.sell(200, "without")?;
     window.until_paid(200_000, SOON)?;
     window.until_scene("idle", SOON)?;
     until("the screen to say so", SOON, || {
@@ -150,7 +152,7 @@ fn a_loudspeaker_that_is_pulled_out_costs_no_core_and_rings_again_when_it_is_bac
     })?;
     let program = window.program_id()?;
     let before = (Instant::now(), tree::taken_alone(program)?);
-    clerk.sell(300, "still without")?;
+    shop.sell(300, "still without")?;
     window.until_paid(300_000, SOON)?;
     window.until_scene("idle", SOON)?;
     let spent = tree::taken_alone(program)? - before.1;
@@ -162,7 +164,7 @@ fn a_loudspeaker_that_is_pulled_out_costs_no_core_and_rings_again_when_it_is_bac
     until("the screen without a complaint", SOON, || {
         Ok((!window.has("sound")?).then_some(()))
     })?;
-    clerk.sell(400, "with sound again")?;
+    shop.sell(400, "with sound again")?;
     window.until_paid(400_000, SOON)?;
     until("the chime", SOON, || {
         Ok((!sound.onsets().is_empty()).then_some(()))
@@ -180,18 +182,18 @@ fn a_loudspeaker_that_is_pulled_out_costs_no_core_and_rings_again_when_it_is_bac
 
 #[test]
 fn a_second_start_says_so_and_brings_the_first_window_to_the_front() -> Result {
-    let _turn = turn();
-    let clerk = Clerk::paired("theme = \"dark\"\n")?;
-    let other = Clerk::paired("theme = \"light\"\n")?;
+    let _permit = heavy_test_permit();
+    let shop = PairedShop::new("theme = \"dark\"\n")?;
+    let other = PairedShop::new("theme = \"light\"\n")?;
     let screen = Screen::start(1280, 800)?;
-    let _first = Display::live(&screen, None, &clerk.profile)?;
+    let _first = Display::live(&screen, None, &shop.profile)?;
     let dark = edge(&screen, "glass-second")?;
     let _above = Display::live(&screen, None, &other.profile)?;
     until("another window above", SOON, || {
         Ok((screen.shot("glass-second")?.edge != dark).then_some(()))
     })?;
 
-    let mut second = Display::start(&screen, None, &clerk.profile, &[])?;
+    let mut second = Display::start(&screen, None, &shop.profile, &[])?;
     let status = second.program().wait(SOON)?;
     assert!(status.success(), "{status}");
     let said = second.program().stderr();
@@ -200,7 +202,7 @@ fn a_second_start_says_so_and_brings_the_first_window_to_the_front() -> Result {
         Ok((screen.shot("glass-second")?.edge == dark).then_some(()))
     })?;
     // A terminal on the same profile is told, too.
-    let said = headless(&clerk.profile, &["watch", "--json"])?;
+    let said = headless(&shop.profile, &["watch", "--json"])?;
     assert!(
         !said.status.success() && said.stderr.contains("already running"),
         "{}",
@@ -211,10 +213,10 @@ fn a_second_start_says_so_and_brings_the_first_window_to_the_front() -> Result {
 
 #[test]
 fn a_window_on_a_profile_that_a_terminal_has_says_so_and_ends() -> Result {
-    let clerk = Clerk::paired("")?;
-    let watch = tillbell_tests::Watch::live(&clerk.profile)?;
+    let shop = PairedShop::new("")?;
+    let watch = tillbell_tests::Watch::live(&shop.profile)?;
     let screen = Screen::start(640, 480)?;
-    let mut window = Display::start(&screen, None, &clerk.profile, &[])?;
+    let mut window = Display::start(&screen, None, &shop.profile, &[])?;
     let status = window.program().wait(SOON)?;
     assert!(!status.success());
     let said = window.program().stderr();
@@ -227,25 +229,25 @@ fn a_window_on_a_profile_that_a_terminal_has_says_so_and_ends() -> Result {
 
 #[test]
 fn a_display_that_is_cut_off_says_so_in_place_of_the_pay_code_and_comes_back_by_itself() -> Result {
-    let _turn = turn();
+    let _permit = heavy_test_permit();
     let sizes = [(1280, 800), (1920, 1080), (800, 1280)];
     let counters = sizes
         .into_iter()
         .map(|(width, height)| -> anyhow::Result<_> {
-            let clerk = Clerk::paired("pay_code = \"till@shop.example\"\ndwell_s = 2\n")?;
+            let shop = PairedShop::new("pay_code = \"till@shop.example\"\ndwell_s = 2\n")?;
             let screen = Screen::start(width, height)?;
-            let window = Window::open(&screen, None, &clerk.profile, &[])?;
+            let window = Window::open(&screen, None, &shop.profile, &[])?;
             window.until_live()?;
-            Ok((clerk, screen, window))
+            Ok((shop, screen, window))
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
-    for (clerk, screen, window) in &counters {
+    for (shop, screen, window) in &counters {
         window.text("pay-code")?;
         screen.shot(&format!("trusted-{}x{}", screen.size().0, screen.size().1))?;
-        clerk.server.go_away();
+        shop.server.go_away();
     }
     let gone = Instant::now();
-    for (clerk, screen, window) in &counters {
+    for (shop, screen, window) in &counters {
         // A display that has only just lost its server is still right about everything before.
         until("the alarm", CUT_OFF, || {
             Ok(window.has("untrusted")?.then_some(()))
@@ -270,14 +272,14 @@ fn a_display_that_is_cut_off_says_so_in_place_of_the_pay_code_and_comes_back_by_
         );
         window.on_glass()?;
         screen.shot(&format!("untrusted-{width}x{height}"))?;
-        clerk.server.come_back()?;
+        shop.server.come_back()?;
     }
-    for (clerk, _screen, window) in &counters {
+    for (shop, _screen, window) in &counters {
         window.until_live()?;
         until("the pay code", SOON, || {
             Ok((window.has("pay-code")? && !window.has("untrusted")?).then_some(()))
         })?;
-        clerk.sell(100, "as before")?;
+        shop.sell(100, "as before")?;
         window.until_paid(100_000, SOON)?;
     }
     Ok(())
@@ -285,11 +287,11 @@ fn a_display_that_is_cut_off_says_so_in_place_of_the_pay_code_and_comes_back_by_
 
 #[test]
 fn a_key_that_is_gone_is_said_in_place_of_the_pay_code() -> Result {
-    let _turn = turn();
-    let clerk = Clerk::paired("pay_code = \"till@shop.example\"\n")?;
-    clerk.profile.write("secrets.json", b"{}")?;
+    let _permit = heavy_test_permit();
+    let shop = PairedShop::new("pay_code = \"till@shop.example\"\n")?;
+    shop.profile.write("secrets.json", b"{}")?;
     let screen = Screen::start(1280, 800)?;
-    let window = Window::open(&screen, None, &clerk.profile, &[])?;
+    let window = Window::open(&screen, None, &shop.profile, &[])?;
     until("the sentence", SOON, || {
         Ok(window.document()?.contains("pair again").then_some(()))
     })?;
@@ -322,28 +324,28 @@ fn is_not_to_be_relied_on(window: &Window, screen: &Screen, words: [&str; 2], me
 
 #[test]
 fn a_key_that_the_server_does_not_know_is_said_in_place_of_the_pay_code_until_it_does() -> Result {
-    let _turn = turn();
-    let (clerk, screen, window) = live_window("pay_code = \"till@shop.example\"\ndwell_s = 2\n")?;
+    let _permit = heavy_test_permit();
+    let (shop, screen, window) = live_window("pay_code = \"till@shop.example\"\ndwell_s = 2\n")?;
     window.text("pay-code")?;
-    clerk.server.rotate_keys(&clerk.wallet);
-    clerk.sell(100, "while the key was unknown")?;
+    shop.server.rotate_keys(&shop.wallet);
+    shop.sell(100, "while the key was unknown")?;
     is_not_to_be_relied_on(&window, &screen, ["Not connected", "pair again"], || {
-        clerk.server.return_keys(&clerk.wallet);
+        shop.server.return_keys(&shop.wallet);
     })?;
     assert!(window.until_paid(100_000, SOON)?.late);
-    clerk.sell(200, "as before")?;
+    shop.sell(200, "as before")?;
     assert!(!window.until_paid(200_000, SOON)?.late);
     Ok(())
 }
 
 #[test]
 fn a_ledger_that_cannot_be_written_is_said_in_place_of_the_pay_code_until_it_can() -> Result {
-    let _turn = turn();
-    let (clerk, screen, window) = live_window("pay_code = \"till@shop.example\"\ndwell_s = 2\n")?;
+    let _permit = heavy_test_permit();
+    let (shop, screen, window) = live_window("pay_code = \"till@shop.example\"\ndwell_s = 2\n")?;
     window.text("pay-code")?;
-    let ledger = Ledger::of(&clerk.profile)?;
+    let ledger = Ledger::of(&shop.profile)?;
     let held = ledger.hold()?;
-    clerk.sell(100, "unwritten")?;
+    shop.sell(100, "unwritten")?;
     is_not_to_be_relied_on(&window, &screen, ["Not reliable", "cannot be recorded"], || {
         drop(held)
     })?;
@@ -355,11 +357,11 @@ fn a_ledger_that_cannot_be_written_is_said_in_place_of_the_pay_code_until_it_can
 
 #[test]
 fn a_pairing_that_cannot_be_read_is_said_where_one_pairs() -> Result {
-    let _turn = turn();
-    let clerk = Clerk::paired("")?;
-    clerk.profile.write("pairing.json", b"{\"version\": 1, ")?;
+    let _permit = heavy_test_permit();
+    let shop = PairedShop::new("")?;
+    shop.profile.write("pairing.json", b"{\"version\": 1, ")?;
     let screen = Screen::start(1280, 800)?;
-    let window = Window::open(&screen, None, &clerk.profile, &[])?;
+    let window = Window::open(&screen, None, &shop.profile, &[])?;
     window.until_scene("welcome", SOON)?;
     until("the notice", SOON, || {
         let page = window.document()?;
@@ -369,17 +371,17 @@ fn a_pairing_that_cannot_be_read_is_said_where_one_pairs() -> Result {
 
 #[test]
 fn a_ledger_that_was_set_aside_is_said_on_the_screen() -> Result {
-    let _turn = turn();
-    let clerk = Clerk::paired("dwell_s = 2\n")?;
-    clerk.profile.write("ledger.sqlite3", &[0xAA; 4096])?;
+    let _permit = heavy_test_permit();
+    let shop = PairedShop::new("dwell_s = 2\n")?;
+    shop.profile.write("ledger.sqlite3", &[0xAA; 4096])?;
     let screen = Screen::start(1280, 800)?;
-    let window = Window::open(&screen, None, &clerk.profile, &[])?;
+    let window = Window::open(&screen, None, &shop.profile, &[])?;
     until("the notice", SOON, || {
         let page = window.document()?;
         Ok((page.contains("set aside") && page.contains("check your wallet")).then_some(()))
     })?;
     window.until_live()?;
-    clerk.sell(100, "in the new ledger")?;
+    shop.sell(100, "in the new ledger")?;
     window.until_paid(100_000, SOON)?;
     // Nobody has read it yet.
     window.until_scene("idle", SOON)?;
@@ -389,8 +391,8 @@ fn a_ledger_that_was_set_aside_is_said_on_the_screen() -> Result {
 
 #[test]
 fn a_hostile_memo_stays_text_within_the_page() -> Result {
-    let _turn = turn();
-    let (clerk, screen, window) = live_window("dwell_s = 6\n")?;
+    let _permit = heavy_test_permit();
+    let (shop, screen, window) = live_window("dwell_s = 6\n")?;
     let zalgo: String = "Coffee"
         .chars()
         .flat_map(|c| {
@@ -407,7 +409,7 @@ fn a_hostile_memo_stays_text_within_the_page() -> Result {
     ];
     for (nth, (name, memo)) in memos.iter().enumerate() {
         let sats = 1_000 + nth as u64;
-        clerk.sell(sats, memo)?;
+        shop.sell(sats, memo)?;
         let shown = window.until_paid(sats * 1_000, SOON)?;
         assert_eq!(shown.verdict.as_deref(), Some("verified"), "{name}");
         window.on_glass()?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tillbell_tests::{Clerk, Display, Screen, Sound, Window, signal, turn, until};
+use tillbell_tests::{Display, PairedShop, Screen, Sound, Window, heavy_test_permit, signal, until};
 
 type Result = anyhow::Result<()>;
 
@@ -38,14 +38,14 @@ fn idle(screen: &Screen) -> anyhow::Result<[u8; 3]> {
 
 #[test]
 fn a_page_that_hangs_is_loaded_anew_and_shows_what_was_paid() -> Result {
-    let _turn = turn();
-    let clerk = Clerk::paired("theme = \"dark\"\ndwell_s = 60\nvolume = 80\n")?;
+    let _permit = heavy_test_permit();
+    let shop = PairedShop::new("theme = \"dark\"\ndwell_s = 60\nvolume = 80\n")?;
     let (screen, sound) = (Screen::start(1280, 800)?, Sound::start()?);
-    let display = Display::live(&screen, Some(&sound), &clerk.profile)?;
+    let display = Display::live(&screen, Some(&sound), &shop.profile)?;
     let calm = idle(&screen)?;
     let page = display.page()?;
     signal(page, "STOP")?;
-    clerk.sell(100, "while it hangs")?;
+    shop.sell(100, "while it hangs")?;
     until("the chime, which needs no page", SOON, || {
         Ok((!sound.onsets().is_empty()).then_some(()))
     })?;
@@ -59,19 +59,19 @@ fn a_page_that_hangs_is_loaded_anew_and_shows_what_was_paid() -> Result {
 
 #[test]
 fn a_page_that_never_comes_back_gets_a_new_window_that_shows_what_was_paid() -> Result {
-    let _turn = turn();
+    let _permit = heavy_test_permit();
     // Without a sound: nothing counts as announced that was not painted.
-    let clerk = Clerk::paired("theme = \"dark\"\ndwell_s = 4\n")?;
+    let shop = PairedShop::new("theme = \"dark\"\ndwell_s = 4\n")?;
     let screen = Screen::start(1280, 800)?;
-    let mut display = Display::live(&screen, None, &clerk.profile)?;
+    let mut display = Display::live(&screen, None, &shop.profile)?;
     let calm = idle(&screen)?;
-    clerk.sell(100, "while all is well")?;
+    shop.sell(100, "while all is well")?;
     let paid = until_other(&screen, calm, SOON)?;
     until_edge(&screen, calm, SOON)?;
     until_announced(&display, 1)?;
 
     stop(&display)?;
-    clerk.sell(200, "while nothing works")?;
+    shop.sell(200, "while nothing works")?;
     until("a window made anew", TWO_SILENCES, || {
         if display.said("opening its window anew") > 0 {
             return Ok(Some(()));
@@ -85,7 +85,7 @@ fn a_page_that_never_comes_back_gets_a_new_window_that_shows_what_was_paid() -> 
     until_edge(&screen, paid, TWO_SILENCES)?;
     until_announced(&display, 2)?;
     until_edge(&screen, calm, SOON)?;
-    clerk.sell(300, "in the new window")?;
+    shop.sell(300, "in the new window")?;
     until_edge(&screen, paid, SOON)?;
     until_announced(&display, 3)?;
     until_edge(&screen, calm, SOON)?;
@@ -112,10 +112,10 @@ fn stop(display: &Display) -> Result {
 
 #[test]
 fn a_page_that_lost_itself_is_loaded_anew() -> Result {
-    let _turn = turn();
-    let clerk = Clerk::paired("dwell_s = 2\n")?;
+    let _permit = heavy_test_permit();
+    let shop = PairedShop::new("dwell_s = 2\n")?;
     let screen = Screen::start(1280, 800)?;
-    let window = Window::open(&screen, None, &clerk.profile, &[])?;
+    let window = Window::open(&screen, None, &shop.profile, &[])?;
     window.until_live()?;
     let calm = idle(&screen)?;
     window.run("location.replace('about:blank')")?;
@@ -127,6 +127,6 @@ fn a_page_that_lost_itself_is_loaded_anew() -> Result {
         let shot = screen.shot("glass-slow")?;
         Ok((shot.edge == calm && shot.colours > 20).then_some(()))
     })?;
-    clerk.sell(100, "afterwards")?;
+    shop.sell(100, "afterwards")?;
     until_other(&screen, calm, SOON).map(drop)
 }

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use tillbell_fake_lnbits::faults::{Fault, RestFault};
 use tillbell_fake_lnbits::{Ending, Path, Version};
 use tillbell_tests::{
-    Clerk, Fake, FakedClock, Keyring, Ledger, Namespace, Profile, SessionBus, Watch, headless, until,
+    Fake, FakedClock, Keyring, Ledger, Namespace, PairedShop, Profile, SessionBus, Watch, headless, until,
 };
 
 type Result = anyhow::Result<()>;
@@ -16,8 +16,8 @@ type Result = anyhow::Result<()>;
 const A_RUN: Duration = Duration::from_secs(4);
 
 /// Announcements so far, as the ledger must have them too.
-fn are_in_the_ledger(watch: &Watch, clerk: &Clerk) -> Result {
-    let ledger = headless(&clerk.profile, &["export", "--csv"])?.well()?.stdout;
+fn are_in_the_ledger(watch: &Watch, shop: &PairedShop) -> Result {
+    let ledger = headless(&shop.profile, &["export", "--csv"])?.well()?.stdout;
     for hash in watch.announced() {
         assert!(
             ledger.contains(hash),
@@ -31,9 +31,9 @@ fn are_in_the_ledger(watch: &Watch, clerk: &Clerk) -> Result {
 
 #[test]
 fn a_second_display_on_a_profile_says_so_and_ends_and_the_first_goes_on() -> Result {
-    let clerk = Clerk::paired("")?;
-    let mut watch = Watch::live(&clerk.profile)?;
-    let second = headless(&clerk.profile, &["watch", "--json"])?;
+    let shop = PairedShop::new("")?;
+    let mut watch = Watch::live(&shop.profile)?;
+    let second = headless(&shop.profile, &["watch", "--json"])?;
     assert!(!second.status.success());
     assert_eq!(second.stdout, "", "nothing but events belongs there");
     assert!(second.stderr.contains("already running"), "{}", second.stderr);
@@ -42,7 +42,7 @@ fn a_second_display_on_a_profile_says_so_and_ends_and_the_first_goes_on() -> Res
         "it says what to do: {}",
         second.stderr
     );
-    watch.payment(&clerk.sell(1, "after the second")?)?;
+    watch.payment(&shop.sell(1, "after the second")?)?;
     watch.stop()
 }
 
@@ -50,17 +50,17 @@ fn a_second_display_on_a_profile_says_so_and_ends_and_the_first_goes_on() -> Res
 
 #[test]
 fn a_full_disk_is_said_and_what_was_paid_meanwhile_is_announced_once_there_is_space() -> Result {
-    let clerk = Clerk::on(Profile::on_small_disk(768)?, "")?;
-    let (namespace, folder) = (clerk.profile.namespace()?, clerk.profile.path());
-    let mut watch = Watch::live(&clerk.profile)?;
-    let mut sold = vec![clerk.sell(1, "before")?];
+    let shop = PairedShop::on(Profile::on_small_disk(768)?, "")?;
+    let (namespace, folder) = (shop.profile.namespace()?, shop.profile.path());
+    let mut watch = Watch::live(&shop.profile)?;
+    let mut sold = vec![shop.sell(1, "before")?];
     watch.payment(&sold[0])?;
 
     let filler = namespace.fill(&folder)?;
     // The ledger has some room of its own: what fits is announced as ever, until nothing fits.
     let long = "m".repeat(600);
     until("a payment that is not recorded", Duration::from_secs(60), || {
-        let hash = clerk.sell(2, &long)?;
+        let hash = shop.sell(2, &long)?;
         let told = watch.until("it", A_RUN, |watch| {
             watch.announced().contains(&hash.as_str()).then_some(())
         });
@@ -70,13 +70,13 @@ fn a_full_disk_is_said_and_what_was_paid_meanwhile_is_announced_once_there_is_sp
     let detail = watch.until_link("live", "disk")?;
     assert!(detail.contains("cannot be recorded"), "{detail}");
     assert!(detail.contains("Free some space"), "it says what to do: {detail}");
-    sold.push(clerk.sell(3, "on a full disk")?);
+    sold.push(shop.sell(3, "on a full disk")?);
     watch.listen(A_RUN)?;
     assert!(
         watch.announced().len() < sold.len(),
         "what cannot be recorded is not announced"
     );
-    are_in_the_ledger(&watch, &clerk)?;
+    are_in_the_ledger(&watch, &shop)?;
 
     std::fs::remove_file(filler)?;
     watch.until("the link without a complaint", Duration::from_secs(10), |watch| {
@@ -92,18 +92,18 @@ fn a_full_disk_is_said_and_what_was_paid_meanwhile_is_announced_once_there_is_sp
     let mut expected: Vec<_> = sold.iter().map(String::as_str).collect();
     expected.sort_unstable();
     assert_eq!(announced, expected, "each once");
-    are_in_the_ledger(&watch, &clerk)?;
+    are_in_the_ledger(&watch, &shop)?;
     watch.stop()
 }
 
 #[test]
 fn a_display_that_starts_on_a_full_disk_says_so_and_goes_on_when_there_is_space() -> Result {
-    let clerk = Clerk::on(Profile::on_small_disk(768)?, "")?;
-    let (namespace, folder) = (clerk.profile.namespace()?, clerk.profile.path());
+    let shop = PairedShop::on(Profile::on_small_disk(768)?, "")?;
+    let (namespace, folder) = (shop.profile.namespace()?, shop.profile.path());
     let filler = namespace.fill(&folder)?;
-    let mut watch = Watch::start(&clerk.profile)?;
+    let mut watch = Watch::start(&shop.profile)?;
     watch.until_link("down", "cannot be recorded")?;
-    let sold = clerk.sell(1, "on a full disk")?;
+    let sold = shop.sell(1, "on a full disk")?;
     watch.listen(Duration::from_secs(2))?;
     assert_eq!(watch.announced(), Vec::<&str>::new());
     std::fs::remove_file(filler)?;
@@ -116,19 +116,19 @@ fn a_display_that_starts_on_a_full_disk_says_so_and_goes_on_when_there_is_space(
 
 #[test]
 fn a_ledger_that_may_not_be_written_is_said_and_used_again_when_it_may() -> Result {
-    let clerk = Clerk::paired("")?;
-    let clerk = Clerk {
-        profile: clerk.profile.in_namespace()?,
-        ..clerk
+    let shop = PairedShop::new("")?;
+    let shop = PairedShop {
+        profile: shop.profile.in_namespace()?,
+        ..shop
     };
-    let namespace = clerk.profile.namespace()?;
-    let ledger = clerk.profile.path().join("ledger.sqlite3").display().to_string();
+    let namespace = shop.profile.namespace()?;
+    let ledger = shop.profile.path().join("ledger.sqlite3").display().to_string();
     namespace.run(&format!(
         "mount --bind '{ledger}' '{ledger}'; mount -o remount,bind,ro '{ledger}'"
     ))?;
-    let mut watch = Watch::start(&clerk.profile)?;
+    let mut watch = Watch::start(&shop.profile)?;
     watch.until_link("down", "may not be written")?;
-    let sold = clerk.sell(1, "unwritten")?;
+    let sold = shop.sell(1, "unwritten")?;
     watch.listen(Duration::from_secs(2))?;
     assert_eq!(watch.announced(), Vec::<&str>::new());
     namespace.run(&format!("umount '{ledger}'"))?;
@@ -138,17 +138,17 @@ fn a_ledger_that_may_not_be_written_is_said_and_used_again_when_it_may() -> Resu
 
 #[test]
 fn a_folder_that_may_not_be_written_is_named() -> Result {
-    let clerk = Clerk::paired("")?;
-    let folder = clerk.profile.path().display().to_string();
-    let clerk = Clerk {
-        profile: clerk.profile.in_namespace()?,
-        ..clerk
+    let shop = PairedShop::new("")?;
+    let folder = shop.profile.path().display().to_string();
+    let shop = PairedShop {
+        profile: shop.profile.in_namespace()?,
+        ..shop
     };
-    let namespace: &Namespace = clerk.profile.namespace()?;
+    let namespace: &Namespace = shop.profile.namespace()?;
     namespace.run(&format!(
         "mount --bind '{folder}' '{folder}'; mount -o remount,bind,ro '{folder}'"
     ))?;
-    let said = headless(&clerk.profile, &["watch", "--json"])?;
+    let said = headless(&shop.profile, &["watch", "--json"])?;
     assert!(!said.status.success());
     assert!(said.stderr.contains(&folder), "{}", said.stderr);
     assert!(
@@ -163,7 +163,7 @@ fn a_folder_that_may_not_be_written_is_named() -> Result {
 
 /// What became of a display whose ledger was spoilt.
 struct Aftermath {
-    clerk: Clerk,
+    shop: PairedShop,
     /// The file as the display found it; empty where it was gone.
     spoilt: Vec<u8>,
     /// What the display said on standard error.
@@ -178,7 +178,7 @@ impl Aftermath {
 
     /// The old file is kept beside the new one, byte for byte.
     fn keeps_the_old_file(self) -> Result {
-        let files = self.clerk.profile.files()?;
+        let files = self.shop.profile.files()?;
         let aside = files
             .iter()
             .filter(|file| file.to_string_lossy().contains("ledger.sqlite3.aside-"));
@@ -194,32 +194,32 @@ impl Aftermath {
 /// while the display is off, is paid meanwhile, and then wants: the display starts, what was announced stays silent, what
 /// was paid meanwhile is told late, what comes new and the old invoice that is paid now are announced as they come, and
 /// the pairing is the same.
-fn after_the_ledger(spoil: impl FnOnce(&Clerk) -> Result) -> anyhow::Result<Aftermath> {
-    let clerk = Clerk::paired("")?;
-    let mut watch = Watch::live(&clerk.profile)?;
+fn after_the_ledger(spoil: impl FnOnce(&PairedShop) -> Result) -> anyhow::Result<Aftermath> {
+    let shop = PairedShop::new("")?;
+    let mut watch = Watch::live(&shop.profile)?;
     let memo = "a long day ".repeat(40);
     let old: Vec<_> = (0..60)
-        .map(|_| clerk.sell(10, &memo))
+        .map(|_| shop.sell(10, &memo))
         .collect::<anyhow::Result<_>>()?;
     for hash in &old {
         watch.payment(hash)?;
     }
-    let unpaid = clerk.invoice(12, "made before");
-    let paid_meanwhile = clerk.invoice(12, "made before, paid meanwhile");
+    let unpaid = shop.invoice(12, "made before");
+    let paid_meanwhile = shop.invoice(12, "made before, paid meanwhile");
     watch.stop()?;
-    let pairing = |clerk: &Clerk| -> anyhow::Result<[serde_json::Value; 3]> {
-        let mut read: serde_json::Value = serde_json::from_slice(&clerk.profile.read("pairing.json")?)?;
+    let pairing = |shop: &PairedShop| -> anyhow::Result<[serde_json::Value; 3]> {
+        let mut read: serde_json::Value = serde_json::from_slice(&shop.profile.read("pairing.json")?)?;
         Ok(["server", "reference", "wallet"].map(|name| read[name].take()))
     };
-    let bound = pairing(&clerk)?;
-    let length = clerk.profile.read("ledger.sqlite3")?.len();
+    let bound = pairing(&shop)?;
+    let length = shop.profile.read("ledger.sqlite3")?.len();
     anyhow::ensure!(length > 8 * 4096, "{length} bytes are no long day");
-    spoil(&clerk)?;
-    let spoilt = clerk.profile.read("ledger.sqlite3").unwrap_or_default();
-    let sold_meanwhile = clerk.sell(13, "meanwhile")?;
-    assert!(clerk.server.settle(&paid_meanwhile));
+    spoil(&shop)?;
+    let spoilt = shop.profile.read("ledger.sqlite3").unwrap_or_default();
+    let sold_meanwhile = shop.sell(13, "meanwhile")?;
+    assert!(shop.server.settle(&paid_meanwhile));
 
-    let mut watch = Watch::live(&clerk.profile)?;
+    let mut watch = Watch::live(&shop.profile)?;
     for hash in [&sold_meanwhile, &paid_meanwhile] {
         assert_eq!(
             watch.payment(hash)?["kind"],
@@ -227,7 +227,7 @@ fn after_the_ledger(spoil: impl FnOnce(&Clerk) -> Result) -> anyhow::Result<Afte
             "it came while nobody listened"
         );
     }
-    let new = clerk.sell(11, "after")?;
+    let new = shop.sell(11, "after")?;
     assert_eq!(watch.payment(&new)?["kind"], "live");
     // Damage that only this payment came upon is found now, and got over before the next.
     watch.listen(A_RUN)?;
@@ -237,15 +237,15 @@ fn after_the_ledger(spoil: impl FnOnce(&Clerk) -> Result) -> anyhow::Result<Afte
     let mut expected = [&sold_meanwhile, &paid_meanwhile, &new];
     expected.sort_unstable();
     assert_eq!(announced, expected, "nothing old rings");
-    assert!(clerk.server.settle(&unpaid));
+    assert!(shop.server.settle(&unpaid));
     assert_eq!(watch.payment(&unpaid)?["kind"], "live", "it was paid just now");
     watch.listen(A_RUN)?;
     assert_eq!(watch.announced()[2..], [new, unpaid], "each once");
-    are_in_the_ledger(&watch, &clerk)?;
+    are_in_the_ledger(&watch, &shop)?;
     let said = watch.program().stderr();
     watch.stop()?;
     // And it stays so.
-    let mut watch = Watch::live(&clerk.profile)?;
+    let mut watch = Watch::live(&shop.profile)?;
     watch.listen(A_RUN)?;
     assert_eq!(
         watch.announced(),
@@ -253,24 +253,24 @@ fn after_the_ledger(spoil: impl FnOnce(&Clerk) -> Result) -> anyhow::Result<Afte
         "nothing rings again after the next start"
     );
     watch.stop()?;
-    assert_eq!(pairing(&clerk)?, bound, "the pairing is kept");
-    Ok(Aftermath { clerk, spoilt, said })
+    assert_eq!(pairing(&shop)?, bound, "the pairing is kept");
+    Ok(Aftermath { shop, spoilt, said })
 }
 
 /// Spoils the file itself.
-fn changed(change: impl FnOnce(&mut Vec<u8>)) -> impl FnOnce(&Clerk) -> Result {
-    |clerk| {
-        let mut ledger = clerk.profile.read("ledger.sqlite3")?;
+fn changed(change: impl FnOnce(&mut Vec<u8>)) -> impl FnOnce(&PairedShop) -> Result {
+    |shop| {
+        let mut ledger = shop.profile.read("ledger.sqlite3")?;
         change(&mut ledger);
-        clerk.profile.write("ledger.sqlite3", &ledger)
+        shop.profile.write("ledger.sqlite3", &ledger)
     }
 }
 
 /// Spoils every page of one table or index, and nothing else.
-fn garbled(part: &str) -> impl FnOnce(&Clerk) -> Result {
-    move |clerk| {
-        let pages = Ledger::of(&clerk.profile)?.pages(part)?;
-        changed(|ledger| pages.into_iter().for_each(|page| ledger[page].fill(0x55)))(clerk)
+fn garbled(part: &str) -> impl FnOnce(&PairedShop) -> Result {
+    move |shop| {
+        let pages = Ledger::of(&shop.profile)?.pages(part)?;
+        changed(|ledger| pages.into_iter().for_each(|page| ledger[page].fill(0x55)))(shop)
     }
 }
 
@@ -319,17 +319,17 @@ fn a_ledger_that_was_cut_off_is_set_aside() -> Result {
 
 #[test]
 fn a_stale_log_beside_a_ruined_ledger_goes_with_it() -> Result {
-    after_the_ledger(|clerk| {
-        let ruined = clerk.profile.read("ledger.sqlite3")?;
+    after_the_ledger(|shop| {
+        let ruined = shop.profile.read("ledger.sqlite3")?;
         // A log that is valid in itself, with pages of the ruined ledger: taken over, it would ruin the new one.
-        let mut watch = Watch::live(&clerk.profile)?;
-        let hash = clerk.sell(12, "in the log")?;
+        let mut watch = Watch::live(&shop.profile)?;
+        let hash = shop.sell(12, "in the log")?;
         watch.payment(&hash)?;
-        let log = clerk.profile.read("ledger.sqlite3-wal")?;
+        let log = shop.profile.read("ledger.sqlite3-wal")?;
         watch.stop()?;
-        clerk.profile.write("ledger.sqlite3", &ruined)?;
-        clerk.profile.write("ledger.sqlite3-wal", &log)?;
-        changed(|ledger| ledger[..200].fill(0xAA))(clerk)
+        shop.profile.write("ledger.sqlite3", &ruined)?;
+        shop.profile.write("ledger.sqlite3-wal", &log)?;
+        changed(|ledger| ledger[..200].fill(0xAA))(shop)
     })?
     .says("set aside")
     .map(drop)
@@ -344,31 +344,31 @@ fn an_emptied_ledger_is_said_and_nothing_old_rings() -> Result {
 
 #[test]
 fn a_ledger_that_is_gone_is_said_and_nothing_old_rings() -> Result {
-    after_the_ledger(|clerk| Ok(std::fs::remove_file(clerk.profile.path().join("ledger.sqlite3"))?))?
+    after_the_ledger(|shop| Ok(std::fs::remove_file(shop.profile.path().join("ledger.sqlite3"))?))?
         .says("is missing")
         .map(drop)
 }
 
-fn remove_ledger_and_tally(clerk: &Clerk) -> Result {
+fn remove_ledger_and_tally(shop: &PairedShop) -> Result {
     for file in ["ledger.sqlite3", "tally"] {
-        std::fs::remove_file(clerk.profile.path().join(file))?;
+        std::fs::remove_file(shop.profile.path().join(file))?;
     }
     Ok(())
 }
 
 #[test]
 fn a_ledger_that_is_gone_with_its_tally_is_said_and_nothing_old_rings() -> Result {
-    let clerk = Clerk::paired("")?;
-    let mut watch = Watch::live(&clerk.profile)?;
-    let unpaid = clerk.invoice(3, "made before");
-    let old = clerk.sell(1, "before")?;
+    let shop = PairedShop::new("")?;
+    let mut watch = Watch::live(&shop.profile)?;
+    let unpaid = shop.invoice(3, "made before");
+    let old = shop.sell(1, "before")?;
     watch.payment(&old)?;
     watch.stop()?;
-    remove_ledger_and_tally(&clerk)?;
-    let mut watch = Watch::live(&clerk.profile)?;
-    let new = clerk.sell(2, "after")?;
+    remove_ledger_and_tally(&shop)?;
+    let mut watch = Watch::live(&shop.profile)?;
+    let new = shop.sell(2, "after")?;
     assert_eq!(watch.payment(&new)?["kind"], "live");
-    assert!(clerk.server.settle(&unpaid));
+    assert!(shop.server.settle(&unpaid));
     assert_eq!(watch.payment(&unpaid)?["kind"], "live");
     watch.listen(A_RUN)?;
     assert_eq!(watch.announced(), [new, unpaid], "each once, and nothing old");
@@ -379,27 +379,27 @@ fn a_ledger_that_is_gone_with_its_tally_is_said_and_nothing_old_rings() -> Resul
 
 #[test]
 fn a_tally_that_cannot_be_kept_silences_nothing_and_is_whole_as_soon_as_it_can_be() -> Result {
-    let clerk = Clerk::paired("")?;
+    let shop = PairedShop::new("")?;
     // A folder is in its place.
-    let in_the_way = clerk.profile.path().join("tally");
+    let in_the_way = shop.profile.path().join("tally");
     std::fs::create_dir(&in_the_way)?;
-    let mut watch = Watch::live(&clerk.profile)?;
-    let before = clerk.sell(1, "while no tally can be kept")?;
+    let mut watch = Watch::live(&shop.profile)?;
+    let before = shop.sell(1, "while no tally can be kept")?;
     assert_eq!(watch.payment(&before)?["kind"], "live");
     let said = watch.program().stderr();
     assert!(said.contains("no tally is kept"), "{said}");
 
     std::fs::remove_dir(&in_the_way)?;
-    let after = clerk.sell(2, "when it can be")?;
+    let after = shop.sell(2, "when it can be")?;
     assert_eq!(watch.payment(&after)?["kind"], "live");
     until("a tally", Duration::from_secs(30), || {
         Ok(in_the_way.is_file().then_some(()))
     })?;
     watch.stop()?;
     // It knows what was recorded before it was begun: of all this only what comes now is news to the next ledger.
-    std::fs::remove_file(clerk.profile.path().join("ledger.sqlite3"))?;
-    let away = clerk.sell(3, "while nobody listens")?;
-    let mut watch = Watch::live(&clerk.profile)?;
+    std::fs::remove_file(shop.profile.path().join("ledger.sqlite3"))?;
+    let away = shop.sell(3, "while nobody listens")?;
+    let mut watch = Watch::live(&shop.profile)?;
     assert_eq!(watch.payment(&away)?["kind"], "late");
     watch.listen(A_RUN)?;
     assert_eq!(watch.announced(), [away], "once, and nothing old");
@@ -408,17 +408,17 @@ fn a_tally_that_cannot_be_kept_silences_nothing_and_is_whole_as_soon_as_it_can_b
 
 #[test]
 fn a_ledger_that_is_gone_is_got_over_on_a_server_that_hides_its_version() -> Result {
-    let clerk = Clerk::paired("")?;
-    let mut watch = Watch::live(&clerk.profile)?;
-    let old = clerk.sell(1, "before")?;
+    let shop = PairedShop::new("")?;
+    let mut watch = Watch::live(&shop.profile)?;
+    let old = shop.sell(1, "before")?;
     watch.payment(&old)?;
     watch.stop()?;
-    remove_ledger_and_tally(&clerk)?;
+    remove_ledger_and_tally(&shop)?;
     // Many a proxy lets nobody read that page.
     let hidden = Fault::Rest(Some(Path::OpenApi), RestFault::Status(403, None));
-    clerk.server.faults().set(hidden);
-    let mut watch = Watch::live(&clerk.profile)?;
-    let new = clerk.sell(2, "after")?;
+    shop.server.faults().set(hidden);
+    let mut watch = Watch::live(&shop.profile)?;
+    let new = shop.sell(2, "after")?;
     assert_eq!(watch.payment(&new)?["kind"], "live");
     watch.listen(A_RUN)?;
     assert_eq!(watch.announced(), [new], "once, and nothing old");
@@ -427,29 +427,29 @@ fn a_ledger_that_is_gone_is_got_over_on_a_server_that_hides_its_version() -> Res
 
 #[test]
 fn a_ledger_from_an_older_tillbell_keeps_what_was_told_what_waits_and_what_is_awaited() -> Result {
-    let clerk = Clerk::paired("")?;
-    let soon = clerk.invoice(3, "paid while away");
-    let later = clerk.invoice(3, "paid afterwards");
-    let mut watch = Watch::live(&clerk.profile)?;
-    let told = clerk.sell(1, "told")?;
+    let shop = PairedShop::new("")?;
+    let soon = shop.invoice(3, "paid while away");
+    let later = shop.invoice(3, "paid afterwards");
+    let mut watch = Watch::live(&shop.profile)?;
+    let told = shop.sell(1, "told")?;
     watch.payment(&told)?;
     watch.stop()?;
     // The next life ends when its payment is in the ledger and not told.
-    let waits = clerk.sell(2, "recorded and not told")?;
-    let mut doomed = Watch::doomed(&clerk.profile, "recorded", 1)?;
+    let waits = shop.sell(2, "recorded and not told")?;
+    let mut doomed = Watch::doomed(&shop.profile, "recorded", 1)?;
     until("its end", Duration::from_secs(20), || {
         Ok(doomed.has_ended()?.then_some(()))
     })?;
     assert_eq!(doomed.announced(), Vec::<&str>::new());
-    assert_eq!(Ledger::of(&clerk.profile)?.marks()?.get(&waits), Some(&false));
-    Ledger::of(&clerk.profile)?.make_old()?;
-    assert!(clerk.server.settle(&soon));
+    assert_eq!(Ledger::of(&shop.profile)?.marks()?.get(&waits), Some(&false));
+    Ledger::of(&shop.profile)?.make_old()?;
+    assert!(shop.server.settle(&soon));
 
-    let mut watch = Watch::live(&clerk.profile)?;
+    let mut watch = Watch::live(&shop.profile)?;
     for hash in [&waits, &soon] {
         assert_eq!(watch.payment(hash)?["kind"], "late");
     }
-    assert!(clerk.server.settle(&later));
+    assert!(shop.server.settle(&later));
     assert_eq!(watch.payment(&later)?["kind"], "live");
     watch.listen(A_RUN)?;
     assert_eq!(
@@ -479,21 +479,21 @@ const MANY: u64 = 2_000;
 
 /// A display that has recorded so many late payments and stands still in the middle of announcing them, because nobody
 /// reads what it says. Answers with a second connection to its ledger too.
-fn in_the_middle_of_a_long_story() -> anyhow::Result<(Clerk, Watch, Vec<String>, Ledger)> {
-    let clerk = Clerk::paired("")?;
+fn in_the_middle_of_a_long_story() -> anyhow::Result<(PairedShop, Watch, Vec<String>, Ledger)> {
+    let shop = PairedShop::new("")?;
     let sold: Vec<_> = (0..MANY)
-        .map(|sats| clerk.sell(1 + sats, "meanwhile"))
+        .map(|sats| shop.sell(1 + sats, "meanwhile"))
         .collect::<anyhow::Result<_>>()?;
-    let watch = Watch::unread(&clerk.profile)?;
+    let watch = Watch::unread(&shop.profile)?;
     let ledger = until("a ledger", Duration::from_secs(10), || {
-        Ledger::of(&clerk.profile).map(Some)
+        Ledger::of(&shop.profile).map(Some)
     })?;
     until("the middle of the story", Duration::from_secs(20), || {
         let marks = ledger.marks()?;
         let marked = marks.values().filter(|marked| **marked).count();
         Ok((marks.len() == sold.len() && marked >= 20).then_some(()))
     })?;
-    Ok((clerk, watch, sold, ledger))
+    Ok((shop, watch, sold, ledger))
 }
 
 /// The display sets its ledger aside.
@@ -505,7 +505,7 @@ fn notices(watch: &mut Watch) -> Result {
 
 /// All of these are announced in the end and nothing is announced twice; what comes then is live, and a next start has
 /// nothing to add.
-fn ends_well(clerk: &Clerk, mut watch: Watch, sold: &[String]) -> Result {
+fn ends_well(shop: &PairedShop, mut watch: Watch, sold: &[String]) -> Result {
     watch.until("everything that was paid", Duration::from_secs(30), |watch| {
         let announced: BTreeSet<_> = watch.announced().into_iter().collect();
         sold.iter()
@@ -513,7 +513,7 @@ fn ends_well(clerk: &Clerk, mut watch: Watch, sold: &[String]) -> Result {
             .then_some(())
     })?;
     watch.until_live()?;
-    let last = clerk.sell(7, "afterwards")?;
+    let last = shop.sell(7, "afterwards")?;
     assert_eq!(watch.payment(&last)?["kind"], "live");
     watch.listen(A_RUN)?;
     let mut announced = watch.announced();
@@ -521,17 +521,17 @@ fn ends_well(clerk: &Clerk, mut watch: Watch, sold: &[String]) -> Result {
     let twice: Vec<_> = announced.windows(2).filter(|pair| pair[0] == pair[1]).collect();
     assert!(twice.is_empty(), "announced twice: {twice:?}");
     watch.stop()?;
-    let mut watch = Watch::live(&clerk.profile)?;
+    let mut watch = Watch::live(&shop.profile)?;
     watch.listen(A_RUN)?;
     assert_eq!(watch.announced(), Vec::<&str>::new(), "nothing rings again");
     watch.stop()
 }
 
 /// Sells once, and waits until the ledger has its mark. Answers with a second connection to it.
-fn first_sale(clerk: &Clerk, watch: &mut Watch) -> anyhow::Result<(Ledger, String)> {
-    let sold = clerk.sell(1, "before")?;
+fn first_sale(shop: &PairedShop, watch: &mut Watch) -> anyhow::Result<(Ledger, String)> {
+    let sold = shop.sell(1, "before")?;
     watch.payment(&sold)?;
-    let ledger = Ledger::of(&clerk.profile)?;
+    let ledger = Ledger::of(&shop.profile)?;
     until("its mark", Duration::from_secs(5), || {
         Ok((ledger.marks()?.get(&sold) == Some(&true)).then_some(()))
     })?;
@@ -540,16 +540,16 @@ fn first_sale(clerk: &Clerk, watch: &mut Watch) -> anyhow::Result<(Ledger, Strin
 
 #[test]
 fn while_somebody_else_writes_into_the_ledger_nothing_is_announced_and_afterwards_everything_is() -> Result {
-    let clerk = Clerk::paired("")?;
-    let mut watch = Watch::live(&clerk.profile)?;
-    let (ledger, first) = first_sale(&clerk, &mut watch)?;
+    let shop = PairedShop::new("")?;
+    let mut watch = Watch::live(&shop.profile)?;
+    let (ledger, first) = first_sale(&shop, &mut watch)?;
     let mut sold = vec![first];
     let held = ledger.hold()?;
     for sats in 2..5 {
-        sold.push(clerk.sell(sats, "while it is held")?);
+        sold.push(shop.sell(sats, "while it is held")?);
     }
     watch.until_link("live", "cannot be recorded")?;
-    sold.push(clerk.sell(5, "when it was known")?);
+    sold.push(shop.sell(5, "when it was known")?);
     watch.listen(A_RUN)?;
     assert_eq!(
         watch.announced(),
@@ -560,12 +560,12 @@ fn while_somebody_else_writes_into_the_ledger_nothing_is_announced_and_afterward
     watch.until("the link without a complaint", Duration::from_secs(10), |watch| {
         watch.all("link").last()?["detail"].is_null().then_some(())
     })?;
-    ends_well(&clerk, watch, &sold)
+    ends_well(&shop, watch, &sold)
 }
 
 #[test]
 fn while_no_announcement_can_be_marked_no_other_is_made() -> Result {
-    let (clerk, mut watch, sold, ledger) = in_the_middle_of_a_long_story()?;
+    let (shop, mut watch, sold, ledger) = in_the_middle_of_a_long_story()?;
     let held = ledger.hold()?;
     watch.program().read_on();
     watch.until_link("live", "cannot be recorded")?;
@@ -579,29 +579,29 @@ fn while_no_announcement_can_be_marked_no_other_is_made() -> Result {
     assert_eq!(unmarked, 1, "one is announced and not marked");
     assert!(watch.announced().len() < sold.len(), "it was held in the middle");
     drop(held);
-    ends_well(&clerk, watch, &sold)
+    ends_well(&shop, watch, &sold)
 }
 
 #[test]
 fn a_ledger_that_is_spoilt_while_payments_are_announced_repeats_none_and_loses_none() -> Result {
-    let (clerk, mut watch, sold, ledger) = in_the_middle_of_a_long_story()?;
+    let (shop, mut watch, sold, ledger) = in_the_middle_of_a_long_story()?;
     ledger.hold()?.garble_the_schema()?;
     watch.program().read_on();
     notices(&mut watch)?;
-    ends_well(&clerk, watch, &sold)
+    ends_well(&shop, watch, &sold)
 }
 
 #[test]
 fn a_ledger_that_is_spoilt_in_a_calm_hour_repeats_nothing_when_the_list_is_read_again() -> Result {
-    let clerk = Clerk::paired("")?;
-    let mut watch = Watch::live(&clerk.profile)?;
+    let shop = PairedShop::new("")?;
+    let mut watch = Watch::live(&shop.profile)?;
     let mut sold = Vec::new();
     for sats in 1..=5 {
-        let hash = clerk.sell(sats, "before")?;
+        let hash = shop.sell(sats, "before")?;
         watch.payment(&hash)?;
         sold.push(hash);
     }
-    let ledger = Ledger::of(&clerk.profile)?;
+    let ledger = Ledger::of(&shop.profile)?;
     until("their marks", Duration::from_secs(5), || {
         let marks = ledger.marks()?;
         Ok((marks.len() == sold.len() && marks.values().all(|marked| *marked)).then_some(()))
@@ -609,107 +609,105 @@ fn a_ledger_that_is_spoilt_in_a_calm_hour_repeats_nothing_when_the_list_is_read_
     ledger.hold()?.garble_the_schema()?;
     drop(ledger);
     // After a new connection the list is read, and what it says goes to the ledger, old or not.
-    clerk.server.drop_sockets(Ending::Reset);
+    shop.server.drop_sockets(Ending::Reset);
     watch.until("a second beginning", Duration::from_secs(20), |watch| {
         let beginnings = watch.all("link").filter(|link| link["state"] == "live");
         (beginnings.count() == 2).then_some(())
     })?;
     notices(&mut watch)?;
-    ends_well(&clerk, watch, &sold)
+    ends_well(&shop, watch, &sold)
 }
 
 #[test]
 fn payments_that_come_while_a_spoilt_ledger_is_replaced_are_announced_once() -> Result {
-    let clerk = Clerk::paired("")?;
-    let mut watch = Watch::live(&clerk.profile)?;
-    let (ledger, first) = first_sale(&clerk, &mut watch)?;
+    let shop = PairedShop::new("")?;
+    let mut watch = Watch::live(&shop.profile)?;
+    let (ledger, first) = first_sale(&shop, &mut watch)?;
     let mut sold = vec![first];
     ledger.hold()?.garble_the_schema()?;
     drop(ledger);
     for sats in 2..40 {
-        sold.push(clerk.sell(sats, "while it is replaced")?);
+        sold.push(shop.sell(sats, "while it is replaced")?);
         watch.listen(Duration::from_millis(20))?;
     }
     notices(&mut watch)?;
-    ends_well(&clerk, watch, &sold)
+    ends_well(&shop, watch, &sold)
 }
 
 #[test]
 fn a_spoilt_ledger_that_cannot_be_moved_is_said_and_replaced_when_it_can() -> Result {
-    let clerk = Clerk::paired("")?;
-    let clerk = Clerk {
-        profile: clerk.profile.in_namespace()?,
-        ..clerk
+    let shop = PairedShop::new("")?;
+    let shop = PairedShop {
+        profile: shop.profile.in_namespace()?,
+        ..shop
     };
-    let namespace = clerk.profile.namespace()?;
+    let namespace = shop.profile.namespace()?;
     // A file that something is mounted on may be written and not be renamed.
-    let file = clerk.profile.path().join("ledger.sqlite3").display().to_string();
+    let file = shop.profile.path().join("ledger.sqlite3").display().to_string();
     namespace.run(&format!("mount --bind '{file}' '{file}'"))?;
-    let mut watch = Watch::live(&clerk.profile)?;
-    let (ledger, first) = first_sale(&clerk, &mut watch)?;
+    let mut watch = Watch::live(&shop.profile)?;
+    let (ledger, first) = first_sale(&shop, &mut watch)?;
     let mut sold = vec![first];
     ledger.hold()?.garble_the_schema()?;
     drop(ledger);
-    sold.push(clerk.sell(2, "when it is spoilt")?);
+    sold.push(shop.sell(2, "when it is spoilt")?);
     watch.until_link("down", "cannot be set aside")?;
     watch.listen(A_RUN)?;
     assert_eq!(watch.announced(), sold[..1]);
     assert_eq!(watch.link(), Some("down"), "and it stays so");
     namespace.run(&format!("umount '{file}'"))?;
     watch.until_live()?;
-    ends_well(&clerk, watch, &sold)
+    ends_well(&shop, watch, &sold)
 }
 
 #[test]
 fn a_ledger_that_is_overwritten_while_payments_are_announced_repeats_none_and_loses_none() -> Result {
-    let (clerk, mut watch, sold, ledger) = in_the_middle_of_a_long_story()?;
+    let (shop, mut watch, sold, ledger) = in_the_middle_of_a_long_story()?;
     drop(ledger);
-    let length = clerk.profile.read("ledger.sqlite3")?.len();
-    clerk.profile.write("ledger.sqlite3", &vec![0xAA; length])?;
+    let length = shop.profile.read("ledger.sqlite3")?.len();
+    shop.profile.write("ledger.sqlite3", &vec![0xAA; length])?;
     watch.program().read_on();
-    ends_well(&clerk, watch, &sold)
+    ends_well(&shop, watch, &sold)
 }
 
 // ── Pairing and key ────────────────────────────────────────────────────────────────────────────────
 
 #[test]
 fn a_pairing_that_cannot_be_read_says() -> Result {
-    let clerk = Clerk::paired("")?;
-    clerk
-        .profile
+    let shop = PairedShop::new("")?;
+    shop.profile
         .write("pairing.json", b"{\"version\": 1, \"server\": ")?;
-    let said = headless(&clerk.profile, &["watch", "--json"])?;
+    let said = headless(&shop.profile, &["watch", "--json"])?;
     assert!(!said.status.success());
     assert!(said.stderr.contains("pair again"), "{}", said.stderr);
-    let said = headless(&clerk.profile, &["doctor"])?;
+    let said = headless(&shop.profile, &["doctor"])?;
     assert!(said.stdout.contains("failed  pairing"), "{}", said.read());
     // Pairing again keeps what could not be read, and works.
-    headless(&clerk.profile, &["pair", &clerk.pairing()])?.well()?;
+    headless(&shop.profile, &["pair", &shop.pairing()])?.well()?;
     assert!(
-        clerk
-            .profile
+        shop.profile
             .files()?
             .iter()
             .any(|file| file.to_string_lossy().contains("pairing.json.aside-")),
         "the unreadable pairing is kept"
     );
-    Watch::live(&clerk.profile)?.stop()
+    Watch::live(&shop.profile)?.stop()
 }
 
 #[test]
 fn a_key_that_is_gone_or_garbled_is_said_and_found_again() -> Result {
-    let clerk = Clerk::paired("")?;
-    let key = clerk.profile.read("secrets.json")?;
+    let shop = PairedShop::new("")?;
+    let key = shop.profile.read("secrets.json")?;
     for (spoiled, words) in [
         (&b"{}"[..], "secrets.json any more: pair again"),
         (b"{\"wallet", "is damaged: pair again"),
     ] {
-        clerk.profile.write("secrets.json", spoiled)?;
-        let mut watch = Watch::start(&clerk.profile)?;
+        shop.profile.write("secrets.json", spoiled)?;
+        let mut watch = Watch::start(&shop.profile)?;
         watch.until_link("down", words)?;
-        let sold = clerk.sell(1, "unheard")?;
+        let sold = shop.sell(1, "unheard")?;
         // Somebody puts it back: the display finds it by itself.
-        clerk.profile.write("secrets.json", &key)?;
+        shop.profile.write("secrets.json", &key)?;
         watch.payment(&sold)?;
         watch.stop()?;
     }
@@ -761,20 +759,20 @@ fn without_a_keyring_the_key_is_in_a_file_for_this_user_only_and_pair_says_so() 
 
     let mut profile = Profile::of_this_user()?;
     let _bus = SessionBus::for_profile(&mut profile)?;
-    let clerk = Clerk::on(profile, "")?;
-    let said = headless(&clerk.profile, &["pair", &clerk.pairing()])?.well()?;
+    let shop = PairedShop::on(profile, "")?;
+    let said = headless(&shop.profile, &["pair", &shop.pairing()])?.well()?;
     assert!(
         said.stdout.contains("a file that only this user can read"),
         "{}",
         said.stdout
     );
-    let files = clerk.profile.files()?;
+    let files = shop.profile.files()?;
     let file = files.iter().find(|file| file.ends_with("secrets.json"));
     let mode = std::fs::metadata(file.context("no file of keys")?)?
         .permissions()
         .mode();
     assert_eq!(mode & 0o777, 0o600);
-    Watch::live(&clerk.profile)?.stop()
+    Watch::live(&shop.profile)?.stop()
 }
 
 // ── The clock ──────────────────────────────────────────────────────────────────────────────────────
@@ -782,37 +780,37 @@ fn without_a_keyring_the_key_is_in_a_file_for_this_user_only_and_pair_says_so() 
 const DAY: i64 = 24 * 3_600;
 
 /// A paired display whose clock is off by so many seconds from its first start on.
-fn paired_at_another_time(seconds: i64) -> anyhow::Result<(Clerk, FakedClock)> {
+fn paired_at_another_time(seconds: i64) -> anyhow::Result<(PairedShop, FakedClock)> {
     let mut profile = Profile::new()?;
     let clock = FakedClock::of(&mut profile)?;
     clock.move_by(seconds)?;
-    Ok((Clerk::on(profile, "")?, clock))
+    Ok((PairedShop::on(profile, "")?, clock))
 }
 
 #[test]
 fn a_display_that_is_paired_under_a_wrong_clock_announces_from_the_first_sale_on() -> Result {
     for off in [DAY, -DAY] {
-        let (clerk, clock) = paired_at_another_time(off)?;
-        let paired: serde_json::Value = serde_json::from_slice(&clerk.profile.read("pairing.json")?)?;
+        let (shop, clock) = paired_at_another_time(off)?;
+        let paired: serde_json::Value = serde_json::from_slice(&shop.profile.read("pairing.json")?)?;
         let paired_at = paired["paired_at"].as_str().context("no time of pairing")?;
         assert!(
             FakedClock::off_by(paired_at)? > Duration::from_secs(3_600),
             "it was paired under the true clock: {paired_at}"
         );
-        let away = clerk.sell(1, "before it was first switched on")?;
-        let mut watch = Watch::live(&clerk.profile)?;
+        let away = shop.sell(1, "before it was first switched on")?;
+        let mut watch = Watch::live(&shop.profile)?;
         watch.payment(&away)?;
-        let first = clerk.sell(2, "under the wrong clock")?;
+        let first = shop.sell(2, "under the wrong clock")?;
         assert_eq!(watch.payment(&first)?["kind"], "live", "{off} s");
         // Somebody sets it.
         clock.move_by(0)?;
-        let second = clerk.sell(3, "under the true clock")?;
+        let second = shop.sell(3, "under the true clock")?;
         assert_eq!(watch.payment(&second)?["kind"], "live", "{off} s");
         watch.listen(A_RUN)?;
         assert_eq!(watch.announced(), [away, first, second], "each once");
         watch.stop()?;
-        let mut watch = Watch::live(&clerk.profile)?;
-        let third = clerk.sell(4, "at the next start")?;
+        let mut watch = Watch::live(&shop.profile)?;
+        let third = shop.sell(4, "at the next start")?;
         watch.payment(&third)?;
         watch.listen(A_RUN)?;
         assert_eq!(watch.announced(), [third], "nothing old rings");
@@ -827,12 +825,12 @@ fn a_server_whose_answers_are_stamped_ahead_of_its_rows_hides_no_first_sale() ->
     // A proxy's clock that runs before everybody else's stamps what is answered while pairing; rows are not its own.
     let ahead = Fault::ClockOffset(jiff::SignedDuration::from_secs(30));
     server.faults().set(ahead.clone());
-    let clerk = Clerk::of(server, Profile::new()?, "")?;
-    clerk.server.faults().lift(&ahead);
-    let away = clerk.sell(1, "before it was first switched on")?;
-    let mut watch = Watch::live(&clerk.profile)?;
+    let shop = PairedShop::of(server, Profile::new()?, "")?;
+    shop.server.faults().lift(&ahead);
+    let away = shop.sell(1, "before it was first switched on")?;
+    let mut watch = Watch::live(&shop.profile)?;
     watch.payment(&away)?;
-    let first = clerk.sell(2, "the first")?;
+    let first = shop.sell(2, "the first")?;
     assert_eq!(watch.payment(&first)?["kind"], "live");
     watch.listen(A_RUN)?;
     assert_eq!(watch.announced(), [away, first], "each once");
@@ -841,18 +839,18 @@ fn a_server_whose_answers_are_stamped_ahead_of_its_rows_hides_no_first_sale() ->
 
 #[test]
 fn a_wall_clock_that_jumps_by_a_day_neither_loses_nor_repeats_anything() -> Result {
-    let clerk = Clerk::paired("")?;
-    let mut profile = clerk.profile;
+    let shop = PairedShop::new("")?;
+    let mut profile = shop.profile;
     let clock = FakedClock::of(&mut profile)?;
-    let clerk = Clerk { profile, ..clerk };
+    let shop = PairedShop { profile, ..shop };
     let mut sold = Vec::new();
     // At a start and while it runs, forward and back.
     for at_start in [0, DAY, -DAY] {
         clock.move_by(at_start)?;
-        let mut watch = Watch::live(&clerk.profile)?;
+        let mut watch = Watch::live(&shop.profile)?;
         for jump in [at_start, DAY, -DAY, 0] {
             clock.move_by(jump)?;
-            let hash = clerk.sell(7, "on another day")?;
+            let hash = shop.sell(7, "on another day")?;
             let payment = watch.payment(&hash)?;
             sold.push(hash);
             assert_eq!(payment["kind"], "live", "at {at_start} s, then {jump} s");

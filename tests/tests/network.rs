@@ -1,6 +1,6 @@
 //! What networks and servers do to a display, and that afterwards everything that was paid was announced once.
 //!
-//! Nearly every test ends with [`Counter::balance`]: the display's announcements are the server's books, each entry
+//! Nearly every test ends with [`PairedShop::balance`]: the display's announcements are the server's books, each entry
 //! once.
 
 use std::net::Ipv4Addr;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tillbell_fake_lnbits::faults::{Fault, RestFault, UpgradeFault};
 use tillbell_fake_lnbits::{Ending, NewInvoice, Path, Version};
 use tillbell_tests::{
-    Counter, Fake, FakedClock, NameServer, Names, Profile, Shows, TlsFront, Watch, Way, World,
+    Fake, FakedClock, NameServer, Names, PairedShop, Profile, Shows, TlsFront, Watch, Way, World,
     in_a_world_of_its_own, until,
 };
 
@@ -54,18 +54,18 @@ fn a_line_on_which_only_the_servers_words_are_lost_is_noticed_in_fifteen_seconds
 }
 
 fn lost_packets(world: &World, ways: &[Way]) -> Result {
-    let counter = world.counter(World::SERVER)?;
-    let mut watch = counter.watch()?;
-    let before = counter.sell(10, "before");
+    let shop = world.shop(World::SERVER)?;
+    let mut watch = shop.watch()?;
+    let before = shop.sell(10, "before")?;
     assert_eq!(kind_of(&mut watch, &before)?, "live");
 
     for way in ways {
         world.lose(*way)?;
     }
-    let first = counter.sell(11, "said into the dead line");
+    let first = shop.sell(11, "said into the dead line")?;
     watch.until_lost(NOTICED + SLACK)?;
     watch.until_told("did not answer in time", Duration::from_secs(20))?;
-    let second = counter.sell(12, "while it was known to be dead");
+    let second = shop.sell(12, "while it was known to be dead")?;
     if ways.contains(&Way::ToShop) {
         assert_eq!(
             watch.announced(),
@@ -84,7 +84,7 @@ fn lost_packets(world: &World, ways: &[Way]) -> Result {
         let heard = hash == &first && !ways.contains(&Way::ToShop);
         assert_eq!(kind_of(&mut watch, hash)?, if heard { "live" } else { "late" });
     }
-    counter.balance(watch)
+    shop.balance(watch)
 }
 
 #[test]
@@ -100,16 +100,16 @@ fn an_address_that_leads_nowhere_costs_a_moment_where_another_works() -> Result 
                 ),
                 None,
             )?;
-            let counter = world.counter("shop.example")?;
+            let shop = world.shop("shop.example")?;
             // Whichever of the two the system names first.
             for dead in [Way::ToServer6, Way::ToServer] {
                 world.lose(dead)?;
                 let started = Instant::now();
-                let mut watch = counter.watch()?;
+                let mut watch = shop.watch()?;
                 let took = started.elapsed();
                 // 300 ms each for the socket and for the first question; a SYN's own time-out would be seconds.
                 assert!(took < Duration::from_secs(2), "{dead:?}: {took:?}");
-                let sold = counter.sell(10, "the other way");
+                let sold = shop.sell(10, "the other way")?;
                 assert_eq!(kind_of(&mut watch, &sold)?, "live");
                 assert_eq!(watch.announced(), [sold]);
                 watch.stop()?;
@@ -125,9 +125,9 @@ fn a_certificate_that_goes_bad_is_named_each_time_and_got_over_when_it_is_good_a
     let server = Fake::start(Version::V1_6)?;
     let mut profile = Profile::new()?;
     let front = TlsFront::before(server.addr().port(), &mut profile)?;
-    let counter = Counter::reached_at(server, &front.url(), profile)?;
-    let mut watch = counter.watch()?;
-    assert_eq!(kind_of(&mut watch, &counter.sell(10, "through TLS"))?, "live");
+    let shop = PairedShop::reached_at(server, &front.url(), profile)?;
+    let mut watch = shop.watch()?;
+    assert_eq!(kind_of(&mut watch, &shop.sell(10, "through TLS")?)?, "live");
     for (shows, words) in [
         (Shows::Expired, "has expired"),
         (Shows::NotYetValid, "not valid yet"),
@@ -136,12 +136,12 @@ fn a_certificate_that_goes_bad_is_named_each_time_and_got_over_when_it_is_good_a
     ] {
         front.show(shows)?;
         watch.until_told(words, Duration::from_secs(20))?;
-        let sold = counter.sell(11, words);
+        let sold = shop.sell(11, words)?;
         front.show(Shows::Good)?;
         watch.until_state("live", BACK + SLACK)?;
         assert_eq!(kind_of(&mut watch, &sold)?, "late");
     }
-    counter.balance(watch)
+    shop.balance(watch)
 }
 
 #[test]
@@ -150,17 +150,17 @@ fn under_a_clock_that_is_a_century_ahead_a_good_certificate_has_expired_until_it
     let mut profile = Profile::new()?;
     let front = TlsFront::before(server.addr().port(), &mut profile)?;
     let clock = FakedClock::of(&mut profile)?;
-    let counter = Counter::reached_at(server, &front.url(), profile)?;
-    let mut watch = counter.watch()?;
+    let shop = PairedShop::reached_at(server, &front.url(), profile)?;
+    let mut watch = shop.watch()?;
     // The front's certificates are good until the year 2100.
     clock.move_by(100 * 365 * 24 * 3_600)?;
     front.show(Shows::Good)?;
     watch.until_told("check this machine's date and time", Duration::from_secs(20))?;
-    let sold = counter.sell(10, "under a wrong clock");
+    let sold = shop.sell(10, "under a wrong clock")?;
     clock.move_by(0)?;
     assert_eq!(kind_of(&mut watch, &sold)?, "late");
     watch.until_live()?;
-    counter.balance(watch)
+    shop.balance(watch)
 }
 
 #[test]
@@ -170,25 +170,25 @@ fn a_name_that_is_not_found_or_not_looked_up_is_told_and_got_over() -> Result {
         |world| {
             let names = NameServer::start(World::SERVER, Names::All(Ipv4Addr::new(10, 99, 2, 2)))?;
             world.names("", Some(World::SERVER))?;
-            let counter = world.counter("shop.example")?;
-            let mut watch = counter.watch()?;
+            let shop = world.shop("shop.example")?;
+            let mut watch = shop.watch()?;
             for (answer, told) in [
                 (Names::Unknown, "No server called shop.example was found"),
                 (Names::Silent, "Looking up shop.example takes too long"),
             ] {
                 names.answers(answer);
                 // A connection that stands needs no name.
-                let sold = counter.sell(10, "no name, no matter");
+                let sold = shop.sell(10, "no name, no matter")?;
                 assert_eq!(kind_of(&mut watch, &sold)?, "live");
-                counter.server.go_away();
+                shop.server.go_away();
                 watch.until_told(told, Duration::from_secs(20))?;
-                let sold = counter.sell(11, "nobody found the server");
-                counter.server.come_back()?;
+                let sold = shop.sell(11, "nobody found the server")?;
+                shop.server.come_back()?;
                 names.answers(Names::All(Ipv4Addr::new(10, 99, 2, 2)));
                 assert_eq!(kind_of(&mut watch, &sold)?, "late");
                 watch.until_live()?;
             }
-            counter.balance(watch)
+            shop.balance(watch)
         },
     )
 }
@@ -197,26 +197,24 @@ fn a_name_that_is_not_found_or_not_looked_up_is_told_and_got_over() -> Result {
 
 /// A server that is restarted behind a proxy: its sockets end in some way, and for a while the proxy has nobody to ask.
 fn restart_behind_a_proxy(ending: Ending) -> Result {
-    let counter = Counter::open()?;
-    let mut watch = counter.watch()?;
-    counter
-        .server
+    let shop = PairedShop::new("")?;
+    let mut watch = shop.watch()?;
+    shop.server
         .faults()
         .set(Fault::Upgrade(UpgradeFault::Status(502)));
-    counter
-        .server
+    shop.server
         .faults()
         .set(Fault::Rest(None, RestFault::Status(502, None)));
-    assert_eq!(counter.server.drop_sockets(ending), 1);
+    assert_eq!(shop.server.drop_sockets(ending), 1);
     watch.until_lost(Duration::from_secs(2))?;
-    let missed = [counter.sell(11, "missed"), counter.sell(12, "missed, too")];
+    let missed = [shop.sell(11, "missed")?, shop.sell(12, "missed, too")?];
     watch.until_told("is LNbits running behind its proxy?", Duration::from_secs(5))?;
 
-    counter.server.faults().clear();
+    shop.server.faults().clear();
     for hash in &missed {
         assert_eq!(kind_of(&mut watch, hash)?, "late");
     }
-    counter.balance(watch)
+    shop.balance(watch)
 }
 
 #[test]
@@ -236,137 +234,132 @@ fn a_restart_that_is_said_loses_nothing() -> Result {
 
 #[test]
 fn an_upgrade_that_is_never_answered_is_done_without() -> Result {
-    let counter = Counter::open()?;
-    counter.server.faults().set(Fault::Upgrade(UpgradeFault::Hang));
-    let mut watch = Watch::start(&counter.profile)?;
-    let first = counter.sell(10, "before the first answer");
+    let shop = PairedShop::new("")?;
+    shop.server.faults().set(Fault::Upgrade(UpgradeFault::Hang));
+    let mut watch = Watch::start(&shop.profile)?;
+    let first = shop.sell(10, "before the first answer")?;
     watch.payment(&first)?;
     watch.until_state("polling", Duration::from_secs(20))?;
     watch.until_told("did not answer in time (opening the socket)", SLACK)?;
     // Where there is no socket the list is asked every three seconds, however long each attempt at one takes.
     for sats in 11..14 {
         let asked = Instant::now();
-        let next = counter.sell(sats, "found by asking");
+        let next = shop.sell(sats, "found by asking")?;
         assert_eq!(kind_of(&mut watch, &next)?, "live");
         assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
     }
-    assert_eq!(counter.server.listeners(&counter.wallet.invoice_key), 0);
+    assert_eq!(shop.server.listeners(&shop.wallet.invoice_key), 0);
 
-    counter.server.faults().clear();
-    counter.balance(watch)
+    shop.server.faults().clear();
+    shop.balance(watch)
 }
 
 #[test]
 fn a_server_that_hangs_altogether_is_told_and_got_over() -> Result {
-    let counter = Counter::open()?;
-    let mut watch = counter.watch()?;
-    counter.server.faults().set(Fault::SilentSockets);
-    counter.server.faults().set(Fault::Upgrade(UpgradeFault::Hang));
-    counter.server.faults().set(Fault::Rest(None, RestFault::Hang));
-    let missed = counter.sell(11, "nobody says so");
+    let shop = PairedShop::new("")?;
+    let mut watch = shop.watch()?;
+    shop.server.faults().set(Fault::SilentSockets);
+    shop.server.faults().set(Fault::Upgrade(UpgradeFault::Hang));
+    shop.server.faults().set(Fault::Rest(None, RestFault::Hang));
+    let missed = shop.sell(11, "nobody says so")?;
     watch.until_lost(NOTICED + SLACK)?;
     watch.until_told("did not answer in time", Duration::from_secs(20))?;
-    let later = counter.sell(12, "neither this");
-    counter.server.faults().clear();
+    let later = shop.sell(12, "neither this")?;
+    shop.server.faults().clear();
     for hash in [missed, later] {
         assert_eq!(kind_of(&mut watch, &hash)?, "late");
     }
-    counter.balance(watch)
+    shop.balance(watch)
 }
 
 #[test]
 fn a_server_that_is_away_again_and_again_is_found_within_eight_seconds_of_its_return() -> Result {
-    let counter = Counter::open()?;
-    let mut watch = counter.watch()?;
+    let shop = PairedShop::new("")?;
+    let mut watch = shop.watch()?;
     for away in [200, 3_000, 900, 1_700] {
-        counter.server.go_away();
+        shop.server.go_away();
         let left = Instant::now();
         watch.until_lost(Duration::from_secs(2))?;
-        let missed = counter.sell(away, "nobody was there");
+        let missed = shop.sell(away, "nobody was there")?;
         watch.listen(Duration::from_millis(away).saturating_sub(left.elapsed()))?;
-        counter.server.come_back()?;
+        shop.server.come_back()?;
         let back = Instant::now();
         watch.until_state("live", BACK)?;
         println!("away for {away} ms, live {:?} after", back.elapsed());
         assert_eq!(kind_of(&mut watch, &missed)?, "late");
     }
-    counter.balance(watch)
+    shop.balance(watch)
 }
 
 // What stands between.
 
 #[test]
 fn a_sign_in_page_is_named_and_what_was_paid_behind_it_is_not_lost() -> Result {
-    let counter = Counter::open()?;
-    let mut watch = counter.watch()?;
-    counter.server.faults().captive_portal();
-    counter.server.drop_sockets(Ending::Silent);
+    let shop = PairedShop::new("")?;
+    let mut watch = shop.watch()?;
+    shop.server.faults().captive_portal();
+    shop.server.drop_sockets(Ending::Silent);
     watch.until_lost(Duration::from_secs(2))?;
     watch.until_told("sign in to this network", Duration::from_secs(5))?;
-    let missed = counter.sell(11, "behind the page");
+    let missed = shop.sell(11, "behind the page")?;
     watch.until_state("down", Duration::from_secs(10))?;
     assert_eq!(watch.announced().len(), 0);
-    counter.server.faults().clear();
+    shop.server.faults().clear();
     assert_eq!(kind_of(&mut watch, &missed)?, "late");
-    counter.balance(watch)
+    shop.balance(watch)
 }
 
 #[test]
 fn a_display_that_is_sent_elsewhere_does_not_carry_its_key_there() -> Result {
     let elsewhere = Fake::start(Version::V1_6)?;
-    let counter = Counter::open()?;
-    let mut watch = counter.watch()?;
+    let shop = PairedShop::new("")?;
+    let mut watch = shop.watch()?;
     let there = elsewhere.base_url();
-    counter
-        .server
+    shop.server
         .faults()
         .set(Fault::Upgrade(UpgradeFault::Redirect(there.clone())));
-    counter
-        .server
+    shop.server
         .faults()
         .set(Fault::Rest(None, RestFault::Redirect(there.clone())));
-    counter.server.drop_sockets(Ending::Close(1001));
+    shop.server.drop_sockets(Ending::Close(1001));
     watch.until_lost(Duration::from_secs(2))?;
     watch.until_told(
         &format!("sends us elsewhere (to {there}): pair again"),
         Duration::from_secs(5),
     )?;
-    let missed = counter.sell(11, "while sent away");
+    let missed = shop.sell(11, "while sent away")?;
     watch.until_state("down", Duration::from_secs(10))?;
-    assert!(
-        counter.server.requests().count(Path::Paginated) > 1,
-        "it was asked"
-    );
+    assert!(shop.server.requests().count(Path::Paginated) > 1, "it was asked");
     assert_eq!(elsewhere.requests().total(), 0, "{:?}", elsewhere.requests());
 
-    counter.server.faults().clear();
+    shop.server.faults().clear();
     assert_eq!(kind_of(&mut watch, &missed)?, "late");
-    counter.balance(watch)
+    shop.balance(watch)
 }
 
 // The answers.
 
 /// Payments are named by frames while no question about them is answered well.
 fn questions_go_wrong(fault: &RestFault) -> Result {
-    let counter = Counter::open()?;
-    let mut watch = counter.watch()?;
-    counter.server.faults().set(Fault::Rest(None, fault.clone()));
+    let shop = PairedShop::new("")?;
+    let mut watch = shop.watch()?;
+    shop.server.faults().set(Fault::Rest(None, fault.clone()));
     let named: Vec<_> = (0..3)
-        .map(|nth| counter.sell(10 + nth, "named by a frame"))
-        .collect();
+        .map(|nth| shop.sell(10 + nth, "named by a frame"))
+        .collect::<anyhow::Result<_>>()?;
     until("a question", Duration::from_secs(10), || {
-        Ok((counter.server.requests().count(Path::Payment) >= 3).then_some(()))
+        Ok((shop.server.requests().count(Path::Payment) >= 3).then_some(()))
     })?;
     watch.listen(Duration::from_secs(2))?;
     anyhow::ensure!(watch.announced().is_empty(), "{fault:?} became a payment");
 
-    counter.server.faults().clear();
+    shop.server.faults().clear();
     for hash in &named {
         // It was named by a frame on the open socket.
         let kind = kind_of(&mut watch, hash)?;
         anyhow::ensure!(kind == "live", "{fault:?}: {kind}");
     }
-    counter.balance(watch)
+    shop.balance(watch)
 }
 
 #[test]
@@ -392,52 +385,51 @@ fn an_answer_that_is_cut_costs_time_and_no_payment() -> Result {
 
 #[test]
 fn an_answer_that_comes_slowly_but_whole_is_believed() -> Result {
-    let counter = Counter::open()?;
-    let mut watch = counter.watch()?;
-    counter
-        .server
+    let shop = PairedShop::new("")?;
+    let mut watch = shop.watch()?;
+    shop.server
         .faults()
         .set(Fault::Rest(None, RestFault::Drip(64, Duration::from_millis(40))));
-    let sold = counter.sell(10, "slowly");
+    let sold = shop.sell(10, "slowly")?;
     assert_eq!(kind_of(&mut watch, &sold)?, "live");
-    counter.server.faults().clear();
-    counter.balance(watch)
+    shop.server.faults().clear();
+    shop.balance(watch)
 }
 
 #[test]
 fn a_key_that_is_taken_away_and_given_back_loses_nothing() -> Result {
     // As LNbits 1.6 does: the key is unknown, and its channel stays open and silent.
-    let counter = Counter::open()?;
-    let mut watch = counter.watch()?;
-    counter.server.rotate_keys(&counter.wallet);
-    let first = counter.sell(11, "while the key was unknown");
+    let shop = PairedShop::new("")?;
+    let mut watch = shop.watch()?;
+    shop.server.rotate_keys(&shop.wallet);
+    let first = shop.sell(11, "while the key was unknown")?;
     watch.until_told("does not know this key: pair again", Duration::from_secs(25))?;
     assert_eq!(watch.link(), Some("down"));
     assert_eq!(watch.announced().len(), 0, "nothing can be proven");
-    counter.server.return_keys(&counter.wallet);
+    shop.server.return_keys(&shop.wallet);
     assert_eq!(kind_of(&mut watch, &first)?, "late");
     watch.until_live()?;
 
     // And 401, in LNbits' words, while frames still come.
     let refusal = RestFault::Says(401, "Invalid key".to_owned());
-    counter.server.faults().set(Fault::Rest(None, refusal));
-    let second = counter.sell(12, "while the key was refused");
+    shop.server.faults().set(Fault::Rest(None, refusal));
+    let second = shop.sell(12, "while the key was refused")?;
     watch.until_told("does not know this key: pair again", Duration::from_secs(25))?;
     assert_eq!(watch.announced(), [first.as_str()]);
-    counter.server.faults().clear();
+    shop.server.faults().clear();
     watch.payment(&second)?;
-    counter.balance(watch)
+    shop.balance(watch)
 }
 
 // The frames.
 
 #[test]
 fn a_channel_that_is_dead_though_its_socket_lives_is_found_and_named() -> Result {
-    let counter = Counter::open()?;
-    let mut watch = counter.watch()?;
-    counter.server.faults().set(Fault::PushDead);
+    let shop = PairedShop::new("")?;
+    let mut watch = shop.watch()?;
+    shop.server.faults().set(Fault::PushDead);
     let began = Instant::now();
-    let silent = counter.sell(11, "nobody pushed this");
+    let silent = shop.sell(11, "nobody pushed this")?;
     assert_eq!(kind_of(&mut watch, &silent)?, "live");
     println!("found after {:?}", began.elapsed());
     assert!(
@@ -447,17 +439,17 @@ fn a_channel_that_is_dead_though_its_socket_lives_is_found_and_named() -> Result
     );
     watch.until_told("This server does not push", Duration::from_secs(5))?;
     assert_eq!(watch.link(), Some("polling"));
-    counter.server.faults().clear();
+    shop.server.faults().clear();
     // The first frame that comes shows that it does push.
-    let pushed = counter.sell(12, "pushed");
+    let pushed = shop.sell(12, "pushed")?;
     assert_eq!(kind_of(&mut watch, &pushed)?, "live");
-    counter.balance(watch)
+    shop.balance(watch)
 }
 
 #[test]
 fn garbage_on_the_channel_ends_nothing_that_does_not_come_back() -> Result {
-    let counter = Counter::open()?;
-    let mut watch = counter.watch()?;
+    let shop = PairedShop::new("")?;
+    let mut watch = shop.watch()?;
     let deep = format!("{{\"payment\":{}1{}}}", "[".repeat(20_000), "]".repeat(20_000));
     let megabyte = format!("{{\"payment\":{{\"memo\":\"{}\"}}}}", "x".repeat(1_000_000));
     for text in [
@@ -474,29 +466,27 @@ fn garbage_on_the_channel_ends_nothing_that_does_not_come_back() -> Result {
         &deep,
         &megabyte,
     ] {
-        counter.say(text);
+        shop.say(text);
     }
-    counter
-        .server
-        .say_binary(&counter.wallet.invoice_key, &[0xFF, 0xFE, 0, 1]);
-    counter
-        .server
-        .say_binary(&counter.wallet.invoice_key, &vec![0x7B; 500_000]);
-    let sold = counter.sell(10, "after the garbage");
+    shop.server
+        .say_binary(&shop.wallet.invoice_key, &[0xFF, 0xFE, 0, 1]);
+    shop.server
+        .say_binary(&shop.wallet.invoice_key, &vec![0x7B; 500_000]);
+    let sold = shop.sell(10, "after the garbage")?;
     assert_eq!(kind_of(&mut watch, &sold)?, "live");
     assert_eq!(states(&watch).last().map(String::as_str), Some("live"));
     assert_eq!(
-        counter.server.requests().count(Path::Socket),
+        shop.server.requests().count(Path::Socket),
         2,
         "one at pairing, one since"
     );
 
     // Twice as much is more than is read: the socket ends, and comes back.
-    counter.say(&"y".repeat(2_000_000));
+    shop.say(&"y".repeat(2_000_000));
     watch.until_lost(Duration::from_secs(5))?;
-    let missed = counter.sell(11, "while it was away, or a moment after");
+    let missed = shop.sell(11, "while it was away, or a moment after")?;
     watch.payment(&missed)?;
-    counter.balance(watch)
+    shop.balance(watch)
 }
 
 fn states(watch: &Watch) -> Vec<String> {
@@ -506,44 +496,44 @@ fn states(watch: &Watch) -> Vec<String> {
 
 #[test]
 fn a_frame_that_is_repeated_a_thousand_times_is_one_payment() -> Result {
-    let counter = Counter::open()?;
-    let mut watch = counter.watch()?;
-    counter.server.faults().set(Fault::RepeatFrames(999));
-    let sold = counter.sell(10, "once");
+    let shop = PairedShop::new("")?;
+    let mut watch = shop.watch()?;
+    shop.server.faults().set(Fault::RepeatFrames(999));
+    let sold = shop.sell(10, "once")?;
     assert_eq!(kind_of(&mut watch, &sold)?, "live");
-    counter.server.faults().clear();
+    shop.server.faults().clear();
     // And once it is told, from somebody who wrote it down.
     let frame = json!({"wallet_balance": 10, "payment": {
-        "checking_id": sold, "payment_hash": sold, "wallet_id": counter.wallet.id,
+        "checking_id": sold, "payment_hash": sold, "wallet_id": shop.wallet.id,
         "amount": 10_000, "status": "success", "memo": "once",
     }});
     for _ in 0..1_000 {
-        counter.say(&frame.to_string());
+        shop.say(&frame.to_string());
     }
-    counter.balance(watch)
+    shop.balance(watch)
 }
 
 #[test]
 fn frames_that_are_lost_are_made_up_for() -> Result {
-    let counter = Counter::open()?;
-    let mut watch = counter.watch()?;
-    counter.server.faults().set(Fault::DropEveryNth(2));
+    let shop = PairedShop::new("")?;
+    let mut watch = shop.watch()?;
+    shop.server.faults().set(Fault::DropEveryNth(2));
     let sold: Vec<_> = (0..6)
-        .map(|nth| counter.sell(10 + nth, "every other one is lost"))
-        .collect();
+        .map(|nth| shop.sell(10 + nth, "every other one is lost"))
+        .collect::<anyhow::Result<_>>()?;
     for hash in &sold {
         assert_eq!(kind_of(&mut watch, hash)?, "live");
     }
-    counter.server.faults().clear();
-    counter.balance(watch)
+    shop.server.faults().clear();
+    shop.balance(watch)
 }
 
 // What people write.
 
 #[test]
 fn hostile_memos_are_cleaned() -> Result {
-    let counter = Counter::open()?;
-    let mut watch = counter.watch()?;
+    let shop = PairedShop::new("")?;
+    let mut watch = shop.watch()?;
     let tags: String = "paid 9 BTC"
         .chars()
         .filter_map(|c| char::from_u32(0xE0000 + c as u32))
@@ -566,10 +556,10 @@ fn hostile_memos_are_cleaned() -> Result {
         ("☕".repeat(640), "☕".repeat(640)),
         ("☕".repeat(641), format!("{}…", "☕".repeat(639))),
     ] {
-        let sold = counter.sell(10, &memo);
+        let sold = shop.sell(10, &memo)?;
         assert_eq!(watch.payment(&sold)?["memo"], shown, "{memo:?}");
     }
-    let sold = counter.sell(10, &zalgo);
+    let sold = shop.sell(10, &zalgo)?;
     let shown = watch.payment(&sold)?["memo"]
         .as_str()
         .unwrap_or_default()
@@ -582,14 +572,14 @@ fn hostile_memos_are_cleaned() -> Result {
     // A comment, too, is a stranger's.
     let mut extra = serde_json::Map::new();
     extra.insert("comment".to_owned(), format!("\u{202e}{tags}thanks\u{0}").into());
-    let invoice = counter.server.make_invoice(
-        &counter.wallet,
+    let invoice = shop.server.make_invoice(
+        &shop.wallet,
         NewInvoice {
             extra,
             ..NewInvoice::sats(10, "")
         },
     );
-    assert!(counter.server.settle(&invoice.payment_hash));
+    assert!(shop.server.settle(&invoice.payment_hash));
     assert_eq!(watch.payment(&invoice.payment_hash)?["comment"], "thanks");
-    counter.balance(watch)
+    shop.balance(watch)
 }

@@ -4,56 +4,56 @@ use std::time::Duration;
 
 use tillbell_fake_lnbits::faults::{Fault, RestFault, UpgradeFault};
 use tillbell_fake_lnbits::{Ending, Options};
-use tillbell_tests::{Alive, Counter, Fake, IdleProxy, Profile};
+use tillbell_tests::{Alive, Fake, IdleProxy, PairedShop, Profile};
 
 type Result = anyhow::Result<()>;
 
 /// After so much idling hosters' proxies hang up.
 const IDLE: Duration = Duration::from_secs(60);
 
-/// A counter behind a proxy that hangs up on the idle; nothing comes from the server by itself.
-fn behind(alive: Alive) -> anyhow::Result<(Counter, IdleProxy)> {
+/// A shop behind a proxy that hangs up on the idle; nothing comes from the server by itself.
+fn behind(alive: Alive) -> anyhow::Result<(PairedShop, IdleProxy)> {
     let server = Fake::with(Options {
         ping_every: Duration::from_secs(3_600),
         ..Options::default()
     })?;
     let proxy = IdleProxy::to(server.addr().port(), IDLE, alive)?;
-    let counter = Counter::reached_at(server, &proxy.url(), Profile::new()?)?;
-    Ok((counter, proxy))
+    let shop = PairedShop::reached_at(server, &proxy.url(), Profile::new()?)?;
+    Ok((shop, proxy))
 }
 
 #[test]
 fn behind_a_proxy_that_cuts_idle_lines_the_displays_own_pings_keep_it_live() -> Result {
-    let (counter, proxy) = behind(Alive::Bytes)?;
-    let mut watch = counter.watch()?;
+    let (shop, proxy) = behind(Alive::Bytes)?;
+    let mut watch = shop.watch()?;
     let events = watch.events().len();
     watch.listen(IDLE + Duration::from_secs(15))?;
     assert_eq!(watch.events().len(), events, "{:?}", &watch.events()[events..]);
     assert_eq!(proxy.cuts(), 0);
-    let sold = counter.sell(10, "after a quiet minute");
+    let sold = shop.sell(10, "after a quiet minute")?;
     assert_eq!(watch.payment(&sold)?["kind"], "live");
-    counter.balance(watch)
+    shop.balance(watch)
 }
 
 #[test]
 fn behind_a_proxy_that_counts_no_pings_each_cut_is_got_over() -> Result {
-    let (counter, proxy) = behind(Alive::Data)?;
-    let mut watch = counter.watch()?;
+    let (shop, proxy) = behind(Alive::Data)?;
+    let mut watch = shop.watch()?;
     for cuts in 1..=2 {
         watch.until_lost(IDLE + Duration::from_secs(5))?;
-        let sold = counter.sell(10 + cuts, "in the moment of the cut");
+        let sold = shop.sell(10 + cuts, "in the moment of the cut")?;
         watch.until_state("live", Duration::from_secs(2))?;
         watch.payment(&sold)?;
         assert_eq!(proxy.cuts() as u64, cuts);
     }
-    counter.balance(watch)
+    shop.balance(watch)
 }
 
 #[test]
 fn a_day_on_which_everything_goes_wrong_ends_with_everything_told_once() -> Result {
-    let counter = Counter::open()?;
-    let mut watch = counter.watch()?;
-    let faults = counter.server.faults();
+    let shop = PairedShop::new("")?;
+    let mut watch = shop.watch()?;
+    let faults = shop.server.faults();
     let mut sats = 100;
     for round in 0..2 {
         for fault in [
@@ -77,9 +77,9 @@ fn a_day_on_which_everything_goes_wrong_ends_with_everything_told_once() -> Resu
             faults.set(fault.clone());
             for ending in [None, Some(Ending::Reset), Some(Ending::Close(1012))] {
                 sats += 1;
-                let _sold = counter.sell(sats, &format!("{fault:?}"));
+                shop.sell(sats, &format!("{fault:?}"))?;
                 if let Some(ending) = ending {
-                    counter.server.drop_sockets(ending);
+                    shop.server.drop_sockets(ending);
                 }
                 watch.listen(Duration::from_millis(500))?;
             }
@@ -87,13 +87,13 @@ fn a_day_on_which_everything_goes_wrong_ends_with_everything_told_once() -> Resu
             if round == 0 {
                 faults.clear();
             }
-            let _sold = counter.sell(sats, "between two faults");
+            shop.sell(sats, "between two faults")?;
         }
         faults.clear();
     }
-    counter.server.go_away();
-    let _sold = counter.sell(1, "while nobody was there");
-    counter.server.come_back()?;
+    shop.server.go_away();
+    shop.sell(1, "while nobody was there")?;
+    shop.server.come_back()?;
     watch.listen(Duration::from_secs(17))?;
-    counter.balance(watch)
+    shop.balance(watch)
 }

@@ -3,7 +3,9 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use anyhow::Context as _;
-use tillbell_tests::{Profile, RealLnbits, Relay, Screen, Wallet, Watch, Window, headless_traced, turn};
+use tillbell_tests::{
+    Profile, RealLnbits, Relay, Screen, Wallet, Watch, Window, headless_traced, heavy_test_permit,
+};
 
 type Result = anyhow::Result<()>;
 
@@ -121,7 +123,7 @@ fn no_key_is_in_what_the_terminal_program_writes() -> Result {
 
 #[test]
 fn no_key_is_in_what_the_window_writes_or_shows() -> Result {
-    let _turn = turn();
+    let _permit = heavy_test_permit();
     let lnbits = RealLnbits::shared()?;
     let (shop, customer) = (lnbits.wallet("shop")?, lnbits.customer()?);
     let unknown = "fedcba98765432100123456789abcdef";

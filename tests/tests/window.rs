@@ -5,7 +5,9 @@ use std::time::Duration;
 use anyhow::Context as _;
 use serde_json::json;
 use tillbell_fake_lnbits::Version;
-use tillbell_tests::{Fake, Profile, RealLnbits, Screen, Wallet, Watch, Window, headless, turn, until};
+use tillbell_tests::{
+    Fake, Profile, RealLnbits, Screen, Wallet, Watch, Window, headless, heavy_test_permit, until,
+};
 
 type Result = anyhow::Result<()>;
 
@@ -56,7 +58,7 @@ impl Counter {
 
 #[test]
 fn a_merchant_pairs_by_pasting_and_ten_payments_are_each_shown_once() -> Result {
-    let _turn = turn();
+    let _permit = heavy_test_permit();
     let counter = Counter::unpaired()?;
     counter.profile.write("settings.toml", b"dwell_s = 2\n")?;
     let before = counter
@@ -134,7 +136,7 @@ fn a_merchant_pairs_by_pasting_and_ten_payments_are_each_shown_once() -> Result 
 
 /// The flash on one screen, in both looks: it fills the page, and nothing is cut off.
 fn flash_on(width: u32, height: u32) -> Result {
-    let _turn = turn();
+    let _permit = heavy_test_permit();
     for theme in ["light", "dark"] {
         let counter = Counter::paired(&format!(
             "theme = \"{theme}\"\ndwell_s = 10\npay_code = \"till@bean-and-bell.example\"\n"
@@ -192,7 +194,7 @@ fn the_flash_fits_a_screen_on_its_side() -> Result {
 
 #[test]
 fn payments_while_the_display_was_off_are_caught_up_with_and_not_shown_again() -> Result {
-    let _turn = turn();
+    let _permit = heavy_test_permit();
     let counter = Counter::paired("dwell_s = 2\n")?;
     let screen = Screen::start(1280, 800)?;
     drop(counter.window(&screen)?);
@@ -244,7 +246,7 @@ fn payments_while_the_display_was_off_are_caught_up_with_and_not_shown_again() -
 
 #[test]
 fn a_burst_is_shown_one_by_one_and_its_rest_as_a_sum() -> Result {
-    let _turn = turn();
+    let _permit = heavy_test_permit();
     let counter = Counter::paired("dwell_s = 2\n")?;
     let screen = Screen::start(1280, 800)?;
     let window = counter.window(&screen)?;
@@ -278,7 +280,7 @@ fn a_burst_is_shown_one_by_one_and_its_rest_as_a_sum() -> Result {
 
 #[test]
 fn the_settings_sheet_changes_what_it_says_and_the_file() -> Result {
-    let _turn = turn();
+    let _permit = heavy_test_permit();
     let counter = Counter::paired("theme = \"light\"\n")?;
     let screen = Screen::start(1280, 800)?;
     let window = counter.window(&screen)?;
@@ -319,7 +321,7 @@ fn the_settings_sheet_changes_what_it_says_and_the_file() -> Result {
 
 #[test]
 fn a_key_that_does_not_fit_is_said_on_screen_and_the_next_try_works() -> Result {
-    let _turn = turn();
+    let _permit = heavy_test_permit();
     let counter = Counter::unpaired()?;
     let screen = Screen::start(1280, 800)?;
     let window = Window::open(&screen, None, &counter.profile, &[])?;
@@ -351,7 +353,7 @@ fn a_key_that_does_not_fit_is_said_on_screen_and_the_next_try_works() -> Result 
 
 #[test]
 fn what_nobody_can_confirm_is_marked() -> Result {
-    let _turn = turn();
+    let _permit = heavy_test_permit();
     let server = Fake::start(Version::Documented)?;
     let wallet = server.add_wallet("shop");
     let profile = Profile::new()?;
@@ -379,7 +381,7 @@ fn what_nobody_can_confirm_is_marked() -> Result {
 
 #[test]
 fn the_demo_says_that_it_is_one() -> Result {
-    let _turn = turn();
+    let _permit = heavy_test_permit();
     let profile = Profile::new()?;
     let screen = Screen::start(1280, 800)?;
     let window = Window::open(&screen, None, &profile, &["--demo"])?;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use tillbell_fake_lnbits::{NewInvoice, Version, Wallet};
-use tillbell_tests::{Eye, Fake, Profile, Running, Screen, Sound, headless, tree, until};
+use tillbell_tests::{Fake, Profile, Running, Screen, ScreenProbe, Sound, headless, tree, until};
 
 const SIZE: (u32, u32) = (1280, 800);
 const STARTS: usize = 5;
@@ -39,13 +39,13 @@ struct Contender<'a> {
     /// How it is started on this screen.
     command: &'a dyn Fn(&Screen) -> Command,
     /// True when the glass shows that it is ready.
-    ready: &'a dyn Fn(&mut Eye) -> anyhow::Result<bool>,
+    ready: &'a dyn Fn(&mut ScreenProbe) -> anyhow::Result<bool>,
 }
 
 /// It, running.
 struct Counter {
     program: Running,
-    eye: Eye,
+    probe: ScreenProbe,
     _screen: Screen,
 }
 
@@ -87,7 +87,7 @@ fn main() -> anyhow::Result<()> {
             command.env("NO_AT_BRIDGE", "1");
             command
         },
-        ready: &|eye| any(eye, &DOT, |colour| colour == LIVE),
+        ready: &|probe| any(probe, &DOT, |colour| colour == LIVE),
     };
 
     let wallet = server.add_wallet("Bean & Browser");
@@ -118,7 +118,7 @@ fn main() -> anyhow::Result<()> {
             ]);
             command
         },
-        ready: &|eye| all(eye, &EDGES, |colour| colour == page::CALM),
+        ready: &|probe| all(probe, &EDGES, |colour| colour == page::CALM),
     };
     let [ours, theirs] = measure(&[tillbell, chromium], &server)?;
     report(&ours, &theirs);
@@ -150,7 +150,7 @@ fn measure(contenders: &[Contender<'_>; 2], server: &Fake) -> anyhow::Result<[Re
     for nth in 0..PAYMENTS {
         for ((contender, counter), reached) in contenders.iter().zip(&mut counters).zip(&mut reached) {
             let (first, whole) = contender
-                .pay(server, &mut counter.eye, nth)
+                .pay(server, &mut counter.probe, nth)
                 .with_context(|| counter.program.last_words())?;
             reached.first.push(first);
             reached.whole.push(whole);
@@ -188,25 +188,25 @@ impl Contender<'_> {
             Ok((listeners() == 0).then_some(()))
         })?;
         let screen = Screen::start(SIZE.0, SIZE.1)?;
-        let mut eye = Eye::on(&screen)?;
+        let mut probe = ScreenProbe::on(&screen)?;
         let command = (self.command)(&screen);
         let began = Instant::now();
         let program = Running::start(self.name, command)?;
-        let ready = eye
-            .until(self.name, PATIENCE, |eye| {
-                Ok((self.ready)(eye)? && listeners() > 0)
+        let ready = probe
+            .until(self.name, PATIENCE, |probe| {
+                Ok((self.ready)(probe)? && listeners() > 0)
             })
             .with_context(|| program.last_words())?;
         let counter = Counter {
             program,
-            eye,
+            probe,
             _screen: screen,
         };
         Ok((counter, milliseconds(ready - began)))
     }
 
     /// Sells something, and says when the first point changed and when they all had.
-    fn pay(&self, server: &Fake, eye: &mut Eye, nth: u32) -> anyhow::Result<(f64, f64)> {
+    fn pay(&self, server: &Fake, probe: &mut ScreenProbe, nth: u32) -> anyhow::Result<(f64, f64)> {
         let sale = NewInvoice::sats(21_000 + u64::from(nth), "2 × flat white");
         let invoice = server.make_invoice(self.wallet, sale);
         // In step with no timer of anybody's.
@@ -216,27 +216,39 @@ impl Contender<'_> {
             server.settle(&invoice.payment_hash),
             "there was nothing to settle"
         );
-        let first = eye.until("a first changed point", PATIENCE, |eye| any(eye, &EDGES, is_paid))?;
-        let whole = eye.until("every point changed", PATIENCE, |eye| all(eye, &EDGES, is_paid))?;
+        let first = probe.until("a first changed point", PATIENCE, |probe| {
+            any(probe, &EDGES, is_paid)
+        })?;
+        let whole = probe.until("every point changed", PATIENCE, |probe| {
+            all(probe, &EDGES, is_paid)
+        })?;
         // The other's turn comes when nothing moves here any more.
-        eye.until("the calm screen", PATIENCE, |eye| {
-            all(eye, &EDGES, |colour| !is_paid(colour))
+        probe.until("the calm screen", PATIENCE, |probe| {
+            all(probe, &EDGES, |colour| !is_paid(colour))
         })?;
         Ok((milliseconds(first - settled), milliseconds(whole - settled)))
     }
 }
 
-fn any(eye: &mut Eye, points: &[(u32, u32)], like: impl Fn([u8; 3]) -> bool) -> anyhow::Result<bool> {
+fn any(
+    probe: &mut ScreenProbe,
+    points: &[(u32, u32)],
+    like: impl Fn([u8; 3]) -> bool,
+) -> anyhow::Result<bool> {
     for point in points {
-        if like(eye.colour(*point)?) {
+        if like(probe.colour(*point)?) {
             return Ok(true);
         }
     }
     Ok(false)
 }
 
-fn all(eye: &mut Eye, points: &[(u32, u32)], like: impl Fn([u8; 3]) -> bool) -> anyhow::Result<bool> {
-    any(eye, points, |colour| !like(colour)).map(|unlike| !unlike)
+fn all(
+    probe: &mut ScreenProbe,
+    points: &[(u32, u32)],
+    like: impl Fn([u8; 3]) -> bool,
+) -> anyhow::Result<bool> {
+    any(probe, points, |colour| !like(colour)).map(|unlike| !unlike)
 }
 
 /// Every green of a verified payment, and nothing else that either screen has at its edges.

@@ -1,53 +1,68 @@
-//! A counter: an LNbits in memory, a wallet on it, and a display that is paired with that wallet.
+//! A shop: an LNbits in memory, a wallet on it, and a display that is paired with that wallet.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use serde_json::Value;
-use tillbell_fake_lnbits::{NewInvoice, Options, Status, Version, Wallet};
+use tillbell_fake_lnbits::{NewInvoice, Status, Version, Wallet};
 
 use crate::{Fake, Profile, Watch, headless};
 
-/// See above. What it sells is known to the server alone; what the display made of it is in the [`Watch`].
+/// See above. The display is switched off. What the shop sells is known to the server alone; what a display made of it is
+/// in its [`Watch`].
 #[derive(Debug)]
-pub struct Counter {
+pub struct PairedShop {
     /// The server, with its faults.
     pub server: Fake,
-    /// The wallet.
+    /// The shop's wallet.
     pub wallet: Wallet,
-    /// The display's machine.
+    /// The display's profile.
     pub profile: Profile,
 }
 
-impl Counter {
-    /// On an LNbits 1.6.
+impl PairedShop {
+    /// On an LNbits 1.6, with a display that has these settings.
     ///
     /// # Errors
     /// When the server does not start or the pairing fails.
-    pub fn open() -> anyhow::Result<Self> {
-        Self::on(Options::version(Version::V1_6))
+    pub fn new(settings: &str) -> anyhow::Result<Self> {
+        Self::on(Profile::new()?, settings)
     }
 
-    /// On such a server.
+    /// The same on a profile that is there already.
     ///
     /// # Errors
     /// When the server does not start or the pairing fails.
-    pub fn on(options: Options) -> anyhow::Result<Self> {
-        let server = Fake::with(options)?;
+    pub fn on(profile: Profile, settings: &str) -> anyhow::Result<Self> {
+        Self::of(Fake::start(Version::V1_6)?, profile, settings)
+    }
+
+    /// The same at a server that is there already.
+    ///
+    /// # Errors
+    /// When the pairing fails.
+    pub fn of(server: Fake, profile: Profile, settings: &str) -> anyhow::Result<Self> {
         let url = server.base_url();
-        Self::reached_at(server, &url, Profile::new()?)
+        if !settings.is_empty() {
+            profile.write("settings.toml", settings.as_bytes())?;
+        }
+        Self::pair(server, &url, profile, &[])
     }
 
-    /// With a display of which this is the machine, and to which this is the server's address: what lies between
-    /// is the caller's.
+    /// With a display to which `url` is the server's address: what lies between is the caller's. Others on the way may
+    /// read what is said.
     ///
     /// # Errors
     /// When the pairing fails.
     pub fn reached_at(server: Fake, url: &str, profile: Profile) -> anyhow::Result<Self> {
+        Self::pair(server, url, profile, &["--allow-insecure"])
+    }
+
+    fn pair(server: Fake, url: &str, profile: Profile, options: &[&str]) -> anyhow::Result<Self> {
         let wallet = server.add_wallet("shop");
-        let pairing = format!("lndhub://invoice:{}@{url}/lndhub/ext/", wallet.invoice_key);
-        headless(&profile, &["pair", &pairing, "--allow-insecure"])?
+        let pairing = pairing(&wallet, url);
+        headless(&profile, &[&["pair", &pairing], options].concat())?
             .well()
             .context("pairing")?;
         Ok(Self {
@@ -55,6 +70,12 @@ impl Counter {
             wallet,
             profile,
         })
+    }
+
+    /// What the merchant pastes.
+    #[must_use]
+    pub fn pairing(&self) -> String {
+        pairing(&self.wallet, &self.server.base_url())
     }
 
     /// A running display whose link is live.
@@ -65,15 +86,22 @@ impl Counter {
         Watch::live(&self.profile)
     }
 
-    /// Makes an invoice that is paid at once, and answers with its hash.
+    /// Makes an invoice and leaves it unpaid; answers with the payment hash.
     #[must_use]
-    pub fn sell(&self, sats: u64, memo: &str) -> String {
-        let hash = self
-            .server
+    pub fn invoice(&self, sats: u64, memo: &str) -> String {
+        self.server
             .make_invoice(&self.wallet, NewInvoice::sats(sats, memo))
-            .payment_hash;
-        assert!(self.server.settle(&hash), "a new invoice can be paid");
-        hash
+            .payment_hash
+    }
+
+    /// Sells something; answers with the payment hash.
+    ///
+    /// # Errors
+    /// When the server does not settle it.
+    pub fn sell(&self, sats: u64, memo: &str) -> anyhow::Result<String> {
+        let hash = self.invoice(sats, memo);
+        anyhow::ensure!(self.server.settle(&hash), "{memo} is not settled");
+        Ok(hash)
     }
 
     /// Says a text on the wallet's channel; one display hears it.
@@ -100,7 +128,7 @@ impl Counter {
         })?;
         watch.until_live()?;
         // Frames come in order: what else the server had to say is heard before this one.
-        let last = self.sell(1, "the last one");
+        let last = self.sell(1, "the last one")?;
         anyhow::ensure!(watch.payment(&last)?["kind"] == "live", "{last} is late");
         anyhow::ensure!(
             told(&watch) == self.paid(),
@@ -111,7 +139,7 @@ impl Counter {
         watch.stop()?;
 
         let mut anew = self.watch()?;
-        let hash = self.sell(2, "after a new start");
+        let hash = self.sell(2, "after a new start")?;
         anew.payment(&hash)?;
         anyhow::ensure!(
             anew.announced() == [hash.as_str()],
@@ -144,4 +172,8 @@ fn told(watch: &Watch) -> Vec<(String, Option<i64>)> {
     let mut told: Vec<_> = watch.payments().map(fact).collect();
     told.sort();
     told
+}
+
+fn pairing(wallet: &Wallet, url: &str) -> String {
+    format!("lndhub://invoice:{}@{url}/lndhub/ext/", wallet.invoice_key)
 }

@@ -10,20 +10,20 @@ static FREED: Condvar = Condvar::new();
 
 /// The right to be heavy, until it is dropped.
 #[derive(Debug)]
-pub struct Turn(());
+pub struct HeavyTestPermit(());
 
 /// Waits for a place among the heavy tests of this file.
 #[must_use]
-pub fn turn() -> Turn {
+pub fn heavy_test_permit() -> HeavyTestPermit {
     let taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
     let mut taken = FREED
         .wait_while(taken, |taken| *taken >= PLACES)
         .unwrap_or_else(PoisonError::into_inner);
     *taken += 1;
-    Turn(())
+    HeavyTestPermit(())
 }
 
-impl Drop for Turn {
+impl Drop for HeavyTestPermit {
     fn drop(&mut self) {
         *TAKEN.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
         FREED.notify_one();

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use serde_json::Value;
 
-/// A listener that sends nothing after it is in.
+/// An open WebSocket that sends nothing.
 #[derive(Debug)]
-pub struct Ear {
+pub struct ChannelListener {
     socket: BufReader<TcpStream>,
 }
 
-impl Ear {
+impl ChannelListener {
     /// Listens to `channel` of a server on this machine, without a key, as anybody can.
     ///
     /// # Errors
@@ -26,19 +26,19 @@ impl Ear {
             "GET /api/v1/ws/{channel} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
              Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
         )?;
-        let mut ear = Self {
+        let mut listener = Self {
             socket: BufReader::new(socket),
         };
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
-            head.push(ear.bytes::<1>()?[0]);
+            head.push(listener.bytes::<1>()?[0]);
         }
         anyhow::ensure!(
             head.starts_with(b"HTTP/1.1 101"),
             "{}",
             String::from_utf8_lossy(&head)
         );
-        Ok(ear)
+        Ok(listener)
     }
 
     /// The next frame that names this payment hash.

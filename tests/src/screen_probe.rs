@@ -8,19 +8,19 @@ use anyhow::Context as _;
 
 use crate::Screen;
 
-/// Between two looks: staring without a pause would take a core from whoever is to draw.
-const BLINK: Duration = Duration::from_micros(50);
+/// Between two looks: without a pause they would take a core from whoever is to draw.
+const PAUSE: Duration = Duration::from_micros(50);
 
-/// An open eye on a screen.
+/// Reads the colours of single points.
 #[derive(Debug)]
-pub struct Eye {
+pub struct ScreenProbe {
     glass: File,
     start: u64,
     line: u64,
 }
 
-impl Eye {
-    /// Opens it.
+impl ScreenProbe {
+    /// On this screen.
     ///
     /// # Errors
     /// When the glass cannot be read.
@@ -72,7 +72,7 @@ impl Eye {
                 return Ok(now);
             }
             anyhow::ensure!(now < deadline, "{what}: not within {within:?}");
-            std::thread::sleep(BLINK);
+            std::thread::sleep(PAUSE);
         }
     }
 }
