@@ -3,7 +3,7 @@
 use tillbell_bell::{Bell, BellEvent, Chime, DeviceState, Ring, Sound};
 use tillbell_till::Engine;
 use tillbell_till::engine::BellOrder;
-use tillbell_till::view::{Kind, SoundView};
+use tillbell_till::screen::view::{Kind, SoundView};
 use tokio::sync::mpsc;
 
 /// The id of a test ring: showings begin at 1.

@@ -7,8 +7,8 @@ use tauri::ipc::{Channel, Invoke};
 use tauri::{State, WebviewWindow, Wry};
 use tillbell_till::Engine;
 use tillbell_till::engine::Ended;
-use tillbell_till::enrol;
-use tillbell_till::view::{Display, PairingForm, PairingPreview, SettingsForm, SettingsView};
+use tillbell_till::engine::enrol;
+use tillbell_till::screen::view::{Display, PairingForm, PairingPreview, SettingsForm, SettingsView};
 
 use crate::demo::DemoGuard;
 use crate::page::Page;

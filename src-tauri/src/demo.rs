@@ -6,7 +6,7 @@ use anyhow::Context;
 use tauri::async_runtime::JoinHandle;
 use tillbell_fake_lnbits::{FakeLnbits, Options};
 use tillbell_till::engine::DemoWallet;
-use tillbell_till::view::Display;
+use tillbell_till::screen::view::Display;
 use tokio::sync::watch;
 
 /// A demo that plays until it is dropped.

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tauri::AppHandle;
-use tillbell_till::profile::{Profile, replace};
+use tillbell_till::store::profile::{Profile, replace};
 
 use crate::window;
 

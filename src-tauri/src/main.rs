@@ -23,7 +23,7 @@ use tillbell_bell::Chime;
 use tillbell_lnbits::dial::Dialer;
 use tillbell_till::clock::SystemClock;
 use tillbell_till::engine::StartError;
-use tillbell_till::profile::{Profile, ProfileError};
+use tillbell_till::store::profile::{Profile, ProfileError};
 use tillbell_till::{Engine, Options, Output};
 
 /// A display that is closing has let go of its profile after this.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tauri::{AppHandle, Manager, Url, WebviewWindow};
-use tillbell_till::view::{Display, Scene};
+use tillbell_till::screen::view::{Display, Scene};
 use tokio::sync::watch;
 
 use crate::page::{LOOK, Page, PageAction};

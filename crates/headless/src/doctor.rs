@@ -9,12 +9,13 @@ use tillbell_lnbits::Rest;
 use tillbell_lnbits::dial::Dialer;
 use tillbell_lnbits::link::{Channel, Link, SocketState};
 use tillbell_lnbits::rest::{Dialect, Filter, PageQuery};
-use tillbell_till::enrol::hear_ourselves;
+use tillbell_till::engine::enrol::hear_ourselves;
 use tillbell_till::ledger::Ledger;
-use tillbell_till::paired::{Listen, Paired};
-use tillbell_till::profile::Profile;
-use tillbell_till::secrets::Secrets;
-use tillbell_till::settings::Settings;
+use tillbell_till::store::paired::Paired;
+use tillbell_till::store::profile::Profile;
+use tillbell_till::store::secrets::Secrets;
+use tillbell_till::store::settings::Settings;
+use tillbell_till::wallet::Listen;
 
 use crate::terminal::say;
 

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use anyhow::Context;
 use jiff::Timestamp;
 use tillbell_till::ledger::{Entry, Ledger};
-use tillbell_till::profile::Profile;
-use tillbell_till::view::{Kind, Verdict};
+use tillbell_till::screen::view::{Kind, Verdict};
+use tillbell_till::store::profile::Profile;
 
 /// The columns; new ones are added at the end.
 const COLUMNS: [&str; 13] = [

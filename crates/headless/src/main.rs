@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tillbell_till::profile::Profile;
+use tillbell_till::store::profile::Profile;
 
 /// The bell on a Lightning shop's till, in a terminal.
 #[derive(Debug, Parser)]

@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use tillbell_lnbits::dial::Dialer;
 use tillbell_lnbits::{Pairing, Text};
 use tillbell_till::engine::adopt;
-use tillbell_till::enrol::enrol;
-use tillbell_till::paired::Listen;
-use tillbell_till::profile::Profile;
-use tillbell_till::secrets::Secrets;
-use tillbell_till::view::{PairingProgress, StepState};
+use tillbell_till::engine::enrol::enrol;
+use tillbell_till::screen::view::{PairingProgress, StepState};
+use tillbell_till::store::profile::Profile;
+use tillbell_till::store::secrets::Secrets;
+use tillbell_till::wallet::Listen;
 
 use crate::terminal::say;
 

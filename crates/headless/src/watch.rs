@@ -11,9 +11,9 @@ use tillbell_lnbits::dial::Dialer;
 use tillbell_till::clock::SystemClock;
 use tillbell_till::engine::{DemoWallet, Line};
 use tillbell_till::failpoint::{self, Failpoint};
-use tillbell_till::paired::Paired;
-use tillbell_till::profile::Profile;
-use tillbell_till::view::{Kind, LinkState, Verdict};
+use tillbell_till::screen::view::{Kind, LinkState, Verdict};
+use tillbell_till::store::paired::Paired;
+use tillbell_till::store::profile::Profile;
 use tillbell_till::{Engine, Options, Output};
 
 use crate::terminal::{sats, say, time_of_day};

@@ -10,11 +10,11 @@ use std::hint::black_box;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use jiff::{SignedDuration, Timestamp};
 use tillbell_lnbits::{CheckingId, Direction, Msat, PaymentHash, PaymentRow, Server, Status, Text, WalletId};
-use tillbell_till::baseline::Baseline;
 use tillbell_till::ledger::Ledger;
+use tillbell_till::screen::view::Kind;
 use tillbell_till::tally::{COUNTED, Tally};
-use tillbell_till::verify::{Arrived, Verified};
-use tillbell_till::view::Kind;
+use tillbell_till::wallet::baseline::Baseline;
+use tillbell_till::wallet::verify::{Arrived, Verified};
 
 const PAYMENTS: u64 = 1_000_000;
 const REFERENCE: &str = "shop";

@@ -2,38 +2,23 @@
 //!
 //! The data's way through this crate:
 //!
-//! - [`session`]: what to ask, believe and do about what a wallet says; with [`hints`] (look-ups under
-//!   attack), [`reconcile`] (what no frame told us; [`pages`] holds its pages together) and
-//!   [`trust`] (how well we hear).
-//! - [`verify`]: what counts as money that arrived, in types that nothing else can make; [`baseline`]: what is news.
-//! - [`ledger`]: the durable record; [`tally`]: what is old, should the ledger be ruined.
-//! - [`stage`]: what is on the screen, payment by payment; [`view`]: pictures for displays.
+//! - [`wallet`]: what to ask, believe and do about what a wallet says. Its proof is a type that nothing else can make.
+//! - [`ledger`]: the durable record.
+//! - [`screen`]: what displays show, payment by payment.
 //! - [`engine`]: the actor that carries out what those pure machines decide.
 //!
-//! Around it: [`enrol`] pairs, [`paired`] stores what binds us to a wallet, [`profile`], [`settings`] and
-//! [`secrets`] keep the rest. It knows no toolkit.
+//! Around it: [`store`] keeps the pairing, the settings and the keys. The crate knows no toolkit.
 
-pub mod baseline;
 pub mod clock;
 pub mod engine;
-pub mod enrol;
 pub mod failpoint;
-pub mod hints;
-mod keyring;
+pub mod files;
 pub mod ledger;
 pub mod log;
-pub mod pages;
-pub mod paired;
-pub mod pay_code;
-pub mod profile;
-pub mod reconcile;
-pub mod secrets;
-pub mod session;
-pub mod settings;
-pub mod stage;
+pub mod payment;
+pub mod screen;
+pub mod store;
 pub mod tally;
-pub mod trust;
-pub mod verify;
-pub mod view;
+pub mod wallet;
 
 pub use engine::{Engine, Options, Outlets, Output};

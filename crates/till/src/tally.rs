@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use tillbell_lnbits::CheckingId;
 
-use crate::baseline::Baseline;
-use crate::profile::replace;
+use crate::files::replace;
+use crate::wallet::baseline::Baseline;
 
 /// One is begun with so many of the newest payments at most: what a busy shop sells in three weeks.
 pub const COUNTED: u32 = 20_000;
@@ -155,8 +155,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::baseline::Awaited;
-    use crate::verify::tests::row;
+    use crate::wallet::baseline::Awaited;
+    use crate::wallet::verify::tests::row;
 
     fn noon() -> Timestamp {
         "2026-11-24T12:00:00Z".parse().unwrap()

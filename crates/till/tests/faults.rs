@@ -10,10 +10,10 @@ use tillbell_fake_lnbits::faults::{Fault, RestFault};
 use tillbell_fake_lnbits::{FakeLnbits, NewInvoice, Options as FakeOptions, Path, Status, Version, Wallet};
 use tillbell_lnbits::dial::Dialer;
 use tillbell_till::clock::SystemClock;
+use tillbell_till::engine::enrol::{enrol, read_form};
 use tillbell_till::engine::{Line, LinkLine, PaymentLine, RejectedLine, adopt};
-use tillbell_till::enrol::{enrol, read_form};
-use tillbell_till::profile::Profile;
-use tillbell_till::view::{Kind, LinkState, PairingForm, Scene};
+use tillbell_till::screen::view::{Kind, LinkState, PairingForm, Scene};
+use tillbell_till::store::profile::Profile;
 use tillbell_till::{Engine, Options, Outlets, Output};
 
 /// A display paired with a fake server.

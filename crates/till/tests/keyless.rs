@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use tillbell_lnbits::dial::Dialer;
 use tillbell_till::clock::{Clock, Now, TokioClock};
-use tillbell_till::paired::{Listen, Paired};
-use tillbell_till::profile::Profile;
+use tillbell_till::store::paired::Paired;
+use tillbell_till::store::profile::Profile;
+use tillbell_till::wallet::Listen;
 use tillbell_till::{Engine, Options, Output};
 
 /// Each time that the engine wakes it reads the clock.

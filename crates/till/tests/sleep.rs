@@ -10,10 +10,10 @@ use tillbell_fake_lnbits::faults::Fault;
 use tillbell_fake_lnbits::{FakeLnbits, NewInvoice, Options as FakeOptions, Version};
 use tillbell_lnbits::dial::Dialer;
 use tillbell_till::clock::{Clock, Now, SystemClock};
+use tillbell_till::engine::enrol::{enrol, read_form};
 use tillbell_till::engine::{Line, PaymentLine, adopt};
-use tillbell_till::enrol::{enrol, read_form};
-use tillbell_till::profile::Profile;
-use tillbell_till::view::{Kind, LinkState, PairingForm};
+use tillbell_till::screen::view::{Kind, LinkState, PairingForm};
+use tillbell_till::store::profile::Profile;
 use tillbell_till::{Engine, Options, Outlets, Output};
 
 /// The machine's clocks, and the sleep that a test adds to them.

@@ -13,21 +13,21 @@ use super::outlets::{BellOrder, Line, LinkLine, PaymentLine, PendingLine, Reject
 use super::shop::{Answer, Answered, Heard, Shop};
 use super::{Options, Output, Request, StartError};
 use crate::clock::{Clock, Moment, Now};
-use crate::enrol::{EnrolError, Enrolled, enrol, read_form};
+use crate::engine::enrol::{EnrolError, Enrolled, enrol, read_form};
 use crate::failpoint::{self, Failpoint};
-use crate::hints::Doubt;
-use crate::paired::{Found, Paired};
-use crate::pay_code;
-use crate::profile::{Lock, Profile};
-use crate::secrets::{Place, Secrets};
-use crate::session::{Effect, Event};
-use crate::settings::SettingsFile;
-use crate::stage::{Cue, Stage};
-use crate::verify::Arrived;
-use crate::view::{
+use crate::screen::pay_code;
+use crate::screen::stage::{Cue, Stage};
+use crate::screen::view::{
     Display, Kind, LinkState, LinkView, Notice, NoticeWeight, PairingForm, PairingOutcome, PairingProgress,
     PayCode, Scene, SettingsForm, SettingsView, SoundView,
 };
+use crate::store::paired::{Found, Paired};
+use crate::store::profile::{Lock, Profile};
+use crate::store::secrets::{Place, Secrets};
+use crate::store::settings::SettingsFile;
+use crate::wallet::hints::Doubt;
+use crate::wallet::session::{Effect, Event};
+use crate::wallet::verify::Arrived;
 
 /// The actor looks around at least this often, so that it notices that the machine slept.
 const LOOK_AROUND: Duration = Duration::from_secs(5);
@@ -1021,7 +1021,7 @@ fn first_picture() -> Display {
         sound: SoundView::Starting,
         demo: false,
         notices: Vec::new(),
-        theme: crate::view::Theme::Auto,
+        theme: crate::screen::view::Theme::Auto,
         shop: None,
     }
 }

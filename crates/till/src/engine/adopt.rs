@@ -2,11 +2,12 @@
 
 use tillbell_lnbits::InvoiceKey;
 
-use crate::enrol::Enrolled;
+use crate::engine::enrol::Enrolled;
 use crate::ledger::{Ledger, LedgerError};
-use crate::paired::{Found, Listen, Paired};
-use crate::profile::{Lock, Profile};
-use crate::secrets::{Secrets, SecretsError};
+use crate::store::paired::{Found, Paired};
+use crate::store::profile::{Lock, Profile};
+use crate::store::secrets::{Secrets, SecretsError};
+use crate::wallet::Listen;
 
 /// Why a pairing that works cannot be stored.
 #[derive(Debug, thiserror::Error)]
@@ -172,7 +173,7 @@ mod tests {
     use tillbell_lnbits::WalletId;
 
     use super::*;
-    use crate::baseline::Baseline;
+    use crate::wallet::baseline::Baseline;
 
     fn now() -> Timestamp {
         "2026-11-24T14:03:00Z".parse().unwrap()

@@ -5,6 +5,7 @@
 
 mod actor;
 mod adopt;
+pub mod enrol;
 mod opening;
 mod outlets;
 mod shop;
@@ -20,8 +21,8 @@ pub use outlets::{BellOrder, Line, LinkLine, PaymentLine, PendingLine, RejectedL
 
 use crate::clock::Clock;
 use crate::ledger::{LedgerError, Seq};
-use crate::profile::{Profile, ProfileError};
-use crate::view::{Display, PairingForm, SettingsForm, SettingsView, SoundView};
+use crate::screen::view::{Display, PairingForm, SettingsForm, SettingsView, SoundView};
+use crate::store::profile::{Profile, ProfileError};
 
 /// Where announcements go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,14 +7,16 @@ use tillbell_lnbits::InvoiceKey;
 use super::actor::Actor;
 use super::shop::{Books, Shop};
 use super::{DemoWallet, Output};
-use crate::baseline::Baseline;
 use crate::clock::{Moment, Now};
-use crate::ledger::{Ledger, LedgerError, SetAside, Syncer, set_aside};
-use crate::paired::{Listen, Paired};
-use crate::secrets::{Place, SecretsError};
+use crate::files::set_aside;
+use crate::ledger::{Ledger, LedgerError, SetAside, Syncer};
+use crate::screen::view::{Kind, NoticeWeight};
+use crate::store::paired::Paired;
+use crate::store::secrets::{Place, SecretsError};
 use crate::tally::Tally;
-use crate::verify::Arrived;
-use crate::view::{Kind, NoticeWeight};
+use crate::wallet::Listen;
+use crate::wallet::baseline::Baseline;
+use crate::wallet::verify::Arrived;
 
 /// Between two looks for a key that is not there: somebody may unlock the keyring.
 const KEY_RETRY: std::time::Duration = std::time::Duration::from_secs(5);

@@ -5,7 +5,7 @@ use serde::Serialize;
 use tillbell_lnbits::{Msat, PaymentHash};
 
 use crate::ledger::{Entry, Seq};
-use crate::view::{Kind, LinkState, Verdict};
+use crate::screen::view::{Kind, LinkState, Verdict};
 
 /// An order for the bell.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,18 +11,18 @@ use tillbell_lnbits::{CheckingId, Hint, InvoiceKey, PaymentHash, Rest, WalletId}
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::baseline::Baseline;
 use crate::clock::Now;
-use crate::enrol::{BaselineError, take_baseline};
 use crate::failpoint::{self, Failpoint};
 use crate::ledger::{Entry, Ledger, LedgerError, Seq, Syncer, WalletRow};
-use crate::paired::{Listen, Paired};
-use crate::reconcile::{Changes, Reconciler};
-use crate::session::Session;
+use crate::screen::view::{Kind, LinkState, LinkView};
+use crate::store::paired::Paired;
 use crate::tally::{self, COUNTED, Counted, Tally};
-use crate::trust::Trust;
-use crate::verify::{Arrived, NothingToAsk};
-use crate::view::{Kind, LinkState, LinkView};
+use crate::wallet::Listen;
+use crate::wallet::baseline::{Baseline, BaselineError, take_baseline};
+use crate::wallet::health::Health;
+use crate::wallet::reconcile::{Changes, Reconciler};
+use crate::wallet::session::Session;
+use crate::wallet::verify::{Arrived, NothingToAsk};
 
 /// Payments remembered, so that replays of them cost nothing.
 const REMEMBERED: u32 = 1_000;
@@ -76,7 +76,7 @@ pub(super) struct Shop {
 /// What a shop is doing.
 enum Life {
     /// The ledger was set aside: first the line between history and news is taken anew.
-    BeginningAnew(Trust),
+    BeginningAnew(Health),
     /// Listening.
     Listening {
         session: Box<Session>,
@@ -152,7 +152,7 @@ impl Shop {
             paired,
             demo,
             generation,
-            life: Life::BeginningAnew(Trust::new(true, now)),
+            life: Life::BeginningAnew(Health::new(true, now)),
             rest,
             dialer,
             books,
@@ -286,7 +286,7 @@ impl Shop {
         }
     }
 
-    pub(super) fn trust(&self) -> &Trust {
+    pub(super) fn trust(&self) -> &Health {
         match &self.life {
             Life::Listening { session, .. } => session.trust(),
             Life::BeginningAnew(trust) => trust,

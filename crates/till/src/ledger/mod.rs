@@ -14,10 +14,11 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, 
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, TransactionBehavior, params};
 use tillbell_lnbits::{CheckingId, Msat, PaymentHash, Server};
 
-use crate::baseline::Awaited;
-use crate::reconcile::Changes;
-use crate::verify::Arrived;
-use crate::view::{Kind, Verdict};
+use crate::files::set_aside;
+use crate::payment::{Kind, Verdict};
+use crate::wallet::baseline::Awaited;
+use crate::wallet::reconcile::Changes;
+use crate::wallet::verify::Arrived;
 
 /// SQLite keeps so much of the file in memory (its own unit: negative is KiB). The ledger is written at its end and read
 /// at a start; more would only be held for months.
@@ -494,39 +495,6 @@ impl Ledger {
     }
 }
 
-/// Moves a file (and SQLite's two beside it) to a dated name in the same folder, and says which.
-///
-/// # Errors
-/// When the folder may not be written.
-pub fn set_aside(path: &Path, now: Timestamp) -> std::io::Result<PathBuf> {
-    let dated = |extra: &str| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(format!(".aside-{}{extra}", now.strftime("%Y-%m-%dT%H-%M-%SZ")));
-        PathBuf::from(name)
-    };
-    let mut target = dated("");
-    let mut attempt = 1;
-    while target.exists() {
-        attempt += 1;
-        target = dated(&format!("-{attempt}"));
-    }
-    for suffix in ["-wal", "-shm"] {
-        let beside = |of: &Path| {
-            let mut name = of.as_os_str().to_owned();
-            name.push(suffix);
-            PathBuf::from(name)
-        };
-        if beside(path).exists() {
-            std::fs::rename(beside(path), beside(&target))?;
-        }
-    }
-    match std::fs::rename(path, &target) {
-        // Somebody was faster.
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(target),
-        moved => moved.map(|()| target),
-    }
-}
-
 /// Brings what was committed to the disk, on its own thread and connection, within a second.
 #[derive(Debug)]
 pub struct Syncer {
@@ -639,8 +607,8 @@ stored_by_name!(Kind, Self::Live => "live", Self::Late => "late");
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verify::Verified;
-    use crate::verify::tests::row;
+    use crate::wallet::verify::Verified;
+    use crate::wallet::verify::tests::row;
 
     fn now() -> Timestamp {
         "2026-11-24T14:03:00Z".parse().unwrap()

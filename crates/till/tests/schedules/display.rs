@@ -8,15 +8,15 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tillbell_lnbits::rest::{Dialect, PageQuery};
 use tillbell_lnbits::{CheckingId, Msat, PaymentHash};
-use tillbell_till::baseline::{Awaited, Baseline};
 use tillbell_till::clock::{Moment, Now};
 use tillbell_till::ledger::{Entry, Seq};
-use tillbell_till::reconcile::{Changes, Reconciler};
-use tillbell_till::session::{Effect, Event, Session};
-use tillbell_till::stage::{Cue, Stage};
+use tillbell_till::screen::stage::{Cue, Stage};
+use tillbell_till::screen::view::Kind;
 use tillbell_till::tally::Counted;
-use tillbell_till::verify::Arrived;
-use tillbell_till::view::Kind;
+use tillbell_till::wallet::baseline::{Awaited, Baseline};
+use tillbell_till::wallet::reconcile::{Changes, Reconciler};
+use tillbell_till::wallet::session::{Effect, Event, Session};
+use tillbell_till::wallet::verify::Arrived;
 
 /// From an order to ring until the bell says that it began.
 const RING: Duration = Duration::from_millis(30);

@@ -28,8 +28,8 @@ use tillbell_lnbits::link::{Lost, SocketState};
 use tillbell_lnbits::rest::{Answer, Dialect, Looked, Page, RestError};
 use tillbell_lnbits::{CheckingId, Claim, ClaimedAmount, Hint, Msat, PaymentHash, Status, Text};
 use tillbell_till::clock::{Moment, Now};
-use tillbell_till::session::Event;
-use tillbell_till::view::{Kind, LinkState};
+use tillbell_till::screen::view::{Kind, LinkState};
+use tillbell_till::wallet::session::Event;
 
 use display::{Disk, Display, Memory, Point, Question, Wants};
 use server::{Leaving, Server};

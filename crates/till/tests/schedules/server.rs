@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::sample::Index;
 use tillbell_lnbits::rest::{Answer, Dialect, Filter, Looked, Page, PageQuery};
 use tillbell_lnbits::{CheckingId, Direction, Msat, PaymentHash, PaymentRow, Status, Text, WalletId};
-use tillbell_till::baseline::{Awaited, Baseline, LAST_MINUTE};
+use tillbell_till::wallet::baseline::{Awaited, Baseline, LAST_MINUTE};
 
 /// Every third invoice expires so soon, in seconds.
 const SHORT_LIVED: i64 = 90;

@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use tillbell_lnbits::link::SocketState;
+use ts_rs::TS;
 
 use crate::clock::{Moment, Now};
-use crate::view::{LinkState, LinkView};
 
 /// After this long without socket and list the screen says that it cannot be relied on.
 pub const UNTRUSTED_AFTER: Duration = Duration::from_secs(20);
@@ -16,9 +17,38 @@ const REFUSED_AFTER: u32 = 2;
 /// The list failed this often in a row: it does not work.
 const SILENT_AFTER: u32 = 2;
 
+/// How the wallet is heard (`data-link`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct LinkView {
+    /// The state in one word.
+    pub state: LinkState,
+    /// A sentence for people, where there is more to say.
+    pub detail: Option<String>,
+    /// Since when this screen cannot be relied on (RFC 3339); it then says so in place of the pay code.
+    pub untrusted_since: Option<String>,
+}
+
+/// The connection as the merchant should see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "kebab-case")]
+#[ts(export)]
+pub enum LinkState {
+    /// Entered at a start and when the socket is lost; left when the catch-up begun after opening has
+    /// finished (`live`), REST works without a socket (`polling`), or neither works (`down`).
+    Connecting,
+    /// The socket is open and the catch-up begun after opening has finished. Left when the socket is lost.
+    Live,
+    /// The socket is refused or silent but REST works. Left when the socket opens or REST fails too.
+    Polling,
+    /// Neither socket nor REST works. Left as soon as one of them does.
+    Down,
+}
+
 /// The pure machine that judges the connection.
 #[derive(Debug, Clone)]
-pub struct Trust {
+pub struct Health {
     /// False where the server offers nothing to ask.
     can_ask: bool,
     socket: Socket,
@@ -47,7 +77,7 @@ enum List {
     Failed { why: String, times: u32 },
 }
 
-impl Trust {
+impl Health {
     /// At a start nothing is known.
     #[must_use]
     pub const fn new(can_ask: bool, now: Now) -> Self {
@@ -244,15 +274,15 @@ mod tests {
     }
 
     /// Heard since the first moment: the socket is open and the list was read.
-    fn live() -> Trust {
-        let mut trust = Trust::new(true, at(0));
+    fn live() -> Health {
+        let mut trust = Health::new(true, at(0));
         trust.on_socket(&SocketState::Open { opening: 1 }, at(0));
         trust.on_list(Some(1), at(0));
         assert_eq!(trust.state(), LinkState::Live);
         trust
     }
 
-    fn cut_off(trust: &mut Trust, ms: u64) {
+    fn cut_off(trust: &mut Health, ms: u64) {
         let why = tillbell_lnbits::link::Lost::Vanished;
         trust.on_socket(&SocketState::Waiting { why, failures: 3 }, at(ms));
         for _ in 0..SILENT_AFTER {
@@ -342,7 +372,7 @@ mod tests {
 
     #[test]
     fn a_run_that_began_before_the_socket_opened_does_not_catch_up_for_it() {
-        let mut trust = Trust::new(true, at(0));
+        let mut trust = Health::new(true, at(0));
         trust.on_socket(&SocketState::Open { opening: 1 }, at(0));
         trust.on_list(None, at(0));
         assert_eq!(trust.state(), LinkState::Connecting);

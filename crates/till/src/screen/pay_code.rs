@@ -2,7 +2,7 @@
 
 use qrcode::{Color, EcLevel, QrCode};
 
-use crate::view::PayCode;
+use crate::screen::view::PayCode;
 
 /// A text that does not fit into a QR code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -22,11 +22,11 @@ use jiff::{SignedDuration, Timestamp};
 use tillbell_lnbits::rest::{Dialect, Filter, Page, PageQuery};
 use tillbell_lnbits::{CheckingId, Direction, PaymentHash, PaymentRow, Status, WalletId};
 
-use crate::baseline::{Awaited, Baseline, WATCHED_PAST_EXPIRY};
 use crate::clock::Moment;
-use crate::pages::{FIRST_PAGE, FULL_PAGE, LONGER, Length, NextPage, OVERLAP, Pages};
-use crate::verify::Verified;
-use crate::view::Kind;
+use crate::payment::Kind;
+use crate::wallet::baseline::{Awaited, Baseline, WATCHED_PAST_EXPIRY};
+use crate::wallet::pages::{FIRST_PAGE, FULL_PAGE, LONGER, Length, NextPage, OVERLAP, Pages};
+use crate::wallet::verify::Verified;
 
 /// Rows of the patrol's page.
 const PATROL_PAGE: u32 = 200;
@@ -680,7 +680,7 @@ pub(crate) mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::verify::tests::row;
+    use crate::wallet::verify::tests::row;
 
     const THOROUGH: Purpose = Purpose {
         kind: Kind::Late,

@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tillbell_lnbits::{Server, WalletId};
 
-use crate::baseline::Baseline;
-use crate::ledger::set_aside;
-use crate::profile::replace;
+use crate::files::{replace, set_aside};
+use crate::wallet::Listen;
+use crate::wallet::baseline::Baseline;
 
 /// A stored pairing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,17 +34,6 @@ pub struct Paired {
     /// The ledger was set aside: what had settled before we next hear the server is not announced again.
     #[serde(default)]
     pub begin_anew: bool,
-}
-
-/// What is listened to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Listen {
-    /// The invoice key's channel; the key is among the secrets and answers questions.
-    Key,
-    /// The wallet id's channel of a server that offers nothing to ask. Chosen at pairing only, and stored:
-    /// a failure never downgrades a pairing to this.
-    WalletId(WalletId),
 }
 
 /// What looking for a pairing found.

@@ -9,9 +9,9 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use toml_edit::{DocumentMut, value};
 
-use crate::ledger::set_aside;
-use crate::profile::replace;
-use crate::view::{SettingsForm, Theme};
+use crate::files::replace;
+use crate::files::set_aside;
+use crate::screen::view::{SettingsForm, Theme};
 
 /// What a new file says.
 const TEMPLATE: &str = r#"# Tillbell's settings. Change them here or in the display's settings sheet; a restart reads them again.

@@ -8,8 +8,8 @@ use tillbell_lnbits::{
     CheckingId, Claim, ClaimedAmount, Direction, Hint, Msat, PaymentHash, PaymentRow, Status, Text, WalletId,
 };
 
-use crate::baseline::Baseline;
-use crate::view::Verdict;
+use crate::payment::Verdict;
+use crate::wallet::baseline::Baseline;
 
 /// A payment that the wallet's own REST answer proved: incoming, settled, ours.
 #[derive(Debug, Clone, PartialEq, Eq)]

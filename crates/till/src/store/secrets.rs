@@ -10,9 +10,10 @@ use tillbell_lnbits::InvoiceKey;
 
 use jiff::Timestamp;
 
-use crate::keyring::{self, KeyringError};
-use crate::ledger::set_aside;
-use crate::profile::{Profile, replace};
+use crate::files::replace;
+use crate::files::set_aside;
+use crate::store::keyring::{self, KeyringError};
+use crate::store::profile::Profile;
 
 /// The keeper of keys.
 #[derive(Debug, Clone)]

@@ -11,7 +11,7 @@ use tillbell_lnbits::{Msat, PaymentHash, Text};
 
 use crate::clock::Moment;
 use crate::ledger::{Entry, Seq};
-use crate::view::{self, Kind, Scene};
+use crate::screen::view::{self, Kind, Scene};
 
 /// In a burst each payment is shown at least this long.
 pub const LEAST: Duration = Duration::from_millis(1_500);
@@ -414,7 +414,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::view::Verdict;
+    use crate::screen::view::Verdict;
 
     fn entry(seq: i64, kind: Kind) -> Entry {
         let at: Timestamp = "2026-11-24T14:03:00Z".parse().unwrap();

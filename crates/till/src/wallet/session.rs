@@ -10,14 +10,15 @@ use tillbell_lnbits::{
     CheckingId, Claim, ClaimedAmount, Direction, Hint, Msat, PaymentHash, PaymentRow, Status, Text, WalletId,
 };
 
-use crate::baseline::Baseline;
 use crate::clock::{Moment, Now};
-use crate::hints::{Doubt, Heard, Hints, Look, rest_after};
-use crate::pages::Length;
-use crate::reconcile::{Changes, Finished, Found, Purpose, Reconciler, Sought, Turn};
-use crate::trust::Trust;
-use crate::verify::{Arrived, NothingToAsk, Reported, Unproven, Verified};
-use crate::view::{Kind, LinkState};
+use crate::payment::Kind;
+use crate::wallet::baseline::Baseline;
+use crate::wallet::health::Health;
+use crate::wallet::health::LinkState;
+use crate::wallet::hints::{Doubt, Heard, Hints, Look, rest_after};
+use crate::wallet::pages::Length;
+use crate::wallet::reconcile::{Changes, Finished, Found, Purpose, Reconciler, Sought, Turn};
+use crate::wallet::verify::{Arrived, NothingToAsk, Reported, Unproven, Verified};
 
 /// Between two runs over the list while all is calm.
 const CALM: Duration = Duration::from_secs(15);
@@ -129,7 +130,7 @@ pub enum Effect {
 #[derive(Debug, Clone)]
 pub struct Session {
     evidence: Evidence,
-    trust: Trust,
+    trust: Health,
 }
 
 /// What there is to go by.
@@ -227,7 +228,7 @@ impl Session {
                 gap: None,
                 heard_once: false,
             }),
-            trust: Trust::new(true, now),
+            trust: Health::new(true, now),
         }
     }
 
@@ -236,13 +237,13 @@ impl Session {
     pub fn believing(leave: NothingToAsk, now: Now) -> Self {
         Self {
             evidence: Evidence::Believe(leave),
-            trust: Trust::new(false, now),
+            trust: Health::new(false, now),
         }
     }
 
     /// How the wallet is heard.
     #[must_use]
-    pub const fn trust(&self) -> &Trust {
+    pub const fn trust(&self) -> &Health {
         &self.trust
     }
 
@@ -784,8 +785,8 @@ mod tests {
     use tillbell_lnbits::rest::Filter;
 
     use super::*;
-    use crate::baseline::Baseline;
-    use crate::verify::tests::row;
+    use crate::wallet::baseline::Baseline;
+    use crate::wallet::verify::tests::row;
 
     /// A display that listens to a newer server, and what it wants done.
     struct Shop {

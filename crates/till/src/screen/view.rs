@@ -6,6 +6,9 @@
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
+pub use crate::payment::{Kind, Verdict};
+pub use crate::wallet::health::{LinkState, LinkView};
+
 /// Everything that a display draws, whole, sent each time any of it changes.
 #[derive(Debug, Clone, PartialEq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
@@ -128,28 +131,6 @@ pub struct CatchUpItem {
     pub at: String,
 }
 
-/// How sure we are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[serde(rename_all = "kebab-case")]
-#[ts(export)]
-pub enum Verdict {
-    /// The wallet's REST answer confirmed it as ours.
-    Verified,
-    /// This server offers nothing to ask: shown as "not confirmed by the wallet".
-    Reported,
-}
-
-/// When a payment was found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[serde(rename_all = "kebab-case")]
-#[ts(export)]
-pub enum Kind {
-    /// As it happened.
-    Live,
-    /// By catching up after a start or a gap.
-    Late,
-}
-
 /// The merchant's pay code, ready to draw.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
@@ -189,35 +170,6 @@ pub struct PendingStrip {
     pub amount_msat: u64,
     /// What it is for; may be empty.
     pub memo: String,
-}
-
-/// How the wallet is heard (`data-link`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
-#[serde(rename_all = "camelCase")]
-#[ts(export)]
-pub struct LinkView {
-    /// The state in one word.
-    pub state: LinkState,
-    /// A sentence for people, where there is more to say.
-    pub detail: Option<String>,
-    /// Since when this screen cannot be relied on (RFC 3339); it then says so in place of the pay code.
-    pub untrusted_since: Option<String>,
-}
-
-/// The connection as the merchant should see it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[serde(rename_all = "kebab-case")]
-#[ts(export)]
-pub enum LinkState {
-    /// Entered at a start and when the socket is lost; left when the catch-up begun after opening has
-    /// finished (`live`), REST works without a socket (`polling`), or neither works (`down`).
-    Connecting,
-    /// The socket is open and the catch-up begun after opening has finished. Left when the socket is lost.
-    Live,
-    /// The socket is refused or silent but REST works. Left when the socket opens or REST fails too.
-    Polling,
-    /// Neither socket nor REST works. Left as soon as one of them does.
-    Down,
 }
 
 /// Whether the bell can be heard.

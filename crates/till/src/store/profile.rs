@@ -1,11 +1,13 @@
 //! Where a display keeps what it knows: settings, the pairing, the ledger, and a lock so that one engine
 //! at a time works on them.
 
-use std::fs::{self, File, TryLockError};
-use std::io::{self, Write};
+use std::fs::{File, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use directories::ProjectDirs;
+
+use crate::files::make_private_folder;
 
 /// A profile's folders. Settings and pairing may lie elsewhere than the ledger, as the platform has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -147,41 +149,6 @@ impl Profile {
     }
 }
 
-fn make_private_folder(folder: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
-}
-
-/// Replaces a file in one step, so that a crash leaves the old one or the new one; on Unix for this user only.
-///
-/// # Errors
-/// When the folder cannot be written.
-pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or_else(|| Path::new("."));
-    make_private_folder(folder)?;
-    let mut fresh = path.as_os_str().to_owned();
-    fresh.push(".new");
-    let fresh = PathBuf::from(fresh);
-    let mut options = File::options();
-    options.create(true).truncate(true).write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let write = || {
-        let mut file = options.open(&fresh)?;
-        file.write_all(content)?;
-        file.sync_all()?;
-        fs::rename(&fresh, path)
-    };
-    // On a full disk half of it would be in the way of everything else.
-    write().inspect_err(|_| drop(fs::remove_file(&fresh)))?;
-    #[cfg(unix)]
-    File::open(folder)?.sync_all()?;
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,17 +161,5 @@ mod tests {
         assert!(matches!(profile.lock(), Err(ProfileError::Locked(_))));
         drop(lock);
         assert!(profile.lock().is_ok());
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn a_replaced_file_is_for_this_user_only() {
-        use std::os::unix::fs::PermissionsExt;
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("secrets.json");
-        replace(&path, b"one").unwrap();
-        replace(&path, b"two").unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"two");
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 }

@@ -1,0 +1,398 @@
+//! Pairing, step by step: understand the text, reach the server, try key and socket, remember what was there.
+//!
+//! Nothing is stored here. What was paired before stays untouched until every step has succeeded.
+
+use std::time::Duration;
+
+use tillbell_lnbits::dial::Dialer;
+use tillbell_lnbits::link::{Channel, Link, SocketState};
+use tillbell_lnbits::pairing::{Credential, PairingError};
+use tillbell_lnbits::rest::{Dialect, RestError};
+use tillbell_lnbits::{InvoiceKey, Pairing, Rest, Server, Text, WalletId};
+
+use crate::screen::view::{PairingForm, PairingPreview, PairingProgress, PairingStep, StepState};
+use crate::wallet::Listen;
+use crate::wallet::baseline::{Baseline, BaselineError, take_baseline};
+
+/// The socket may take this long.
+const SOCKET: Duration = Duration::from_secs(15);
+/// Our own word must come back on the channel within this.
+const ECHO: Duration = Duration::from_secs(3);
+/// A pairing that works, not yet stored.
+#[derive(Debug)]
+pub struct Enrolled {
+    /// The server.
+    pub server: Server,
+    /// The key, where there is one.
+    pub key: Option<InvoiceKey>,
+    /// What is listened to.
+    pub listen: Listen,
+    /// The wallet's id, if any payment told it.
+    pub wallet: Option<WalletId>,
+    /// The shop's name.
+    pub name: String,
+    /// The line between history and news.
+    pub baseline: Option<Baseline>,
+}
+
+/// Why a pairing failed; each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum EnrolError {
+    /// The text.
+    #[error(transparent)]
+    Text(#[from] PairingError),
+    /// The key is still missing.
+    #[error("Paste the wallet's invoice key too: in LNbits, open the wallet and look under API info.")]
+    KeyMissing,
+    /// The admin key.
+    #[error(
+        "This is the wallet's admin key, which can spend. A display needs no key that can spend: use the invoice key."
+    )]
+    AdminKey,
+    /// A wallet id where the key is wanted.
+    #[error(
+        "This LNbits wants the invoice key, not the wallet id: in LNbits, open the wallet and look under API info."
+    )]
+    WalletIdOnLnbits,
+    /// The server answered, but is no LNbits.
+    #[error(
+        "{host} answers, but not as an LNbits does. Check the address, and that no login page stands in between."
+    )]
+    NotLnbits {
+        /// The host's name.
+        host: String,
+    },
+    /// A question had no usable answer.
+    #[error(transparent)]
+    Rest(#[from] RestError),
+    /// The list changed too fast for a baseline.
+    #[error(
+        "The wallet's list of payments changes faster than it can be read: try again in a quieter minute."
+    )]
+    Torn,
+    /// The socket could not be opened.
+    #[error("The wallet answers, but its live channel does not open. {0}")]
+    Socket(String),
+}
+
+impl From<BaselineError> for EnrolError {
+    fn from(error: BaselineError) -> Self {
+        match error {
+            BaselineError::Rest(error) => Self::Rest(error),
+            BaselineError::Torn => Self::Torn,
+        }
+    }
+}
+
+/// The steps, in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Text,
+    Server,
+    Key,
+    Socket,
+    Echo,
+    Baseline,
+}
+
+impl Stage {
+    const ALL: [Self; 6] = [
+        Self::Text,
+        Self::Server,
+        Self::Key,
+        Self::Socket,
+        Self::Echo,
+        Self::Baseline,
+    ];
+
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Text => "Understand the text",
+            Self::Server => "Reach the server",
+            Self::Key => "Try the key",
+            Self::Socket => "Open the live channel",
+            Self::Echo => "Hear ourselves on it",
+            Self::Baseline => "Remember what was there",
+        }
+    }
+}
+
+/// Tells how far a pairing is.
+struct Steps<'a> {
+    progress: PairingProgress,
+    tell: &'a mut (dyn FnMut(&PairingProgress) + Send),
+}
+
+impl<'a> Steps<'a> {
+    fn new(tell: &'a mut (dyn FnMut(&PairingProgress) + Send)) -> Self {
+        let step = |stage: Stage| PairingStep {
+            label: stage.label().to_owned(),
+            state: StepState::Waiting,
+            detail: None,
+        };
+        Self {
+            progress: PairingProgress {
+                steps: Stage::ALL.map(step).to_vec(),
+                outcome: None,
+            },
+            tell,
+        }
+    }
+
+    fn set(&mut self, stage: Stage, state: StepState, detail: Option<String>) {
+        if let Some(step) = self.progress.steps.get_mut(stage as usize) {
+            step.state = state;
+            step.detail = detail;
+        }
+        (self.tell)(&self.progress);
+    }
+
+    fn begin(&mut self, stage: Stage) {
+        self.set(stage, StepState::Running, None);
+    }
+
+    fn done(&mut self, stage: Stage, detail: impl Into<Option<String>>) {
+        self.set(stage, StepState::Done, detail.into());
+    }
+
+    /// Marks the running step as failed.
+    fn fail(&mut self) {
+        if let Some(step) = self
+            .progress
+            .steps
+            .iter_mut()
+            .find(|step| step.state == StepState::Running)
+        {
+            step.state = StepState::Failed;
+        }
+        (self.tell)(&self.progress);
+    }
+}
+
+/// Says what was understood of a text, without dialling anybody. Holds no key.
+///
+/// # Errors
+/// Says what to paste instead.
+pub fn preview(text: &str) -> Result<PairingPreview, PairingError> {
+    let pairing: Pairing = text.parse()?;
+    let mut remarks = Vec::new();
+    if pairing.dropped_password {
+        remarks.push(
+            "This address holds a password (usr=). It was dropped: a display does not need it.".to_owned(),
+        );
+    }
+    if pairing.is_insecure() {
+        remarks.push("Others on the way could read this connection: it is not encrypted.".to_owned());
+    }
+    Ok(PairingPreview {
+        server: pairing.server.as_str().to_owned(),
+        kind: pairing.describe().to_owned(),
+        name: pairing.name.as_ref().map(ToString::to_string),
+        needs_key: matches!(pairing.credential, Credential::Missing),
+        insecure: pairing.is_insecure(),
+        remarks,
+    })
+}
+
+/// Reads a form into a pairing: the key field completes a text that has none.
+///
+/// # Errors
+/// Says what to paste instead.
+pub fn read_form(form: &PairingForm) -> Result<Pairing, EnrolError> {
+    let mut pairing: Pairing = form.pairing.parse()?;
+    let typed = form
+        .invoice_key
+        .as_deref()
+        .map(str::trim)
+        .filter(|key| !key.is_empty());
+    if let Some(key) = typed {
+        pairing.complete(key)?;
+    }
+    if let Some(name) = form
+        .name
+        .as_deref()
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+    {
+        pairing.name = Some(Text::clean_to(name, Text::MAX_NAME));
+    }
+    pairing.allow(form.allow_insecure)?;
+    Ok(pairing)
+}
+
+/// Tries a pairing from end to end. `tell` hears each step as it goes.
+///
+/// # Errors
+/// Says what to do; the step that failed is marked in the progress.
+pub async fn enrol(
+    pairing: Pairing,
+    dialer: &Dialer,
+    tell: &mut (dyn FnMut(&PairingProgress) + Send),
+) -> Result<Enrolled, EnrolError> {
+    let mut steps = Steps::new(tell);
+    let result = try_all(pairing, dialer, &mut steps).await;
+    if result.is_err() {
+        steps.fail();
+    }
+    result
+}
+
+async fn try_all(pairing: Pairing, dialer: &Dialer, steps: &mut Steps<'_>) -> Result<Enrolled, EnrolError> {
+    steps.begin(Stage::Text);
+    steps.done(Stage::Text, pairing.describe().to_owned());
+
+    steps.begin(Stage::Server);
+    let anonymous = Rest::new(dialer.clone(), pairing.server.clone(), None);
+    let nothing_to_ask = anonymous.offers_nothing_to_ask().await?;
+    let version = if nothing_to_ask {
+        None
+    } else {
+        anonymous.version().await.ok().and_then(|answer| answer.value)
+    };
+    let dialect = version.as_ref().map_or(Dialect::V1, |version| version.dialect);
+    steps.done(
+        Stage::Server,
+        match &version {
+            Some(version) => format!("LNbits {}", version.text),
+            None if nothing_to_ask => "it answers, but offers nothing to ask".to_owned(),
+            None => pairing.server.host().to_owned(),
+        },
+    );
+
+    steps.begin(Stage::Key);
+    let (listen, key, wallet_name) = match (&pairing.credential, nothing_to_ask) {
+        (Credential::Missing, _) => return Err(EnrolError::KeyMissing),
+        (Credential::WalletId(id) | Credential::KeyOrWalletId(_, id), true) => {
+            (Listen::WalletId(id.clone()), None, None)
+        }
+        (Credential::WalletId(_), false) => return Err(EnrolError::WalletIdOnLnbits),
+        (Credential::Key(_), true) => {
+            return Err(EnrolError::NotLnbits {
+                host: pairing.server.host().to_owned(),
+            });
+        }
+        (Credential::Key(key), false) => (
+            Listen::Key,
+            Some(key.clone()),
+            Some(try_key(dialer, &pairing, key).await?),
+        ),
+        (Credential::KeyOrWalletId(key, _), false) => match try_key(dialer, &pairing, key).await {
+            Ok(name) => (Listen::Key, Some(key.clone()), Some(name)),
+            Err(EnrolError::Rest(RestError::KeyRefused)) => return Err(EnrolError::WalletIdOnLnbits),
+            Err(error) => return Err(error),
+        },
+    };
+    steps.done(
+        Stage::Key,
+        match &wallet_name {
+            Some(name) => format!("wallet “{name}”"),
+            None => "payments will be shown as not confirmed by the wallet".to_owned(),
+        },
+    );
+
+    steps.begin(Stage::Socket);
+    let channel = match (&listen, &key) {
+        (Listen::WalletId(id), _) => Channel::WalletId(id.clone()),
+        (Listen::Key, Some(key)) => Channel::Key(key.clone()),
+        (Listen::Key, None) => return Err(EnrolError::KeyMissing),
+    };
+    let mut link = Link::start(dialer.clone(), &pairing.server, &channel);
+    open(&mut link).await?;
+    steps.done(Stage::Socket, None);
+
+    steps.begin(Stage::Echo);
+    let rest = Rest::new(dialer.clone(), pairing.server.clone(), key.clone());
+    let heard = match &key {
+        Some(_) => Some(hear_ourselves(&link, &rest, &channel).await),
+        None => None,
+    };
+    steps.done(
+        Stage::Echo,
+        match heard {
+            Some(true) => None,
+            Some(false) => {
+                Some("nothing came back: the wallet will be asked every few seconds as well".to_owned())
+            }
+            None => Some("this server has no way to try".to_owned()),
+        },
+    );
+
+    steps.begin(Stage::Baseline);
+    let (baseline, wallet) = match &key {
+        Some(_) => {
+            let (baseline, wallet) = take_baseline(&rest, dialect).await?;
+            (Some(baseline), wallet)
+        }
+        None => (None, None),
+    };
+    let waiting = baseline
+        .as_ref()
+        .and_then(|baseline| baseline.pending.as_ref())
+        .map_or(0, |pending| pending.len());
+    steps.done(
+        Stage::Baseline,
+        match (&baseline, waiting) {
+            (None, _) => "nothing can be asked".to_owned(),
+            (Some(_), 1) => "one invoice is waiting".to_owned(),
+            (Some(_), n) => format!("{n} invoices are waiting"),
+        },
+    );
+
+    let name = pairing
+        .name
+        .as_ref()
+        .map(ToString::to_string)
+        .or(wallet_name)
+        .filter(|name| !name.is_empty());
+    Ok(Enrolled {
+        name: name.unwrap_or_else(|| pairing.server.host().to_owned()),
+        server: pairing.server,
+        key,
+        listen,
+        wallet,
+        baseline,
+    })
+}
+
+/// Asks for the wallet with the key; returns the wallet's name.
+async fn try_key(dialer: &Dialer, pairing: &Pairing, key: &InvoiceKey) -> Result<String, EnrolError> {
+    let rest = Rest::new(dialer.clone(), pairing.server.clone(), Some(key.clone()));
+    let info = rest.wallet().await?.value;
+    match info.id {
+        // Only an admin key is told the id.
+        Some(_) => Err(EnrolError::AdminKey),
+        None => Ok(info.name.to_string()),
+    }
+}
+
+/// Waits until the socket is open or has failed once.
+async fn open(link: &mut Link) -> Result<(), EnrolError> {
+    let opened = tokio::time::timeout(
+        SOCKET,
+        link.state
+            .wait_for(|state| !matches!(state, SocketState::Dialling)),
+    )
+    .await;
+    match opened.as_ref().map(|state| state.as_deref()) {
+        Ok(Ok(SocketState::Open { .. })) => Ok(()),
+        Ok(Ok(SocketState::Waiting { why, .. })) => Err(EnrolError::Socket(why.to_string())),
+        Ok(Ok(SocketState::Dialling) | Err(_)) | Err(_) => Err(EnrolError::Socket(
+            "It did not answer within 15 seconds.".to_owned(),
+        )),
+    }
+}
+
+/// Puts a word on our own channel, as anybody could, and listens for it: true when it came back.
+pub async fn hear_ourselves(link: &Link, rest: &Rest, channel: &Channel) -> bool {
+    let before = link.meter.frames();
+    let asked = rest.say(channel, "tillbell listens").await;
+    if asked.is_err() {
+        return false;
+    }
+    let heard = async {
+        while link.meter.frames() == before {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(ECHO, heard).await.is_ok()
+}

@@ -1,0 +1,93 @@
+//! Files that must never be half there: replaced in one step, or set aside under a dated name.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+/// Moves a file (and SQLite's two beside it) to a dated name in the same folder, and says which.
+///
+/// # Errors
+/// When the folder may not be written.
+pub fn set_aside(path: &Path, now: Timestamp) -> io::Result<PathBuf> {
+    let dated = |extra: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".aside-{}{extra}", now.strftime("%Y-%m-%dT%H-%M-%SZ")));
+        PathBuf::from(name)
+    };
+    let mut target = dated("");
+    let mut attempt = 1;
+    while target.exists() {
+        attempt += 1;
+        target = dated(&format!("-{attempt}"));
+    }
+    for suffix in ["-wal", "-shm"] {
+        let beside = |of: &Path| {
+            let mut name = of.as_os_str().to_owned();
+            name.push(suffix);
+            PathBuf::from(name)
+        };
+        if beside(path).exists() {
+            fs::rename(beside(path), beside(&target))?;
+        }
+    }
+    match fs::rename(path, &target) {
+        // Somebody was faster.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(target),
+        moved => moved.map(|()| target),
+    }
+}
+
+/// Makes a folder where it is missing, for this user only.
+pub(crate) fn make_private_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+/// Replaces a file in one step, so that a crash leaves the old one or the new one; on Unix for this user only.
+///
+/// # Errors
+/// When the folder cannot be written.
+pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or_else(|| Path::new("."));
+    make_private_folder(folder)?;
+    let mut fresh = path.as_os_str().to_owned();
+    fresh.push(".new");
+    let fresh = PathBuf::from(fresh);
+    let mut options = File::options();
+    options.create(true).truncate(true).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let write = || {
+        let mut file = options.open(&fresh)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        fs::rename(&fresh, path)
+    };
+    // On a full disk half of it would be in the way of everything else.
+    write().inspect_err(|_| drop(fs::remove_file(&fresh)))?;
+    #[cfg(unix)]
+    File::open(folder)?.sync_all()?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_replaced_file_is_for_this_user_only() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secrets.json");
+        replace(&path, b"one").unwrap();
+        replace(&path, b"two").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+}

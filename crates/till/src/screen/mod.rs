@@ -1,0 +1,5 @@
+//! What displays show: the queue of announcements, scenes, the pay code, and the types that cross to a page.
+
+pub mod pay_code;
+pub mod stage;
+pub mod view;
