@@ -104,6 +104,8 @@ pub(crate) struct Lag {
 #[derive(Debug)]
 struct Account {
     wallet: Wallet,
+    /// Further invoice keys of it.
+    shared: Vec<String>,
     balance_msat: i64,
     rows: Vec<usize>,
 }
@@ -118,6 +120,8 @@ pub(crate) struct Page {
     pub(crate) status: Option<String>,
     pub(crate) payment_hash: Option<String>,
     pub(crate) checking_id: Option<String>,
+    /// Only rows with a larger amount.
+    pub(crate) above_msat: Option<i64>,
 }
 
 /// The columns that a list can be sorted by.
@@ -140,6 +144,7 @@ impl Ledger {
     pub(crate) fn add_wallet(&mut self, wallet: Wallet) {
         self.accounts.push(Account {
             wallet,
+            shared: Vec::new(),
             balance_msat: 0,
             rows: Vec::new(),
         });
@@ -164,12 +169,23 @@ impl Ledger {
         }
     }
 
+    /// Lets a further invoice key open a wallet.
+    pub(crate) fn share(&mut self, wallet_id: &str, key: String) {
+        if let Some(account) = self
+            .accounts
+            .iter_mut()
+            .find(|account| account.wallet.id == wallet_id)
+        {
+            account.shared.push(key);
+        }
+    }
+
     /// The wallet that a key opens. A wallet's id is no key.
     pub(crate) fn unlock(&self, key: &str) -> Option<(&Wallet, Key)> {
-        self.accounts.iter().find_map(|Account { wallet, .. }| {
+        self.accounts.iter().find_map(|Account { wallet, shared, .. }| {
             if wallet.admin_key == key {
                 Some((wallet, Key::Admin))
-            } else if wallet.invoice_key == key {
+            } else if wallet.invoice_key == key || shared.iter().any(|shared| shared == key) {
                 Some((wallet, Key::Invoice))
             } else {
                 None
@@ -279,6 +295,7 @@ impl Ledger {
             })
             .filter(|(payment, status, _)| {
                 *status != Status::Failed
+                    && page.above_msat.is_none_or(|least| payment.amount_msat > least)
                     && page
                         .status
                         .as_deref()

@@ -111,9 +111,19 @@ impl FakeLnbits {
         self.server.add_wallet(name)
     }
 
+    /// Adds a wallet that has its id and its keys already: one from another server.
+    pub fn insert_wallet(&self, wallet: Wallet) {
+        self.server.ledger().add_wallet(wallet);
+    }
+
     /// Gives a wallet new keys. Sockets on the old ones stay connected and silent.
     pub fn rotate_keys(&self, wallet: &Wallet) -> Wallet {
         self.server.rotate_keys(wallet)
+    }
+
+    /// Gives a wallet a further invoice key, as LNbits does when it is shared with another user. Nothing is pushed to it.
+    pub fn share(&self, wallet: &Wallet) -> Wallet {
+        self.server.share(wallet)
     }
 
     /// Gives a wallet the keys back that stand in `wallet`, after [`FakeLnbits::rotate_keys`].

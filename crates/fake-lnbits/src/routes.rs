@@ -392,6 +392,7 @@ fn read_page(version: Version, query: &[(String, String)], mut page: Page) -> Re
             "direction" => page.descending = value == "desc",
             "sortby" => page.sort = Some(read_sort(version, value)?),
             "payment_hash" | "checking_id" if version == Version::V0_12 => return Err(Box::new(broken())),
+            "amount[gt]" => page.above_msat = value.parse().ok(),
             "payment_hash" => page.payment_hash = Some(value.clone()),
             "checking_id" => page.checking_id = Some(value.clone()),
             // 0.12 does not know this one, and does as if nothing had been said.

@@ -118,6 +118,15 @@ impl Server {
         rotated
     }
 
+    pub(crate) fn share(&self, wallet: &Wallet) -> Wallet {
+        let invoice_key = hex::encode(rand::random::<[u8; 16]>());
+        self.ledger().share(&wallet.id, invoice_key.clone());
+        Wallet {
+            invoice_key,
+            ..wallet.clone()
+        }
+    }
+
     pub(crate) fn make_invoice(&self, wallet_id: &str, new: NewInvoice) -> Invoice {
         let created = self.now();
         let memo = self.version().kept_memo(new.memo.as_deref());

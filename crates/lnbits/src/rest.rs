@@ -118,21 +118,36 @@ impl Looked {
 pub struct PageQuery {
     /// Which rows.
     pub filter: Filter,
+    /// In which order.
+    pub order: Order,
     /// At most 1,000.
     pub limit: u32,
     /// Rows to skip. They shift while payments arrive.
     pub offset: u32,
 }
 
-/// Which rows to list, newest first by `time`.
+/// Which rows to list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Filter {
     /// All.
     All,
     /// `status=pending` (ignored by 0.12).
     Pending,
+    /// `status=success&amount[gt]=0`: what has arrived (ignored by 0.12).
+    Arrived,
     /// `payment_hash=` (0.12 drops the connection: do not ask there).
     Hash(PaymentHash),
+}
+
+/// The order of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// The server's own: for a list of which only the length matters.
+    Any,
+    /// `sortby=time`, newest first: by when the invoice was made.
+    Made,
+    /// `sortby=updated_at`, newest first: of settled rows, by when they settled. 400 before LNbits 1.5, 500 on 0.12.
+    Changed,
 }
 
 /// A page of rows. Rows that cannot be read are counted, not fatal.
@@ -360,16 +375,17 @@ impl Rest {
     /// Whatever keeps an answer away.
     pub async fn page(&self, query: PageQuery) -> Result<Answer<Page>, RestError> {
         let (limit, offset) = (query.limit.min(1_000).to_string(), query.offset.to_string());
-        let mut pairs = vec![
-            ("limit", &*limit),
-            ("offset", &*offset),
-            ("sortby", "time"),
-            ("direction", "desc"),
-        ];
+        let mut pairs = vec![("limit", &*limit), ("offset", &*offset)];
+        match query.order {
+            Order::Any => {}
+            Order::Made => pairs.extend([("sortby", "time"), ("direction", "desc")]),
+            Order::Changed => pairs.extend([("sortby", "updated_at"), ("direction", "desc")]),
+        }
         let hash;
         match query.filter {
             Filter::All => {}
             Filter::Pending => pairs.push(("status", "pending")),
+            Filter::Arrived => pairs.extend([("status", "success"), ("amount[gt]", "0")]),
             Filter::Hash(wanted) => {
                 hash = wanted.to_string();
                 pairs.push(("payment_hash", &hash));

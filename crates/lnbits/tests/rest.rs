@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 use tillbell_lnbits::dial::{Budgets, DialError, Dialer};
 use tillbell_lnbits::link::Channel;
-use tillbell_lnbits::rest::{Dialect, Filter, Looked, NewInvoice, PageQuery, RestError};
+use tillbell_lnbits::rest::{Dialect, Filter, Looked, NewInvoice, Order, PageQuery, RestError};
 use tillbell_lnbits::{InvoiceKey, PaymentHash, Rest, Sat, Server, Text};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -161,6 +161,7 @@ async fn readings(version: &str) -> String {
 fn all_rows() -> PageQuery {
     PageQuery {
         filter: Filter::All,
+        order: Order::Made,
         limit: 3,
         offset: 0,
     }
@@ -207,13 +208,31 @@ async fn one_question_of_each_kind_is_asked_as_lnbits_expects_it() {
     let _ = rest
         .page(PageQuery {
             filter: Filter::Pending,
+            order: Order::Made,
             limit: 5_000,
             offset: 40,
         })
         .await;
     let _ = rest
         .page(PageQuery {
+            filter: Filter::Arrived,
+            order: Order::Any,
+            limit: 1,
+            offset: 0,
+        })
+        .await;
+    let _ = rest
+        .page(PageQuery {
+            filter: Filter::Arrived,
+            order: Order::Changed,
+            limit: 50,
+            offset: 0,
+        })
+        .await;
+    let _ = rest
+        .page(PageQuery {
             filter: Filter::Hash(HASH),
+            order: Order::Made,
             limit: 1,
             offset: 0,
         })
