@@ -10,10 +10,8 @@ use std::hint::black_box;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use jiff::{SignedDuration, Timestamp};
 use tillbell_lnbits::{CheckingId, Direction, Msat, PaymentHash, PaymentRow, Server, Status, Text, WalletId};
-use tillbell_till::ledger::Ledger;
-use tillbell_till::screen::view::Kind;
-use tillbell_till::tally::{COUNTED, Tally};
-use tillbell_till::wallet::baseline::Baseline;
+use tillbell_till::ledger::{Ledger, Outlet, Upkeep};
+use tillbell_till::payment::Found;
 use tillbell_till::wallet::verify::{Arrived, Verified};
 
 const PAYMENTS: u64 = 1_000_000;
@@ -24,7 +22,7 @@ fn first_sale() -> Timestamp {
 }
 
 /// The nth sale of a shop that sells something each minute.
-fn sale(nth: u64) -> (Arrived, Kind) {
+fn sale(nth: u64) -> (Arrived, Found) {
     // The golden ratio's bits: neighbours in time lie far apart in the index, as hashes do.
     let spread = nth.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
     let created = first_sale() + SignedDuration::from_mins(i64::try_from(nth).unwrap());
@@ -44,7 +42,7 @@ fn sale(nth: u64) -> (Arrived, Kind) {
     };
     (
         Arrived::Verified(Verified::prove(row, None, None).unwrap()),
-        Kind::Live,
+        Found::Live,
     )
 }
 
@@ -58,7 +56,7 @@ fn ledger(c: &mut Criterion) {
         let sales: Vec<_> = (batch * 1_000..(batch + 1) * 1_000).map(sale).collect();
         let recorded = ledger.record(shop, &sales, first_sale()).unwrap();
         let places: Vec<_> = recorded.iter().map(|entry| entry.seq).collect();
-        ledger.announced(&places, first_sale()).unwrap();
+        ledger.delivered(Outlet::Screens, &places, first_sale()).unwrap();
     }
     drop(ledger);
 
@@ -69,26 +67,13 @@ fn ledger(c: &mut Criterion) {
     group.bench_function("the newest thousand read", |b| {
         b.iter(|| ledger.newest(shop, 1_000).unwrap());
     });
-    group.bench_function("the newest ids read", |b| {
-        b.iter(|| ledger.newest_ids(shop, COUNTED).unwrap());
-    });
-    let line = Baseline {
-        taken: first_sale(),
-        settled_lately: ledger
-            .newest_ids(shop, COUNTED)
-            .unwrap()
-            .into_iter()
-            .map(|(id, _)| id)
-            .collect(),
-        pending: None,
-    };
-    let tally = folder.path().join("tally");
-    group.bench_function("the tally begun and synced", |b| {
-        b.iter_batched(
-            || line.clone(),
-            |line| Tally::begin(&tally, REFERENCE, line).unwrap(),
-            BatchSize::LargeInput,
-        );
+    let upkeep = Upkeep::start(&file, &folder.path().join("copy")).unwrap();
+    group.bench_function("copied, checked and synced", |b| {
+        b.iter(|| {
+            let (tell, told) = std::sync::mpsc::channel();
+            upkeep.copy(move |copied| tell.send(copied.is_ok()).unwrap());
+            assert!(told.recv().unwrap());
+        });
     });
     let mut nth = PAYMENTS;
     group.bench_function("one more recorded", |b| {

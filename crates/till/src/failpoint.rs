@@ -1,13 +1,15 @@
 //! Places on the way from a hint to a marked announcement where a test lets the process die, as by a power cut.
 //!
 //! Only with the feature `failpoints` is there anything here: then `TILLBELL_DIE_AT=recorded:3` kills the process
-//! (`SIGKILL`) when it comes to that place the third time.
+//! (`SIGKILL`) when it comes to that place the third time, and `TILLBELL_PANIC_AT=recorded:3` panics there.
 
 /// A place, in the order in which a payment comes by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failpoint {
-    /// The engine has taken hints from the link.
+    /// The wallet's task has taken hints from the link.
     Heard,
+    /// A look-up is under way.
+    LookingUp,
     /// A payment is proven and not in the ledger.
     Proven,
     /// It is in the ledger; no display knows.
@@ -34,16 +36,23 @@ pub fn reach(place: Failpoint) {
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    static DOOM: OnceLock<Option<(String, AtomicU32)>> = OnceLock::new();
-    let doom = DOOM.get_or_init(|| {
-        let doom = std::env::var("TILLBELL_DIE_AT").ok()?;
-        let (place, times) = doom.split_once(':')?;
-        Some((place.to_owned(), AtomicU32::new(times.parse().ok()?)))
-    });
-    let Some((doomed, times)) = doom else { return };
-    if place.name() == doomed && times.fetch_sub(1, Ordering::Relaxed) == 1 {
+    type Doom = Option<(String, AtomicU32)>;
+    static DEATH: OnceLock<Doom> = OnceLock::new();
+    static PANIC: OnceLock<Doom> = OnceLock::new();
+    let comes = |doom: &'static OnceLock<Doom>, variable: &str| {
+        let doom = doom.get_or_init(|| {
+            let doom = std::env::var(variable).ok()?;
+            let (place, times) = doom.split_once(':')?;
+            Some((place.to_owned(), AtomicU32::new(times.parse().ok()?)))
+        });
+        doom.as_ref().is_some_and(|(doomed, times)| {
+            place.name() == doomed && times.fetch_sub(1, Ordering::Relaxed) == 1
+        })
+    };
+    if comes(&DEATH, "TILLBELL_DIE_AT") {
         die();
     }
+    assert!(!comes(&PANIC, "TILLBELL_PANIC_AT"), "a test wants it");
 }
 
 /// Nothing is finished, nobody is told.
@@ -63,6 +72,7 @@ impl Failpoint {
     const fn name(self) -> &'static str {
         match self {
             Self::Heard => "heard",
+            Self::LookingUp => "looking-up",
             Self::Proven => "proven",
             Self::Recorded => "recorded",
             Self::Ordered => "ordered",

@@ -1,6 +1,6 @@
 //! Files that must never be half there: replaced in one step, or set aside under a dated name.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -58,20 +58,32 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut fresh = path.as_os_str().to_owned();
     fresh.push(".new");
     let fresh = PathBuf::from(fresh);
-    let mut options = File::options();
-    options.create(true).truncate(true).write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let write = || {
-        let mut file = options.open(&fresh)?;
+        let mut file = private().create(true).truncate(true).open(&fresh)?;
         file.write_all(content)?;
         file.sync_all()?;
         fs::rename(&fresh, path)
     };
     // On a full disk half of it would be in the way of everything else.
     write().inspect_err(|_| drop(fs::remove_file(&fresh)))?;
+    sync_folder(folder)
+}
+
+/// Opens a file to write; where it is made, on Unix for this user only (mode 0600).
+pub(crate) fn private() -> OpenOptions {
+    let mut options = File::options();
+    options.write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+/// Brings a folder's names to the disk.
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     #[cfg(unix)]
     File::open(folder)?.sync_all()?;
+    #[cfg(not(unix))]
+    let _ = folder;
     Ok(())
 }
 

@@ -18,7 +18,6 @@ pub mod log;
 pub mod payment;
 pub mod screen;
 pub mod store;
-pub mod tally;
 pub mod wallet;
 
 pub use engine::{Engine, Options, Outlets, Output};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tillbell_lnbits::dial::Dialer;
 use tillbell_till::clock::{Clock, Now, TokioClock};
-use tillbell_till::store::paired::Paired;
+use tillbell_till::store::pairings::{self, Paired};
 use tillbell_till::store::profile::Profile;
 use tillbell_till::wallet::Listen;
 use tillbell_till::{Engine, Options, Output};
@@ -41,7 +41,7 @@ async fn it_sleeps_between_its_looks_and_after_the_pairing_is_removed() {
         baseline: None,
         begin_anew: false,
     };
-    paired.store(&profile.pairing_file()).unwrap();
+    pairings::store(&profile, &[paired]).unwrap();
     let clock = Arc::new(Counting {
         clock: TokioClock::starting_at("2026-11-24T14:03:00Z".parse().unwrap()),
         read: AtomicU32::new(0),
@@ -53,6 +53,7 @@ async fn it_sleeps_between_its_looks_and_after_the_pairing_is_removed() {
         clock: clock.clone(),
         chimes: Vec::new(),
         demo: None,
+        only: None,
     })
     .unwrap();
     let a_minute = || tokio::time::sleep(Duration::from_secs(60));
@@ -64,7 +65,7 @@ async fn it_sleeps_between_its_looks_and_after_the_pairing_is_removed() {
     let looking = wakes();
     assert!((12..200).contains(&looking), "{looking} wakes in a minute");
 
-    engine.unpair().await.unwrap().unwrap();
+    engine.unpair("shop".to_owned()).await.unwrap().unwrap();
     wakes();
     a_minute().await;
     let unpaired = wakes();

@@ -92,6 +92,7 @@ async fn after_hours_of_sleep_it_dials_at_once_and_tells_late_and_once_what_was_
         clock: clock.clone(),
         chimes: Vec::new(),
         demo: None,
+        only: None,
     })
     .unwrap();
     let mut payments = Vec::new();

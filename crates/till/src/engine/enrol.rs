@@ -7,12 +7,13 @@ use std::time::Duration;
 use tillbell_lnbits::dial::Dialer;
 use tillbell_lnbits::link::{Channel, Link, SocketState};
 use tillbell_lnbits::pairing::{Credential, PairingError};
-use tillbell_lnbits::rest::{Dialect, RestError};
-use tillbell_lnbits::{InvoiceKey, Pairing, Rest, Server, Text, WalletId};
+use tillbell_lnbits::rest::{Dialect, RestError, WalletInfo};
+use tillbell_lnbits::{InvoiceKey, Msat, Pairing, Rest, Server, Text, WalletId};
 
 use crate::screen::view::{PairingForm, PairingPreview, PairingProgress, PairingStep, StepState};
 use crate::wallet::Listen;
 use crate::wallet::baseline::{Baseline, BaselineError, take_baseline};
+use crate::wallet::health::BLIND;
 
 /// The socket may take this long.
 const SOCKET: Duration = Duration::from_secs(15);
@@ -65,6 +66,9 @@ pub enum EnrolError {
     /// A question had no usable answer.
     #[error(transparent)]
     Rest(#[from] RestError),
+    /// There is money, and no payment to be seen.
+    #[error("{BLIND}")]
+    Blind,
     /// The list changed too fast for a baseline.
     #[error(
         "The wallet's list of payments changes faster than it can be read: try again in a quieter minute."
@@ -260,7 +264,7 @@ async fn try_all(pairing: Pairing, dialer: &Dialer, steps: &mut Steps<'_>) -> Re
     );
 
     steps.begin(Stage::Key);
-    let (listen, key, wallet_name) = match (&pairing.credential, nothing_to_ask) {
+    let (listen, key, info) = match (&pairing.credential, nothing_to_ask) {
         (Credential::Missing, _) => return Err(EnrolError::KeyMissing),
         (Credential::WalletId(id) | Credential::KeyOrWalletId(_, id), true) => {
             (Listen::WalletId(id.clone()), None, None)
@@ -277,15 +281,15 @@ async fn try_all(pairing: Pairing, dialer: &Dialer, steps: &mut Steps<'_>) -> Re
             Some(try_key(dialer, &pairing, key).await?),
         ),
         (Credential::KeyOrWalletId(key, _), false) => match try_key(dialer, &pairing, key).await {
-            Ok(name) => (Listen::Key, Some(key.clone()), Some(name)),
+            Ok(info) => (Listen::Key, Some(key.clone()), Some(info)),
             Err(EnrolError::Rest(RestError::KeyRefused)) => return Err(EnrolError::WalletIdOnLnbits),
             Err(error) => return Err(error),
         },
     };
     steps.done(
         Stage::Key,
-        match &wallet_name {
-            Some(name) => format!("wallet “{name}”"),
+        match &info {
+            Some(info) => format!("wallet “{}”", info.name),
             None => "payments will be shown as not confirmed by the wallet".to_owned(),
         },
     );
@@ -321,6 +325,10 @@ async fn try_all(pairing: Pairing, dialer: &Dialer, steps: &mut Steps<'_>) -> Re
     let (baseline, wallet) = match &key {
         Some(_) => {
             let (baseline, wallet) = take_baseline(&rest, dialect).await?;
+            // Money that came by no payment: a key of a shared wallet that may receive, but not view payments.
+            if wallet.is_none() && info.as_ref().is_some_and(|info| info.balance > Msat(0)) {
+                return Err(EnrolError::Blind);
+            }
             (Some(baseline), wallet)
         }
         None => (None, None),
@@ -342,7 +350,7 @@ async fn try_all(pairing: Pairing, dialer: &Dialer, steps: &mut Steps<'_>) -> Re
         .name
         .as_ref()
         .map(ToString::to_string)
-        .or(wallet_name)
+        .or(info.map(|info| info.name.to_string()))
         .filter(|name| !name.is_empty());
     Ok(Enrolled {
         name: name.unwrap_or_else(|| pairing.server.host().to_owned()),
@@ -354,14 +362,14 @@ async fn try_all(pairing: Pairing, dialer: &Dialer, steps: &mut Steps<'_>) -> Re
     })
 }
 
-/// Asks for the wallet with the key; returns the wallet's name.
-async fn try_key(dialer: &Dialer, pairing: &Pairing, key: &InvoiceKey) -> Result<String, EnrolError> {
+/// Asks for the wallet with the key.
+async fn try_key(dialer: &Dialer, pairing: &Pairing, key: &InvoiceKey) -> Result<WalletInfo, EnrolError> {
     let rest = Rest::new(dialer.clone(), pairing.server.clone(), Some(key.clone()));
     let info = rest.wallet().await?.value;
     match info.id {
         // Only an admin key is told the id.
         Some(_) => Err(EnrolError::AdminKey),
-        None => Ok(info.name.to_string()),
+        None => Ok(info),
     }
 }
 

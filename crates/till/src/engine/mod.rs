@@ -5,75 +5,29 @@
 
 mod actor;
 mod adopt;
+mod announcer;
+mod books;
+pub mod door;
 pub mod enrol;
-mod opening;
 mod outlets;
-mod shop;
+mod request;
+mod unpair;
+mod wallets;
+mod words;
 
 use std::sync::Arc;
 
-use tillbell_lnbits::dial::Dialer;
-use tillbell_lnbits::{InvoiceKey, Server};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
 
-pub use adopt::{AdoptError, adopt};
-pub use outlets::{BellOrder, Line, LinkLine, PaymentLine, PendingLine, RejectedLine};
+pub use adopt::{AdoptError, Adopted, adopt};
+pub use outlets::{BellOrder, Line, LinkLine, NowPaired, PaymentLine, PendingLine, RejectedLine, WalletLine};
+pub use request::{DemoWallet, Options, Output, StartError};
+pub use unpair::{UnpairError, unpair};
 
-use crate::clock::Clock;
-use crate::ledger::{LedgerError, Seq};
-use crate::screen::view::{Display, PairingForm, SettingsForm, SettingsView, SoundView};
-use crate::store::profile::{Profile, ProfileError};
-
-/// Where announcements go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Output {
-    /// A window: paced by the stage, acknowledged by a paint or a ring.
-    Screen,
-    /// Lines in a terminal: each when it is committed, acknowledged when written.
-    Lines,
-}
-
-/// What an engine is started with.
-#[derive(Debug)]
-pub struct Options {
-    /// Where it keeps what it knows.
-    pub profile: Profile,
-    /// Where announcements go.
-    pub output: Output,
-    /// How connections are made.
-    pub dialer: Dialer,
-    /// Where the time comes from.
-    pub clock: Arc<dyn Clock>,
-    /// The chimes' names, for the settings.
-    pub chimes: Vec<String>,
-    /// A pretended wallet to play instead of the paired one.
-    pub demo: Option<DemoWallet>,
-}
-
-/// A pretended wallet on a loopback server.
-#[derive(Debug, Clone)]
-pub struct DemoWallet {
-    /// The server.
-    pub server: Server,
-    /// Its invoice key.
-    pub key: InvoiceKey,
-    /// The shop's name.
-    pub name: String,
-}
-
-/// Why an engine does not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The profile.
-    #[error(transparent)]
-    Profile(#[from] ProfileError),
-    /// The ledger, even a new one.
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-    /// Settings or pairing can be neither read nor set aside.
-    #[error("the settings cannot be read: {0}")]
-    Settings(#[from] std::io::Error),
-}
+use self::request::{Asker, Request};
+use crate::ledger::Seq;
+use crate::screen::view::{Display, PairingForm, PairingProgress, SettingsForm, SettingsView, SoundView};
 
 /// A running engine, to be held by whoever shows it. Cheap to clone; the engine ends with the last one.
 #[derive(Debug, Clone)]
@@ -89,27 +43,30 @@ pub struct Outlets {
     pub bell: mpsc::Receiver<BellOrder>,
     /// Lines, for a terminal. Payments come one at a time: the next after [`Engine::line_written`].
     pub lines: mpsc::Receiver<Line>,
+    /// How the engine ends. Somebody has to hear of it: a fault of ours must not leave a screen that goes on "listening".
+    pub end: JoinHandle<End>,
 }
 
-/// What may be asked of the actor.
-#[derive(Debug)]
-enum Request {
-    Confirmed(u64),
-    Device(SoundView),
-    Dismiss(u64),
-    DismissNotice(u64),
-    OpenWelcome,
-    LeaveWelcome,
-    Pair(PairingForm),
-    CancelPairing,
-    StartDemo(DemoWallet),
-    Settings(oneshot::Sender<SettingsView>),
-    ChangeSettings(SettingsForm, oneshot::Sender<Result<SettingsView, String>>),
-    Unpair(oneshot::Sender<Result<(), String>>),
-    TestRing,
-    LineWritten(Seq),
-    AwaitInvoice(bool),
-    Stop(oneshot::Sender<()>),
+/// How an engine ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// It was asked to.
+    Stopped,
+    /// By a fault of ours. The last picture says so.
+    Fault,
+}
+
+/// Runs the actor, and says in its last picture when it ends by a fault of ours.
+async fn supervise(actor: actor::Actor) -> End {
+    let (publisher, clock) = (actor.publisher(), actor.clock());
+    match tokio::spawn(actor.run()).await {
+        Ok(()) => End::Stopped,
+        Err(error) => {
+            tracing::error!(%error, "the engine has ended");
+            publisher.send_modify(|shown| *shown = Arc::new(words::after_a_fault(shown, clock.now().wall)));
+            End::Fault
+        }
+    }
 }
 
 /// The engine has ended.
@@ -127,12 +84,13 @@ impl Engine {
         let (bell, bell_orders) = mpsc::channel(16);
         let (lines, line_feed) = mpsc::channel(64);
         let (actor, display) = actor::Actor::new(options, inbox, bell, lines)?;
-        tokio::spawn(actor.run());
+        let end = tokio::spawn(supervise(actor));
         Ok((
             Self { requests, display },
             Outlets {
                 bell: bell_orders,
                 lines: line_feed,
+                end,
             },
         ))
     }
@@ -158,15 +116,15 @@ impl Engine {
     /// # Errors
     /// When the engine has ended; so for every method here.
     pub async fn painted(&self, showing: u64) -> Result<(), Ended> {
-        self.tell(Request::Confirmed(showing)).await
+        self.tell(Request::Painted(showing)).await
     }
 
-    /// The bell has started for this showing.
+    /// The bell has started with this ring, or there will be no sound.
     ///
     /// # Errors
     /// See [`Self::painted`].
-    pub async fn rang(&self, showing: u64) -> Result<(), Ended> {
-        self.tell(Request::Confirmed(showing)).await
+    pub async fn rang(&self, ring: u64) -> Result<(), Ended> {
+        self.tell(Request::Rang(ring)).await
     }
 
     /// The sound device changed.
@@ -217,6 +175,25 @@ impl Engine {
         self.tell(Request::Pair(form)).await
     }
 
+    /// Pairs a wallet and waits for the end; `steps` hears of each step. The pictures show nothing of it. When this is dropped the
+    /// pairing is given up. The inner error is a sentence for the merchant.
+    ///
+    /// # Errors
+    /// See [`Self::painted`].
+    pub async fn pair_and_wait(
+        &self,
+        form: PairingForm,
+        steps: mpsc::Sender<PairingProgress>,
+    ) -> Result<Result<NowPaired, String>, Ended> {
+        let (ended, end) = oneshot::channel();
+        self.tell(Request::PairFor(form, Asker { steps, ended })).await?;
+        match end.await {
+            Ok(end) => Ok(end),
+            Err(_) if self.requests.is_closed() => Err(Ended),
+            Err(_) => Ok(Err(words::PAIRING_GIVEN_UP.to_owned())),
+        }
+    }
+
     /// Gives the pairing under way up.
     ///
     /// # Errors
@@ -231,6 +208,14 @@ impl Engine {
     /// See [`Self::painted`].
     pub async fn start_demo(&self, wallet: DemoWallet) -> Result<(), Ended> {
         self.tell(Request::StartDemo(wallet)).await
+    }
+
+    /// Every wallet and how it is heard, the first one paired first.
+    ///
+    /// # Errors
+    /// See [`Self::painted`].
+    pub async fn wallets(&self) -> Result<Vec<WalletLine>, Ended> {
+        self.ask(Request::Wallets).await
     }
 
     /// The settings sheet.
@@ -249,12 +234,24 @@ impl Engine {
         self.ask(|reply| Request::ChangeSettings(form, reply)).await
     }
 
-    /// Forgets the pairing and its key; the ledger stays. The inner error is a sentence for the merchant.
+    /// Forgets a wallet and its key; its history stays. The inner error is a sentence for the merchant.
     ///
     /// # Errors
     /// See [`Self::painted`].
-    pub async fn unpair(&self) -> Result<Result<(), String>, Ended> {
-        self.ask(Request::Unpair).await
+    pub async fn unpair(&self, name: String) -> Result<Result<SettingsView, String>, Ended> {
+        self.ask(|reply| Request::Unpair(name, reply)).await
+    }
+
+    /// Calls a wallet by another name. The inner error is a sentence for the merchant.
+    ///
+    /// # Errors
+    /// See [`Self::painted`].
+    pub async fn rename_wallet(
+        &self,
+        name: String,
+        to: String,
+    ) -> Result<Result<SettingsView, String>, Ended> {
+        self.ask(|reply| Request::Rename(name, to, reply)).await
     }
 
     /// Rings once, to be heard.

@@ -1,7 +1,7 @@
-//! What leaves the engine: rings for the bell, lines for a terminal.
+//! What leaves the engine: rings for the bell, lines for a terminal, answers to whoever asks.
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tillbell_lnbits::{Msat, PaymentHash};
 
 use crate::ledger::{Entry, Seq};
@@ -10,10 +10,10 @@ use crate::screen::view::{Kind, LinkState, Verdict};
 /// An order for the bell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BellOrder {
-    /// Ring for a showing; answer with [`crate::Engine::rang`] once the sound has begun.
+    /// Ring; answer with [`crate::Engine::rang`] once the sound has begun, or when there will be none.
     Ring {
-        /// The showing.
-        showing: u64,
+        /// Its number.
+        id: u64,
         /// Which sound: the chime, or the short one for what is late.
         kind: Kind,
         /// The chime's name.
@@ -115,12 +115,36 @@ pub struct RejectedLine {
     pub count: u64,
 }
 
+/// A wallet, as `wallets` lists it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WalletLine {
+    /// Its name here.
+    pub name: String,
+    /// Its server's address, without any secret.
+    pub server: String,
+    /// How it is heard; `None` where no engine listens to it.
+    pub state: Option<LinkState>,
+}
+
+/// A pairing that is in force now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NowPaired {
+    /// The wallet's name here.
+    pub name: String,
+    /// Its server's address, without any secret.
+    pub server: String,
+    /// It was paired before, under this name.
+    pub known_as: Option<String>,
+    /// Where its key is kept, in words; `None` where it has none.
+    pub key_place: Option<String>,
+}
+
 impl PaymentLine {
-    pub(super) fn of(entry: &Entry, wallet: &str, at: Timestamp) -> Self {
+    pub(super) fn of(entry: &Entry, wallet: &str, kind: Kind, at: Timestamp) -> Self {
         Self {
             at,
             wallet: wallet.to_owned(),
-            kind: entry.kind,
+            kind,
             verdict: entry.verdict,
             amount_msat: entry.amount,
             memo: entry.memo.clone(),

@@ -1,16 +1,15 @@
 //! What is on the screen, payment by payment: the announcement queue and its pace.
 //!
-//! A *showing* is one picture with one ring. It stays until a display confirmed it (a paint or a ring) and
-//! its time is over; only then comes the next, so at most one showing is unacknowledged at a time.
+//! A *showing* is one picture. It stays until a display has painted it and its time is over; only then comes the next, so at most
+//! one showing is unacknowledged at a time. What is painted more than a minute after it was heard is painted as late.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tillbell_lnbits::{Msat, PaymentHash, Text};
 
 use crate::clock::Moment;
-use crate::ledger::{Entry, Seq};
+use crate::ledger::{Entry, Seq, WalletRow};
 use crate::screen::view::{self, Kind, Scene};
 
 /// In a burst each payment is shown at least this long.
@@ -21,6 +20,10 @@ pub const DWELL: Duration = Duration::from_secs(6);
 pub const WAITING: usize = 5;
 /// One payment after a gap of up to this long is shown like any other: a customer may be standing there.
 pub const SHORT_GAP: Duration = Duration::from_secs(60);
+/// What was heard longer ago than this is late, whatever held it up.
+pub const LATE: Duration = Duration::from_secs(60);
+/// A showing that no display has painted within this: nobody sees the screen.
+pub const UNSEEN: Duration = Duration::from_millis(1_500);
 /// The catch-up list stays this long if nobody closes it.
 const CATCH_UP_DWELL: Duration = Duration::from_secs(60);
 /// Late payments wait this long for the catch-up to finish, then are shown as they are.
@@ -37,13 +40,18 @@ const STRIPS_KEPT: usize = 32;
 #[derive(Debug, Clone)]
 pub struct Stage {
     dwell: Duration,
-    queue: VecDeque<Entry>,
+    /// Each with the moment when it was heard.
+    queue: VecDeque<(Entry, Moment)>,
     late: Vec<Entry>,
     /// When the first of `late` came, and whether the catch-up they came from has finished.
     gathering: Option<Moment>,
     gap: Option<Duration>,
     showing: Option<Showing>,
     showings: u64,
+    /// A showing went by unseen, and none has been painted since.
+    unseen: bool,
+    /// What to call each wallet; empty where there is only one.
+    names: BTreeMap<WalletRow, String>,
     /// Nothing new is shown: what was shown last cannot be marked yet.
     held: bool,
     /// The newest that was shown.
@@ -55,6 +63,9 @@ pub struct Stage {
 struct Showing {
     id: u64,
     what: What,
+    began: Moment,
+    /// When its first payment was heard; `None` for what is late anyway.
+    heard: Option<Moment>,
     confirmed: Option<Moment>,
     dismissed: bool,
 }
@@ -79,18 +90,15 @@ struct Strip {
     until: Moment,
 }
 
-/// What the stage wants done.
+/// A showing that has begun.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Cue {
-    /// Ring for this showing.
-    Ring {
-        /// Handed back when the bell has started.
-        showing: u64,
-        /// Which sound.
-        kind: Kind,
-    },
-    /// These were announced: write it down.
-    Announced(Vec<Seq>),
+pub struct Begun {
+    /// Handed back when a display has painted it.
+    pub showing: u64,
+    /// What is shown.
+    pub shown: Vec<Seq>,
+    /// As it happens, or late.
+    pub kind: Kind,
 }
 
 impl Default for Stage {
@@ -103,6 +111,8 @@ impl Default for Stage {
             gap: None,
             showing: None,
             showings: 0,
+            unseen: false,
+            names: BTreeMap::new(),
             held: false,
             last: None,
             strips: VecDeque::new(),
@@ -121,6 +131,7 @@ impl Stage {
         *self = Self {
             dwell: self.dwell,
             showings: self.showings,
+            names: std::mem::take(&mut self.names),
             ..Self::default()
         };
     }
@@ -130,15 +141,29 @@ impl Stage {
         self.last = Some(entry);
     }
 
-    /// Takes a payment that is in the ledger.
-    pub fn push(&mut self, entry: Entry, now: Moment) {
+    /// What to call each wallet, where there are several.
+    pub fn name_wallets(&mut self, names: BTreeMap<WalletRow, String>) {
+        self.names = names;
+    }
+
+    /// Takes a payment that is in the ledger, with the moment when it was heard. Without one it is of an earlier life, and late.
+    pub fn push(&mut self, entry: Entry, heard: Option<Moment>, now: Moment) {
         self.remove_strip(entry.payment_hash);
-        match entry.kind {
-            Kind::Live => self.queue.push_back(entry),
-            Kind::Late => {
+        match (entry.kind, heard) {
+            (Kind::Live, Some(heard)) => self.queue.push_back((entry, heard)),
+            (Kind::Live | Kind::Late, _) => {
                 self.gathering.get_or_insert(now);
-                self.late.push(entry);
+                self.late.push(late(entry));
             }
+        }
+    }
+
+    /// Takes away what waits of a wallet that is not paired any more.
+    pub fn forget(&mut self, wallet: WalletRow) {
+        self.queue.retain(|(entry, _)| entry.wallet != wallet);
+        self.late.retain(|entry| entry.wallet != wallet);
+        if self.last.as_ref().is_some_and(|last| last.wallet == wallet) {
+            self.last = None;
         }
     }
 
@@ -186,24 +211,29 @@ impl Stage {
         !self.strips.is_empty()
     }
 
-    /// A display painted, or the bell rang, this showing. Its time begins now: before, nobody could see it.
-    pub fn confirmed(&mut self, id: u64, now: Moment) -> Option<Cue> {
-        let showing = self
-            .showing
-            .as_mut()
-            .filter(|showing| showing.id == id && showing.confirmed.is_none())?;
-        showing.confirmed = Some(now);
-        let entries: Vec<&Entry> = match &showing.what {
-            What::Paid { head, together } => std::iter::once(head.as_ref()).chain(together).collect(),
-            What::CatchUp { entries, .. } => entries.iter().collect(),
+    /// A display has painted this showing. Its time begins now: before, nobody could see it. Returns what is delivered by that.
+    pub fn painted(&mut self, id: u64, now: Moment) -> Vec<Seq> {
+        let fresh = |showing: &&mut Showing| showing.id == id && showing.confirmed.is_none();
+        let Some(showing) = self.showing.as_mut().filter(fresh) else {
+            return Vec::new();
         };
+        showing.confirmed = Some(now);
+        self.unseen = false;
+        let entries = showing.what.entries();
         let announced = entries.iter().map(|entry| entry.seq).collect();
         let newest = entries
             .into_iter()
             .chain(&self.last)
             .max_by_key(|entry| entry.seq);
         self.last = newest.cloned();
-        Some(Cue::Announced(announced))
+        announced
+    }
+
+    /// True while a showing waits for a display that paints, and none does.
+    #[must_use]
+    pub fn is_unseen(&self, now: Moment) -> bool {
+        let waits = |showing: &Showing| showing.confirmed.is_none() && now.since(showing.began) >= UNSEEN;
+        self.unseen || self.showing.as_ref().is_some_and(waits)
     }
 
     /// Somebody tapped this showing away.
@@ -219,56 +249,79 @@ impl Stage {
         self.held = held;
     }
 
-    /// The payments that are on the glass now.
-    pub fn on_glass(&self) -> impl Iterator<Item = Seq> + '_ {
-        let (head, others) = match self.showing.as_ref().map(|showing| &showing.what) {
-            Some(What::Paid { head, together }) => (Some(head.as_ref()), together.as_slice()),
-            Some(What::CatchUp { entries, .. }) => (None, entries.as_slice()),
-            None => (None, [].as_slice()),
-        };
-        head.into_iter().chain(others).map(|entry| entry.seq)
+    /// Takes away all that waits or was not painted, in the ledger's order, each with the moment when it was heard: its ledger
+    /// is being replaced.
+    pub fn take_waiting(&mut self) -> Vec<(Entry, Option<Moment>)> {
+        let unpainted = self.showing.take_if(|showing| showing.confirmed.is_none());
+        let shown = unpainted.into_iter().flat_map(|showing| {
+            let heard = showing.heard;
+            showing
+                .what
+                .into_entries()
+                .into_iter()
+                .map(move |entry| (entry, heard))
+        });
+        let queue = self.queue.drain(..).map(|(entry, heard)| (entry, Some(heard)));
+        let late = self.late.drain(..).map(|entry| (entry, None));
+        let mut waiting: Vec<_> = shown.chain(queue).chain(late).collect();
+        waiting.sort_by_key(|(entry, _)| entry.seq);
+        waiting
     }
 
     /// Moves on: ends what has been shown long enough and begins what waits.
-    pub fn advance(&mut self, now: Moment) -> Option<Cue> {
+    pub fn advance(&mut self, now: Moment) -> Option<Begun> {
         self.expire_strips(now);
         if self.gathering.is_some_and(|since| now.since(since) >= GATHER) {
             self.caught_up(None);
         }
-        if self
-            .showing
-            .as_ref()
-            .is_some_and(|showing| self.ends(showing).is_some_and(|end| now >= end))
-        {
-            self.showing = None;
-        }
+        let end = self.showing.as_ref().and_then(|showing| self.ends(showing));
+        self.showing.take_if(|_| end.is_some_and(|end| now >= end));
+        self.become_late(now);
         if self.showing.is_some() || self.held {
             return None;
         }
-        let (what, kind) = self.next_up()?;
+        let (what, kind, heard) = self.next_up()?;
+        let shown = what.entries().iter().map(|entry| entry.seq).collect();
         self.showings += 1;
         self.showing = Some(Showing {
             id: self.showings,
             what,
+            began: now,
+            heard,
             confirmed: None,
             dismissed: false,
         });
-        Some(Cue::Ring {
+        Some(Begun {
             showing: self.showings,
+            shown,
             kind,
         })
     }
 
+    /// What was heard a minute ago, and that nobody could see until now, is late.
+    fn become_late(&mut self, now: Moment) {
+        let is_late = |heard: Moment| now.since(heard) >= LATE;
+        let missed =
+            |showing: &mut Showing| showing.confirmed.is_none() && showing.heard.is_some_and(is_late);
+        if let Some(missed) = self.showing.take_if(missed) {
+            self.unseen = true;
+            self.late.extend(missed.what.into_entries().into_iter().map(late));
+        }
+        while let Some((entry, _)) = self.queue.pop_front_if(|(_, heard)| is_late(*heard)) {
+            self.late.push(late(entry));
+        }
+    }
+
     /// Takes what is to be shown next.
-    fn next_up(&mut self) -> Option<(What, Kind)> {
-        if let Some(head) = self.queue.pop_front() {
+    fn next_up(&mut self) -> Option<(What, Kind, Option<Moment>)> {
+        if let Some((head, heard)) = self.queue.pop_front() {
             let together = if self.queue.len() > WAITING {
-                self.queue.drain(..).collect()
+                self.queue.drain(..).map(|(entry, _)| entry).collect()
             } else {
                 Vec::new()
             };
             let head = Box::new(head);
-            return Some((What::Paid { head, together }, Kind::Live));
+            return Some((What::Paid { head, together }, Kind::Live, Some(heard)));
         }
         if self.late.is_empty() || self.gathering.is_some() {
             return None;
@@ -283,7 +336,7 @@ impl Stage {
             Ok([only]) => catch_up(vec![only]),
             Err(entries) => catch_up(entries),
         };
-        Some((what, Kind::Late))
+        Some((what, Kind::Late, None))
     }
 
     fn someone_waits(&self) -> bool {
@@ -325,7 +378,12 @@ impl Stage {
                 showing: id,
                 count: *count,
                 total_msat: total.0,
-                items: entries.iter().rev().take(CATCH_UP_LINES).map(line_of).collect(),
+                items: entries
+                    .iter()
+                    .rev()
+                    .take(CATCH_UP_LINES)
+                    .map(|entry| self.line_of(entry))
+                    .collect(),
             }),
             None if checking => Scene::Checking,
             None => Scene::Idle {
@@ -337,16 +395,17 @@ impl Stage {
     }
 
     fn paid(&self, id: u64, head: &Entry, together: &[Entry]) -> view::Paid {
-        let behind = || together.iter().chain(&self.queue);
+        let behind = || together.iter().chain(self.queue.iter().map(|(entry, _)| entry));
         let count = u32::try_from(behind().count()).unwrap_or(u32::MAX);
         view::Paid {
             showing: id,
             amount_msat: head.amount.0,
             memo: head.memo.clone(),
             comment: head.comment.clone(),
+            wallet: self.names.get(&head.wallet).cloned(),
             verdict: head.verdict,
             kind: head.kind,
-            at: arrived_at(head).to_string(),
+            at: head.arrived_at().to_string(),
             more: (count > 0).then(|| view::More {
                 count,
                 total_msat: behind().map(|entry| entry.amount).sum::<Msat>().0,
@@ -360,7 +419,47 @@ impl Stage {
         let ends = self.showing.as_ref().and_then(|showing| self.ends(showing));
         let gather = self.gathering.map(|since| since + GATHER);
         let strip = self.strips.iter().map(|strip| strip.until).min();
-        [ends, gather, strip].into_iter().flatten().min()
+        let waits = self
+            .showing
+            .as_ref()
+            .filter(|showing| showing.confirmed.is_none());
+        let unseen = waits
+            .map(|showing| showing.began + UNSEEN)
+            .filter(|_| !self.unseen);
+        let missed = waits.and_then(|showing| showing.heard).map(|heard| heard + LATE);
+        [ends, gather, strip, unseen, missed].into_iter().flatten().min()
+    }
+
+    fn line_of(&self, entry: &Entry) -> view::CatchUpItem {
+        view::CatchUpItem {
+            amount_msat: entry.amount.0,
+            memo: entry.memo.clone(),
+            wallet: self.names.get(&entry.wallet).cloned(),
+            at: entry.arrived_at().to_string(),
+        }
+    }
+}
+
+impl What {
+    fn entries(&self) -> Vec<&Entry> {
+        match self {
+            Self::Paid { head, together } => std::iter::once(head.as_ref()).chain(together).collect(),
+            Self::CatchUp { entries, .. } => entries.iter().collect(),
+        }
+    }
+
+    fn into_entries(self) -> Vec<Entry> {
+        match self {
+            Self::Paid { head, together } => std::iter::once(*head).chain(together).collect(),
+            Self::CatchUp { entries, .. } => entries,
+        }
+    }
+}
+
+fn late(entry: Entry) -> Entry {
+    Entry {
+        kind: Kind::Late,
+        ..entry
     }
 }
 
@@ -388,29 +487,13 @@ fn last_of(entry: &Entry) -> view::LastPayment {
         amount_msat: entry.amount.0,
         memo: entry.memo.clone(),
         verdict: entry.verdict,
-        at: arrived_at(entry).to_string(),
+        at: entry.arrived_at().to_string(),
     }
-}
-
-fn line_of(entry: &Entry) -> view::CatchUpItem {
-    view::CatchUpItem {
-        amount_msat: entry.amount.0,
-        memo: entry.memo.clone(),
-        at: arrived_at(entry).to_string(),
-    }
-}
-
-/// The best word on when it arrived: the server's, else the invoice's making for what we slept through, else ours.
-fn arrived_at(entry: &Entry) -> Timestamp {
-    let made = match entry.kind {
-        Kind::Late => entry.created_at,
-        Kind::Live => None,
-    };
-    entry.settled_at.or(made).unwrap_or(entry.heard_at)
 }
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
     use proptest::prelude::*;
 
     use super::*;
@@ -422,6 +505,7 @@ mod tests {
         bytes[..8].copy_from_slice(&seq.to_be_bytes());
         Entry {
             seq: Seq(seq),
+            wallet: WalletRow(1),
             verdict: Verdict::Verified,
             kind,
             amount: Msat(1_000 * u64::try_from(seq).unwrap()),
@@ -454,6 +538,10 @@ mod tests {
         list
     }
 
+    fn begins(stage: &mut Stage, now: Moment) -> Option<(u64, Kind)> {
+        stage.advance(now).map(|begun| (begun.showing, begun.kind))
+    }
+
     fn strips(stage: &Stage) -> Vec<u64> {
         let Scene::Idle { pending, .. } = stage.scene(false, None) else {
             panic!("the stage is not idle")
@@ -478,16 +566,10 @@ mod tests {
     #[test]
     fn a_payment_is_shown_and_rung_at_once_and_stays_six_seconds() {
         let mut stage = Stage::default();
-        stage.push(entry(1, Kind::Live), at(0));
-        assert_eq!(
-            stage.advance(at(0)),
-            Some(Cue::Ring {
-                showing: 1,
-                kind: Kind::Live
-            })
-        );
+        stage.push(entry(1, Kind::Live), Some(at(0)), at(0));
+        assert_eq!(begins(&mut stage, at(0)), Some((1, Kind::Live)));
         assert_eq!(paid(&stage).amount_msat, 1_000);
-        assert_eq!(stage.confirmed(1, at(0)), Some(Cue::Announced(vec![Seq(1)])));
+        assert_eq!(stage.painted(1, at(0)), vec![Seq(1)]);
         stage.advance(at(5_999));
         assert!(stage.is_showing());
         stage.advance(at(6_000));
@@ -501,13 +583,13 @@ mod tests {
     fn in_a_burst_each_is_shown_a_second_and_a_half_and_the_last_one_longer() {
         let mut stage = Stage::default();
         for seq in 1..=3 {
-            stage.push(entry(seq, Kind::Live), at(0));
+            stage.push(entry(seq, Kind::Live), Some(at(0)), at(0));
         }
         let mut shown = Vec::new();
         for ms in (0..20_000).step_by(100) {
-            if let Some(Cue::Ring { showing, .. }) = stage.advance(at(ms)) {
+            if let Some(Begun { showing, .. }) = stage.advance(at(ms)) {
                 shown.push((ms, paid(&stage).memo));
-                stage.confirmed(showing, at(ms));
+                stage.painted(showing, at(ms));
             }
         }
         let shown: Vec<_> = shown.iter().map(|(ms, memo)| (*ms, memo.as_str())).collect();
@@ -520,11 +602,11 @@ mod tests {
     #[test]
     fn more_than_five_waiting_are_shown_together_with_their_sum() {
         let mut stage = Stage::default();
-        stage.push(entry(1, Kind::Live), at(0));
+        stage.push(entry(1, Kind::Live), Some(at(0)), at(0));
         stage.advance(at(0));
-        stage.confirmed(1, at(0));
+        stage.painted(1, at(0));
         for seq in 2..=9 {
-            stage.push(entry(seq, Kind::Live), at(100));
+            stage.push(entry(seq, Kind::Live), Some(at(100)), at(100));
         }
         assert_eq!(
             paid(&stage).more,
@@ -533,13 +615,7 @@ mod tests {
                 total_msat: 44_000
             })
         );
-        assert_eq!(
-            stage.advance(at(1_500)),
-            Some(Cue::Ring {
-                showing: 2,
-                kind: Kind::Live
-            })
-        );
+        assert_eq!(begins(&mut stage, at(1_500)), Some((2, Kind::Live)));
         assert_eq!(
             paid(&stage).more,
             Some(view::More {
@@ -547,10 +623,7 @@ mod tests {
                 total_msat: 42_000
             })
         );
-        assert_eq!(
-            stage.confirmed(2, at(1_500)),
-            Some(Cue::Announced((2..=9).map(Seq).collect()))
-        );
+        assert_eq!(stage.painted(2, at(1_500)), (2..=9).map(Seq).collect::<Vec<_>>());
         stage.advance(at(7_500));
         assert!(!stage.is_showing());
     }
@@ -558,31 +631,25 @@ mod tests {
     #[test]
     fn nothing_follows_before_the_showing_is_confirmed() {
         let mut stage = Stage::default();
-        stage.push(entry(1, Kind::Live), at(0));
-        stage.push(entry(2, Kind::Live), at(0));
+        stage.push(entry(1, Kind::Live), Some(at(0)), at(0));
+        stage.push(entry(2, Kind::Live), Some(at(0)), at(0));
         stage.advance(at(0));
-        assert_eq!(stage.advance(at(60_000)), None);
-        assert_eq!(stage.confirmed(7, at(0)), None, "another showing's confirmation");
-        stage.confirmed(1, at(0));
+        assert_eq!(stage.advance(at(50_000)), None);
+        assert_eq!(stage.painted(7, at(0)), [], "another showing's confirmation");
+        stage.painted(1, at(0));
         assert!(matches!(
-            stage.advance(at(60_000)),
-            Some(Cue::Ring { showing: 2, .. })
+            stage.advance(at(50_000)),
+            Some(Begun { showing: 2, .. })
         ));
     }
 
     #[test]
     fn one_payment_after_a_short_gap_is_shown_like_any_other() {
         let mut stage = Stage::default();
-        stage.push(entry(1, Kind::Late), at(0));
+        stage.push(entry(1, Kind::Late), Some(at(0)), at(0));
         assert_eq!(stage.advance(at(0)), None, "the catch-up is not over");
         stage.caught_up(Some(Duration::from_secs(60)));
-        assert_eq!(
-            stage.advance(at(10)),
-            Some(Cue::Ring {
-                showing: 1,
-                kind: Kind::Late
-            })
-        );
+        assert_eq!(begins(&mut stage, at(10)), Some((1, Kind::Late)));
         assert_eq!(paid(&stage).kind, Kind::Late);
     }
 
@@ -591,16 +658,10 @@ mod tests {
         for (count, gap) in [(2, 10), (1, 61)] {
             let mut stage = Stage::default();
             for seq in 1..=count {
-                stage.push(entry(seq, Kind::Late), at(0));
+                stage.push(entry(seq, Kind::Late), Some(at(0)), at(0));
             }
             stage.caught_up(Some(Duration::from_secs(gap)));
-            assert_eq!(
-                stage.advance(at(10)),
-                Some(Cue::Ring {
-                    showing: 1,
-                    kind: Kind::Late
-                })
-            );
+            assert_eq!(begins(&mut stage, at(10)), Some((1, Kind::Late)));
             assert_eq!(caught(&stage).count, u32::try_from(count).unwrap());
         }
     }
@@ -608,18 +669,12 @@ mod tests {
     #[test]
     fn a_live_payment_takes_the_place_of_the_list() {
         let mut stage = Stage::default();
-        stage.push(entry(1, Kind::Late), at(0));
+        stage.push(entry(1, Kind::Late), Some(at(0)), at(0));
         stage.caught_up(None);
         stage.advance(at(0));
-        stage.confirmed(1, at(0));
-        stage.push(entry(2, Kind::Live), at(100));
-        assert_eq!(
-            stage.advance(at(1_500)),
-            Some(Cue::Ring {
-                showing: 2,
-                kind: Kind::Live
-            })
-        );
+        stage.painted(1, at(0));
+        stage.push(entry(2, Kind::Live), Some(at(100)), at(100));
+        assert_eq!(begins(&mut stage, at(1_500)), Some((2, Kind::Live)));
     }
 
     #[test]
@@ -629,7 +684,7 @@ mod tests {
         for seq in 1..=3 {
             assert!(wait_for(&mut stage, seq, at(0)));
         }
-        stage.push(entry(1, Kind::Live), at(1));
+        stage.push(entry(1, Kind::Live), Some(at(1)), at(1));
         stage.remove_strip(entry(2, Kind::Live).payment_hash);
         assert_eq!(strips(&stage), [3_000]);
         stage.expire_strips(at(599_999));
@@ -667,12 +722,12 @@ mod tests {
         for (waiting, announced) in [(5, 1), (6, 7)] {
             let mut stage = Stage::default();
             for seq in 1..=1 + waiting {
-                stage.push(entry(seq, Kind::Live), at(0));
+                stage.push(entry(seq, Kind::Live), Some(at(0)), at(0));
             }
             stage.advance(at(0));
             assert_eq!(
-                stage.confirmed(1, at(0)),
-                Some(Cue::Announced((1..=announced).map(Seq).collect()))
+                stage.painted(1, at(0)),
+                (1..=announced).map(Seq).collect::<Vec<_>>()
             );
         }
     }
@@ -680,51 +735,45 @@ mod tests {
     #[test]
     fn its_time_begins_with_the_first_confirmation_and_a_second_one_counts_for_nothing() {
         let mut stage = Stage::default();
-        stage.push(entry(1, Kind::Live), at(0));
+        stage.push(entry(1, Kind::Live), Some(at(0)), at(0));
         stage.advance(at(0));
-        assert_eq!(stage.next_wake(), None, "nobody has seen it");
-        assert!(stage.confirmed(1, at(10_000)).is_some());
-        assert_eq!(stage.confirmed(1, at(12_000)), None);
+        assert_eq!(stage.next_wake(), Some(at(1_500)), "then nobody has seen it");
+        assert_eq!(stage.painted(1, at(10_000)).len(), 1);
+        assert_eq!(stage.painted(1, at(12_000)), []);
         assert_eq!(stage.next_wake(), Some(at(16_000)));
         stage.advance(at(15_999));
         assert!(stage.is_showing());
         stage.advance(at(16_000));
         assert!(!stage.is_showing());
-        assert_eq!(stage.confirmed(1, at(16_000)), None);
+        assert_eq!(stage.painted(1, at(16_000)), []);
     }
 
     #[test]
     fn the_last_one_stays_as_long_as_the_settings_say_and_those_before_it_do_not() {
         let mut stage = Stage::default();
         stage.set_dwell(Duration::from_secs(60));
-        stage.push(entry(1, Kind::Live), at(0));
-        stage.push(entry(2, Kind::Live), at(0));
+        stage.push(entry(1, Kind::Live), Some(at(0)), at(0));
+        stage.push(entry(2, Kind::Live), Some(at(0)), at(0));
         stage.advance(at(0));
-        stage.confirmed(1, at(0));
+        stage.painted(1, at(0));
         assert_eq!(stage.next_wake(), Some(at(1_500)));
         stage.advance(at(1_500));
-        stage.confirmed(2, at(1_500));
+        stage.painted(2, at(1_500));
         assert_eq!(stage.next_wake(), Some(at(61_500)));
     }
 
     #[test]
     fn while_held_nothing_new_is_shown_and_what_is_shown_ends() {
         let mut stage = Stage::default();
-        stage.push(entry(1, Kind::Live), at(0));
-        stage.push(entry(2, Kind::Live), at(0));
+        stage.push(entry(1, Kind::Live), Some(at(0)), at(0));
+        stage.push(entry(2, Kind::Live), Some(at(0)), at(0));
         stage.advance(at(0));
-        stage.confirmed(1, at(0));
+        stage.painted(1, at(0));
         stage.hold(true);
-        assert_eq!(stage.advance(at(60_000)), None);
+        assert_eq!(stage.advance(at(50_000)), None);
         assert!(!stage.is_showing());
         stage.hold(false);
-        assert_eq!(
-            stage.advance(at(60_000)),
-            Some(Cue::Ring {
-                showing: 2,
-                kind: Kind::Live
-            })
-        );
+        assert_eq!(begins(&mut stage, at(50_000)), Some((2, Kind::Live)));
     }
 
     #[test]
@@ -733,34 +782,34 @@ mod tests {
         stage.set_dwell(Duration::from_secs(60));
         stage.remember_last(entry(1, Kind::Live));
         wait_for(&mut stage, 2, at(0));
-        stage.push(entry(3, Kind::Late), at(0));
-        stage.push(entry(4, Kind::Live), at(0));
-        stage.push(entry(5, Kind::Live), at(0));
+        stage.push(entry(3, Kind::Late), Some(at(0)), at(0));
+        stage.push(entry(4, Kind::Live), Some(at(0)), at(0));
+        stage.push(entry(5, Kind::Live), Some(at(0)), at(0));
         stage.advance(at(0));
         stage.hold(true);
         stage.clear();
         assert_eq!(stage.advance(at(60_000)), None);
         assert_eq!((last(&stage), strips(&stage)), (None, vec![]));
-        stage.push(entry(1, Kind::Live), at(60_000));
+        stage.push(entry(1, Kind::Live), Some(at(60_000)), at(60_000));
         assert!(matches!(
             stage.advance(at(60_000)),
-            Some(Cue::Ring { showing: 2, .. })
+            Some(Begun { showing: 2, .. })
         ));
-        assert_eq!(stage.confirmed(1, at(60_000)), None, "meant the other wallet's");
-        stage.confirmed(2, at(60_000));
+        assert_eq!(stage.painted(1, at(60_000)), [], "meant the other wallet's");
+        stage.painted(2, at(60_000));
         assert_eq!(stage.next_wake(), Some(at(120_000)));
     }
 
     #[test]
     fn what_happens_now_is_shown_before_what_was_missed_and_makes_way_for_it() {
         let mut stage = Stage::default();
-        stage.push(entry(1, Kind::Late), at(0));
-        stage.push(entry(2, Kind::Live), at(0));
+        stage.push(entry(1, Kind::Late), Some(at(0)), at(0));
+        stage.push(entry(2, Kind::Live), Some(at(0)), at(0));
         stage.caught_up(None);
         stage.advance(at(0));
         assert_eq!(paid(&stage).memo, "payment 2");
         assert_eq!(paid(&stage).more, None, "the list is not behind it");
-        stage.confirmed(1, at(0));
+        stage.painted(1, at(0));
         stage.advance(at(1_499));
         assert!(matches!(stage.scene(false, None), Scene::Paid(_)));
         stage.advance(at(1_500));
@@ -770,10 +819,10 @@ mod tests {
     #[test]
     fn a_payment_makes_no_way_for_late_ones_that_are_still_gathered() {
         let mut stage = Stage::default();
-        stage.push(entry(1, Kind::Live), at(0));
+        stage.push(entry(1, Kind::Live), Some(at(0)), at(0));
         stage.advance(at(0));
-        stage.confirmed(1, at(0));
-        stage.push(entry(2, Kind::Late), at(0));
+        stage.painted(1, at(0));
+        stage.push(entry(2, Kind::Late), Some(at(0)), at(0));
         stage.advance(at(5_999));
         assert!(stage.is_showing());
         assert_eq!(stage.next_wake(), Some(at(6_000)));
@@ -782,31 +831,25 @@ mod tests {
     #[test]
     fn late_ones_are_a_list_ten_seconds_after_the_first_if_the_catch_up_does_not_finish() {
         let mut stage = Stage::default();
-        stage.push(entry(1, Kind::Late), at(0));
-        stage.push(entry(2, Kind::Late), at(9_000));
+        stage.push(entry(1, Kind::Late), Some(at(0)), at(0));
+        stage.push(entry(2, Kind::Late), Some(at(9_000)), at(9_000));
         assert_eq!(stage.next_wake(), Some(at(10_000)));
         assert_eq!(stage.advance(at(9_999)), None);
-        assert_eq!(
-            stage.advance(at(10_000)),
-            Some(Cue::Ring {
-                showing: 1,
-                kind: Kind::Late
-            })
-        );
+        assert_eq!(begins(&mut stage, at(10_000)), Some((1, Kind::Late)));
         assert_eq!(caught(&stage).count, 2);
-        assert_eq!(stage.next_wake(), None);
+        assert_eq!(stage.next_wake(), Some(at(11_500)), "then nobody has seen it");
     }
 
     #[test]
     fn a_catch_up_that_finds_nothing_does_not_change_how_an_earlier_one_is_shown() {
         for (gap, next, is_list) in [(10, None, false), (3_600, Some(10), true)] {
             let mut stage = Stage::default();
-            stage.push(entry(1, Kind::Live), at(0));
+            stage.push(entry(1, Kind::Live), Some(at(0)), at(0));
             stage.advance(at(0));
-            stage.push(entry(2, Kind::Late), at(0));
+            stage.push(entry(2, Kind::Late), Some(at(0)), at(0));
             stage.caught_up(Some(Duration::from_secs(gap)));
             stage.caught_up(next.map(Duration::from_secs));
-            stage.confirmed(1, at(0));
+            stage.painted(1, at(0));
             stage.advance(at(1_500));
             let scene = stage.scene(false, None);
             assert_eq!(matches!(scene, Scene::CatchUp(_)), is_list, "{gap} s");
@@ -817,7 +860,7 @@ mod tests {
     fn a_catch_up_that_found_nothing_says_nothing_of_the_next_one() {
         let mut stage = Stage::default();
         stage.caught_up(Some(Duration::from_secs(10)));
-        stage.push(entry(1, Kind::Late), at(0));
+        stage.push(entry(1, Kind::Late), Some(at(0)), at(0));
         assert_eq!(stage.advance(at(0)), None, "this catch-up is not over");
         stage.advance(at(10_000));
         assert_eq!(caught(&stage).count, 1, "nobody knows how long the gap was");
@@ -827,7 +870,7 @@ mod tests {
     fn the_list_shows_the_fifty_newest_counts_all_and_stays_a_minute() {
         let mut stage = Stage::default();
         for seq in 1..=51 {
-            stage.push(entry(seq, Kind::Late), at(0));
+            stage.push(entry(seq, Kind::Late), Some(at(0)), at(0));
         }
         stage.caught_up(None);
         stage.advance(at(0));
@@ -836,10 +879,7 @@ mod tests {
         let memos: Vec<_> = list.items.into_iter().map(|item| item.memo).collect();
         let newest: Vec<_> = (2..=51).rev().map(|seq| format!("payment {seq}")).collect();
         assert_eq!(memos, newest);
-        assert_eq!(
-            stage.confirmed(1, at(0)),
-            Some(Cue::Announced((1..=51).map(Seq).collect()))
-        );
+        assert_eq!(stage.painted(1, at(0)), (1..=51).map(Seq).collect::<Vec<_>>());
         assert_eq!(stage.next_wake(), Some(at(60_000)));
         stage.advance(at(60_000));
         assert_eq!(last(&stage).as_deref(), Some("payment 51"));
@@ -849,10 +889,10 @@ mod tests {
     fn the_last_payment_is_the_newest_of_those_shown_together() {
         let mut stage = Stage::default();
         for seq in 1..=7 {
-            stage.push(entry(seq, Kind::Live), at(0));
+            stage.push(entry(seq, Kind::Live), Some(at(0)), at(0));
         }
         stage.advance(at(0));
-        stage.confirmed(1, at(0));
+        stage.painted(1, at(0));
         stage.advance(at(6_000));
         assert_eq!(last(&stage).as_deref(), Some("payment 7"));
     }
@@ -862,11 +902,11 @@ mod tests {
         let mut stage = Stage::default();
         stage.remember_last(entry(1, Kind::Live));
         assert_eq!(last(&stage).as_deref(), Some("payment 1"));
-        stage.push(entry(2, Kind::Late), at(0));
-        stage.push(entry(3, Kind::Live), at(0));
+        stage.push(entry(2, Kind::Late), Some(at(0)), at(0));
+        stage.push(entry(3, Kind::Live), Some(at(0)), at(0));
         for (showing, ms) in [(1, 0), (2, 10_000)] {
             stage.advance(at(ms));
-            stage.confirmed(showing, at(ms));
+            stage.painted(showing, at(ms));
         }
         assert_eq!(caught(&stage).count, 1);
         stage.advance(at(70_000));
@@ -876,50 +916,92 @@ mod tests {
     #[test]
     fn a_tap_takes_away_what_was_confirmed_and_nothing_else() {
         let mut stage = Stage::default();
-        stage.push(entry(1, Kind::Live), at(0));
+        stage.push(entry(1, Kind::Live), Some(at(0)), at(0));
         stage.advance(at(0));
         stage.dismiss(2);
-        stage.confirmed(1, at(1_000));
+        stage.painted(1, at(1_000));
         stage.advance(at(1_000));
         assert!(stage.is_showing(), "the tap meant another showing");
         stage.dismiss(1);
         stage.advance(at(1_000));
         assert!(!stage.is_showing());
 
-        stage.push(entry(2, Kind::Live), at(2_000));
+        stage.push(entry(2, Kind::Live), Some(at(2_000)), at(2_000));
         stage.advance(at(2_000));
         stage.dismiss(2);
         stage.advance(at(60_000));
         assert!(stage.is_showing(), "a tap is not a confirmation");
-        assert_eq!(stage.confirmed(2, at(60_000)), Some(Cue::Announced(vec![Seq(2)])));
+        assert_eq!(stage.painted(2, at(60_000)), vec![Seq(2)]);
         stage.advance(at(60_000));
         assert!(!stage.is_showing());
     }
 
     #[test]
-    fn on_the_glass_are_those_of_the_showing_and_not_those_behind_it() {
-        let glass = |stage: &Stage| stage.on_glass().collect::<Vec<_>>();
+    fn what_nobody_could_see_for_a_minute_is_shown_as_late() {
         let mut stage = Stage::default();
-        for seq in 1..=7 {
-            stage.push(entry(seq, Kind::Live), at(0));
-        }
-        assert_eq!(glass(&stage), []);
+        stage.push(entry(1, Kind::Live), Some(at(0)), at(0));
+        assert_eq!(begins(&mut stage, at(0)), Some((1, Kind::Live)));
+        assert!(!stage.is_unseen(at(1_499)) && stage.is_unseen(at(1_500)));
+        assert_eq!(stage.next_wake(), Some(at(1_500)));
+        stage.push(entry(2, Kind::Live), Some(at(50_000)), at(50_000));
+        assert_eq!(begins(&mut stage, at(59_999)), None, "the first one waits");
+        assert_eq!(
+            begins(&mut stage, at(60_000)),
+            Some((2, Kind::Live)),
+            "the second one is fresh"
+        );
+        assert_eq!(stage.painted(1, at(60_001)), [], "that showing is over");
+        assert!(stage.is_unseen(at(60_001)));
+        assert_eq!(stage.painted(2, at(90_000)), [Seq(2)]);
+        assert!(!stage.is_unseen(at(90_000)));
+        assert_eq!(begins(&mut stage, at(96_000)), Some((3, Kind::Late)));
+        assert_eq!(caught(&stage).count, 1);
+    }
+
+    #[test]
+    fn where_there_are_several_wallets_each_payment_names_its_own() {
+        let mut stage = Stage::default();
+        stage.name_wallets(
+            [
+                (WalletRow(1), "bar".to_owned()),
+                (WalletRow(2), "kitchen".to_owned()),
+            ]
+            .into(),
+        );
+        stage.push(entry(1, Kind::Live), Some(at(0)), at(0));
         stage.advance(at(0));
-        stage.push(entry(8, Kind::Live), at(0));
-        assert_eq!(glass(&stage), (1..=7).map(Seq).collect::<Vec<_>>());
-        stage.clear();
-        stage.push(entry(8, Kind::Late), at(0));
-        stage.push(entry(9, Kind::Late), at(0));
-        stage.caught_up(None);
+        assert_eq!(paid(&stage).wallet.as_deref(), Some("bar"));
+    }
+
+    #[test]
+    fn what_waits_and_what_nobody_painted_is_taken_away_in_the_ledgers_order() {
+        let waiting = |stage: &mut Stage| -> Vec<i64> {
+            stage
+                .take_waiting()
+                .into_iter()
+                .map(|(entry, _)| entry.seq.0)
+                .collect()
+        };
+        let mut stage = Stage::default();
+        stage.push(entry(1, Kind::Live), Some(at(0)), at(0));
         stage.advance(at(0));
-        assert_eq!(glass(&stage), [Seq(8), Seq(9)]);
+        stage.push(entry(4, Kind::Live), Some(at(0)), at(0));
+        stage.push(entry(2, Kind::Late), Some(at(0)), at(0));
+        stage.push(entry(3, Kind::Live), Some(at(0)), at(0));
+        assert_eq!(waiting(&mut stage), [1, 2, 3, 4]);
+        assert!(waiting(&mut stage).is_empty() && !stage.is_showing());
+        stage.push(entry(5, Kind::Live), Some(at(0)), at(0));
+        stage.advance(at(0));
+        stage.painted(2, at(0));
+        assert!(waiting(&mut stage).is_empty());
+        assert_eq!(paid(&stage).memo, "payment 5", "what was painted stays");
     }
 
     #[test]
     fn a_payment_hides_the_check_and_the_check_hides_the_idle_screen() {
         let mut stage = Stage::default();
         assert_eq!(stage.scene(true, None), Scene::Checking);
-        stage.push(entry(1, Kind::Live), at(0));
+        stage.push(entry(1, Kind::Live), Some(at(0)), at(0));
         stage.advance(at(0));
         assert!(matches!(stage.scene(true, None), Scene::Paid(_)));
     }
@@ -934,7 +1016,7 @@ mod tests {
                 ..entry(1, Kind::Live)
             };
             let heard = live.heard_at.to_string();
-            stage.push(live, at(0));
+            stage.push(live, Some(at(0)), at(0));
             stage.advance(at(0));
             assert_eq!(
                 paid(&stage),
@@ -943,13 +1025,14 @@ mod tests {
                     amount_msat: 1_000,
                     memo: "payment 1".to_owned(),
                     comment: Some("Thank you!".to_owned()),
+                    wallet: None,
                     verdict,
                     kind: Kind::Live,
                     at: heard.clone(),
                     more: None,
                 }
             );
-            stage.confirmed(1, at(0));
+            stage.painted(1, at(0));
             stage.advance(at(6_000));
             wait_for(&mut stage, 2, at(6_000));
             let pay_code = Some(view::PayCode {
@@ -973,7 +1056,7 @@ mod tests {
                     }],
                 }
             );
-            stage.push(entry(3, Kind::Late), at(6_000));
+            stage.push(entry(3, Kind::Late), Some(at(6_000)), at(6_000));
             stage.caught_up(None);
             stage.advance(at(6_000));
             assert_eq!(
@@ -981,6 +1064,7 @@ mod tests {
                 [view::CatchUpItem {
                     amount_msat: 3_000,
                     memo: "payment 3".to_owned(),
+                    wallet: None,
                     at: heard,
                 }]
             );
@@ -1005,7 +1089,7 @@ mod tests {
                 heard_at: heard,
                 ..entry(1, kind)
             };
-            stage.push(entry, at(0));
+            stage.push(entry, Some(at(0)), at(0));
             stage.caught_up(Some(SHORT_GAP));
             stage.advance(at(0));
             assert_eq!(paid(&stage).at, arrived.to_string());
@@ -1041,20 +1125,22 @@ mod tests {
                 match step {
                     Step::Push(live) => {
                         pushed += 1;
-                        stage.push(entry(pushed, if live { Kind::Live } else { Kind::Late }), at(now));
+                        stage.push(entry(pushed, if live { Kind::Live } else { Kind::Late }), Some(at(now)), at(now));
                     }
                     Step::CaughtUp => stage.caught_up(None),
                     Step::Confirm => {
-                        if let Some(Cue::Announced(entries)) = open.take().and_then(|id| stage.confirmed(id, at(now))) {
-                            announced.extend(entries);
+                        if let Some(id) = open.take() {
+                            announced.extend(stage.painted(id, at(now)));
                         }
                     }
                     Step::Dismiss => stage.dismiss(open.unwrap_or_default()),
                     Step::Wait(ms) => now += ms,
                 }
-                if let Some(Cue::Ring { showing, .. }) = stage.advance(at(now)) {
-                    prop_assert!(open.is_none(), "a second showing before the first was confirmed");
-                    open = Some(showing);
+                if let Some(Begun { showing, .. }) = stage.advance(at(now)) {
+                    // Only what nobody has seen for a minute makes way.
+                    if let Some(missed) = open.replace(showing) {
+                        prop_assert_eq!(stage.painted(missed, at(now)), []);
+                    }
                 }
             }
             announced.sort_unstable();

@@ -19,8 +19,12 @@ pub struct Display {
     pub revision: u64,
     /// What is on the screen.
     pub scene: Scene,
-    /// How the wallet is being heard.
+    /// How the wallets are heard, in the worst of their states.
     pub link: LinkView,
+    /// Each wallet and how it is heard; the first one paired stands first.
+    pub wallets: Vec<WalletView>,
+    /// Why this screen cannot be relied on, if it cannot: shown in place of the pay code.
+    pub unreliable: Option<Unreliable>,
     /// Whether the bell can be heard.
     pub sound: SoundView,
     /// True while a pretended shop plays: the ribbon says DEMO so that nobody takes it for money.
@@ -31,6 +35,28 @@ pub struct Display {
     pub theme: Theme,
     /// The paired shop's name, `None` while nothing is paired.
     pub shop: Option<String>,
+}
+
+/// A wallet, and how it is heard.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct WalletView {
+    /// Its name here.
+    pub name: String,
+    /// How it is heard.
+    pub link: LinkView,
+}
+
+/// Nothing that this screen says of payments can be relied on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct Unreliable {
+    /// Since when (RFC 3339).
+    pub since: String,
+    /// Why, and what to do.
+    pub detail: Option<String>,
 }
 
 /// What the display shows now (`data-scene`).
@@ -77,6 +103,8 @@ pub struct Paid {
     pub memo: String,
     /// What the payer wrote, if anything.
     pub comment: Option<String>,
+    /// The wallet that it arrived in, where there are several.
+    pub wallet: Option<String>,
     /// Whether the wallet confirmed it.
     pub verdict: Verdict,
     /// Whether it is happening now or was found by catching up.
@@ -127,6 +155,8 @@ pub struct CatchUpItem {
     pub amount_msat: u64,
     /// What it was for; may be empty.
     pub memo: String,
+    /// The wallet that it arrived in, where there are several.
+    pub wallet: Option<String>,
     /// When it settled where the server says, else when the invoice was made. RFC 3339.
     pub at: String,
 }
@@ -246,7 +276,7 @@ pub struct PairingPreview {
 }
 
 /// What the merchant asks to be paired.
-#[derive(Clone, Deserialize, TS)]
+#[derive(Clone, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 #[ts(export)]
 pub struct PairingForm {
@@ -270,7 +300,7 @@ impl std::fmt::Debug for PairingForm {
 }
 
 /// A pairing attempt, step by step.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 #[ts(export)]
 pub struct PairingProgress {
@@ -281,7 +311,7 @@ pub struct PairingProgress {
 }
 
 /// One step of a pairing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 #[ts(export)]
 pub struct PairingStep {
@@ -294,7 +324,7 @@ pub struct PairingStep {
 }
 
 /// How a step stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "kebab-case")]
 #[ts(export)]
 pub enum StepState {
@@ -309,7 +339,7 @@ pub enum StepState {
 }
 
 /// How a pairing ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(tag = "name", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 #[ts(export)]
 pub enum PairingOutcome {
@@ -340,12 +370,23 @@ pub struct SettingsView {
     pub theme: Theme,
     /// The pay code's text; empty for none.
     pub pay_code: String,
-    /// The paired server's address, without any secret.
-    pub server: Option<String>,
-    /// Where the invoice key is kept, in words.
-    pub key_place: Option<String>,
+    /// The paired wallets, the first one first. The pay code belongs to that one.
+    pub wallets: Vec<PairedWallet>,
     /// The settings file, for what has no switch here.
     pub file: String,
+}
+
+/// A paired wallet, in the settings sheet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct PairedWallet {
+    /// Its name here.
+    pub name: String,
+    /// Its server's address, without any secret.
+    pub server: String,
+    /// Where its invoice key is kept, in words; `None` where there is none, or where it was not found yet.
+    pub key_place: Option<String>,
 }
 
 /// A change to the settings; what is absent stays.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use directories::ProjectDirs;
 
-use crate::files::make_private_folder;
+use crate::files::{self, make_private_folder};
 
 /// A profile's folders. Settings and pairing may lie elsewhere than the ledger, as the platform has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,20 +94,41 @@ impl Profile {
     /// When another engine has it.
     pub fn lock(&self) -> Result<Lock, ProfileError> {
         self.prepare()?;
-        let path = self.data.join("lock");
+        let path = self.lock_file();
         let unusable = |source| ProfileError::Unusable {
             path: path.clone(),
             source,
         };
-        let file = File::options()
+        let file = files::private()
             .create(true)
             .truncate(false)
-            .write(true)
             .open(&path)
             .map_err(unusable)?;
         match file.try_lock() {
             Ok(()) => Ok(Lock(file)),
             Err(TryLockError::WouldBlock) => Err(ProfileError::Locked(self.data.clone())),
+            Err(TryLockError::Error(source)) => Err(unusable(source)),
+        }
+    }
+
+    /// True while an engine works on it. Makes nothing.
+    ///
+    /// # Errors
+    /// When its lock cannot be looked at.
+    pub fn is_in_use(&self) -> Result<bool, ProfileError> {
+        let path = self.lock_file();
+        let unusable = |source| ProfileError::Unusable {
+            path: path.clone(),
+            source,
+        };
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(unusable(error)),
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(false),
+            Err(TryLockError::WouldBlock) => Ok(true),
             Err(TryLockError::Error(source)) => Err(unusable(source)),
         }
     }
@@ -124,9 +145,15 @@ impl Profile {
         self.config.join("settings.toml")
     }
 
-    /// What binds the display to its wallet, without the key.
+    /// What binds the display to its wallets, without the keys.
     #[must_use]
-    pub fn pairing_file(&self) -> PathBuf {
+    pub fn pairings_file(&self) -> PathBuf {
+        self.config.join("pairings.json")
+    }
+
+    /// The same of a version that knew one wallet. It is read where there is no other, and never written.
+    #[must_use]
+    pub fn former_pairing_file(&self) -> PathBuf {
         self.config.join("pairing.json")
     }
 
@@ -142,10 +169,32 @@ impl Profile {
         self.data.join("ledger.sqlite3")
     }
 
-    /// The tally beside it.
+    /// Its copy, which takes its place should it be ruined.
     #[must_use]
-    pub fn tally_file(&self) -> PathBuf {
-        self.data.join("tally")
+    pub fn ledger_copy_file(&self) -> PathBuf {
+        self.data.join("ledger.copy.sqlite3")
+    }
+
+    /// When each wallet was last heard.
+    #[must_use]
+    pub fn alive_file(&self) -> PathBuf {
+        self.data.join("alive.json")
+    }
+
+    /// Where the engine that works on it can be asked.
+    #[must_use]
+    pub fn front_door_file(&self) -> PathBuf {
+        self.data.join("front-door")
+    }
+
+    /// The folder of what it knows, to be named in sentences.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.data
+    }
+
+    fn lock_file(&self) -> PathBuf {
+        self.data.join("lock")
     }
 }
 
@@ -157,9 +206,12 @@ mod tests {
     fn a_profile_serves_one_engine_at_a_time() {
         let folder = tempfile::tempdir().unwrap();
         let profile = Profile::at(folder.path());
+        assert!(!profile.is_in_use().unwrap());
         let lock = profile.lock().unwrap();
         assert!(matches!(profile.lock(), Err(ProfileError::Locked(_))));
+        assert!(profile.is_in_use().unwrap());
         drop(lock);
+        assert!(!profile.is_in_use().unwrap());
         assert!(profile.lock().is_ok());
     }
 }

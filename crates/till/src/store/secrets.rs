@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
-
-use tillbell_lnbits::InvoiceKey;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
+use tillbell_lnbits::InvoiceKey;
+use tokio::sync::Mutex as Turns;
 
 use crate::files::replace;
 use crate::files::set_aside;
@@ -20,6 +21,10 @@ use crate::store::profile::Profile;
 pub struct Secrets {
     file: PathBuf,
     keyring: bool,
+    /// Who keeps or forgets waits for who came before: a wallet that is removed and paired at once keeps its new key.
+    turns: Arc<Turns<()>>,
+    /// Held while the file is changed.
+    changing: Arc<Mutex<()>>,
 }
 
 /// Where a key is.
@@ -51,6 +56,12 @@ pub enum SecretsError {
     /// The profile's own folder does not have it, and nothing of a portable profile lies anywhere else.
     #[error("the invoice key is not in {} any more: pair again", .0.display())]
     Gone(PathBuf),
+    /// It was to be forgotten, and the keyring does not let go of it.
+    #[error(
+        "the invoice key may still be in this desktop's keyring, which is locked or does not answer: unlock it, and remove \
+         “Tillbell” there"
+    )]
+    NotForgotten,
 }
 
 impl Secrets {
@@ -60,6 +71,8 @@ impl Secrets {
         Self {
             file: profile.secrets_file(),
             keyring: !profile.is_portable(),
+            turns: Arc::default(),
+            changing: Arc::default(),
         }
     }
 
@@ -68,6 +81,7 @@ impl Secrets {
     /// # Errors
     /// When it can be kept nowhere.
     pub async fn keep(&self, reference: &str, key: &InvoiceKey) -> Result<Place, SecretsError> {
+        let _turn = self.turns.lock().await;
         if self.keyring {
             match keyring::set(reference, key.reveal()).await {
                 Ok(()) => {
@@ -121,14 +135,21 @@ impl Secrets {
     /// Forgets a key, wherever it is.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// When the file cannot be written, or the keyring does not let go of the key.
     pub async fn forget(&self, reference: &str) -> Result<(), SecretsError> {
-        if self.keyring
-            && let Err(error) = keyring::delete(reference).await
-        {
-            tracing::info!(%error, "the key was not removed from the keyring");
+        let _turn = self.turns.lock().await;
+        self.forget_in_file(reference)?;
+        if !self.keyring {
+            return Ok(());
         }
-        self.forget_in_file(reference)
+        match keyring::delete(reference).await {
+            Ok(()) => Ok(()),
+            Err(KeyringError::Locked | KeyringError::Silent) => Err(SecretsError::NotForgotten),
+            Err(error @ (KeyringError::Unknown | KeyringError::Unusable(_))) => {
+                tracing::info!(%error, "the keyring has no such key");
+                Ok(())
+            }
+        }
     }
 
     /// Forgets a key in the file.
@@ -148,6 +169,7 @@ impl Secrets {
         &self,
         change: impl FnOnce(&mut BTreeMap<String, String>) -> bool,
     ) -> Result<(), SecretsError> {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut keys = match self.read_file() {
             Err(SecretsError::Garbled(file)) => {
                 let aside = set_aside(&file, Timestamp::now())?;

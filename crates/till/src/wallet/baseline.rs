@@ -4,14 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use tillbell_lnbits::rest::{Answer, Dialect, Filter, Page, PageQuery, RestError};
-use tillbell_lnbits::{CheckingId, Direction, PaymentHash, PaymentRow, Rest, Status, WalletId};
+use tillbell_lnbits::rest::{Answer, Dialect, Filter, Order, Page, PageQuery, RestError};
+use tillbell_lnbits::{CheckingId, Direction, PaymentRow, Rest, Status, WalletId};
 
 use crate::wallet::pages::{FIRST_PAGE, FULL_PAGE, Length, NextPage, Pages};
 
-/// An invoice is watched this long past the later of its creation and its expiry: expiry is not the end, and
-/// hold invoices and last-second payments sit exactly there.
-pub const WATCHED_PAST_EXPIRY: SignedDuration = SignedDuration::from_hours(15 * 24);
+/// Nothing older is read without a reason.
+pub const FIFTEEN_DAYS: SignedDuration = SignedDuration::from_hours(15 * 24);
 
 /// The span before a baseline's T whose settled ids are remembered, so that a payment whose row was made
 /// around T is old exactly if it had settled when we looked.
@@ -33,37 +32,32 @@ pub struct Baseline {
     pub pending: Option<BTreeMap<CheckingId, Awaited>>,
 }
 
-/// An invoice that may still be paid.
+/// An invoice that was open when the baseline was taken.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Awaited {
-    /// Its payment hash.
-    pub payment_hash: PaymentHash,
     /// When it was made.
     pub created: Timestamp,
-    /// When watching it ends.
-    pub until: Timestamp,
-    /// True once the server called it failed; it may still be paid.
-    #[serde(default)]
-    pub failed: bool,
 }
 
 impl Awaited {
-    /// What to watch of an unpaid row.
+    /// What to know of an unpaid row.
     #[must_use]
-    pub fn of(row: &PaymentRow, failed: bool) -> Self {
-        let end = row
-            .expires
-            .map_or(row.created, |expires| expires.max(row.created));
-        Self {
-            payment_hash: row.payment_hash,
-            created: row.created,
-            until: end.checked_add(WATCHED_PAST_EXPIRY).unwrap_or(Timestamp::MAX),
-            failed,
-        }
+    pub const fn of(row: &PaymentRow) -> Self {
+        Self { created: row.created }
     }
 }
 
 impl Baseline {
+    /// A wallet in which nothing was before that time.
+    #[must_use]
+    pub const fn nothing_before(taken: Timestamp) -> Self {
+        Self {
+            taken,
+            settled_lately: BTreeSet::new(),
+            pending: Some(BTreeMap::new()),
+        }
+    }
+
     /// True when a settled row is news: created since T and not settled by then, or pending at T.
     #[must_use]
     pub fn is_news(&self, row: &PaymentRow) -> bool {
@@ -136,7 +130,7 @@ where
                     .iter()
                     .filter(|row| row.direction == Direction::Incoming);
                 let open = rows.filter(|row| row.status == Status::Pending);
-                pending.extend(open.map(|row| (row.checking_id.clone(), Awaited::of(row, false))));
+                pending.extend(open.map(|row| (row.checking_id.clone(), Awaited::of(row))));
                 false
             };
             reader.read(Filter::Pending, FULL_PAGE, &mut take).await?;
@@ -203,7 +197,7 @@ where
     ) -> Result<(), BaselineError> {
         let mut pages = Pages::from_top(first_page.min(self.full_page), self.full_page);
         loop {
-            let answer = match (self.ask)(pages.query(filter)).await {
+            let answer = match (self.ask)(pages.query(filter, Order::Made)).await {
                 Ok(answer) => answer,
                 Err(error) => {
                     self.full_page = pages.shorter(Length::of(&error)).ok_or(error)?;
@@ -261,10 +255,7 @@ mod tests {
         };
         let mut baseline = baseline();
         assert!(!baseline.is_news(&old));
-        baseline.pending = Some(BTreeMap::from([(
-            old.checking_id.clone(),
-            Awaited::of(&old, false),
-        )]));
+        baseline.pending = Some(BTreeMap::from([(old.checking_id.clone(), Awaited::of(&old))]));
         assert!(baseline.is_news(&old));
     }
 
@@ -273,19 +264,6 @@ mod tests {
         let mut baseline = baseline();
         baseline.settled_lately.insert(row(1).checking_id);
         assert!(!baseline.is_news(&row(1)));
-    }
-
-    #[test]
-    fn an_invoice_is_watched_fifteen_days_past_its_expiry() {
-        let expires = "2026-12-01T00:00:00Z".parse().unwrap();
-        let awaited = Awaited::of(
-            &PaymentRow {
-                expires: Some(expires),
-                ..row(1)
-            },
-            false,
-        );
-        assert_eq!(awaited.until, "2026-12-16T00:00:00Z".parse().unwrap());
     }
 
     /// What a future comes to that waits for nothing.

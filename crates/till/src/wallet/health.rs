@@ -46,6 +46,10 @@ pub enum LinkState {
     Down,
 }
 
+/// What to do about a key that sees none of the wallet's payments.
+pub(crate) const BLIND: &str = "This key sees none of the wallet's payments. In LNbits, allow it to view payments, or pair with \
+                     another key.";
+
 /// The pure machine that judges the connection.
 #[derive(Debug, Clone)]
 pub struct Health {
@@ -61,6 +65,8 @@ pub struct Health {
     lost: Option<Now>,
     /// The key is refused: no waiting will help.
     refused: Option<String>,
+    /// The key sees none of the wallet's payments.
+    blind: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,6 +95,7 @@ impl Health {
             push_is_dead: false,
             lost: Some(now),
             refused: None,
+            blind: false,
         }
     }
 
@@ -153,6 +160,12 @@ impl Health {
         self.judge(now);
     }
 
+    /// There were payments, and now the key sees none of them (or it does again).
+    pub fn on_blind(&mut self, blind: bool, now: Now) {
+        self.blind = blind;
+        self.judge(now);
+    }
+
     /// Payments came that the open socket did not tell.
     pub fn on_dead_push(&mut self) {
         self.push_is_dead = true;
@@ -184,6 +197,7 @@ impl Health {
         let list_dead = matches!(&self.list, List::Failed { times, .. } if *times >= SILENT_AFTER);
         match &self.socket {
             Socket::Open { .. } if !self.can_ask => LinkState::Live,
+            Socket::Open { .. } | Socket::NotYet | Socket::Lost { .. } if self.blind => LinkState::Down,
             Socket::Open { .. } if list_dead => LinkState::Down,
             Socket::Open { .. } if self.owes_catch_up() => LinkState::Connecting,
             Socket::Open { .. } if self.push_is_dead => LinkState::Polling,
@@ -199,6 +213,9 @@ impl Health {
     fn detail(&self) -> Option<String> {
         if let Some(why) = &self.refused {
             return Some(why.clone());
+        }
+        if self.blind {
+            return Some(BLIND.to_owned());
         }
         match (self.state(), &self.socket, &self.list) {
             (LinkState::Live, _, List::Unknown | List::Works | List::Failed { .. }) => None,
@@ -234,7 +251,7 @@ impl Health {
     #[must_use]
     pub fn untrusted_since(&self, at: Moment) -> Option<Timestamp> {
         let lost = self.lost?;
-        (self.refused.is_some() || at.since(lost.at) >= UNTRUSTED_AFTER).then_some(lost.wall)
+        (self.refused.is_some() || self.blind || at.since(lost.at) >= UNTRUSTED_AFTER).then_some(lost.wall)
     }
 
     /// How long the wallet has not been heard.
@@ -411,5 +428,33 @@ mod tests {
             trust.on_list(None, at(1_000));
             assert_eq!(trust.state(), state, "{failures}");
         }
+    }
+
+    #[test]
+    fn a_key_that_sees_no_payments_is_said_at_once_whatever_the_socket_does_and_until_it_sees_them() {
+        let mut trust = live();
+        trust.on_blind(true, at(1_000));
+        trust.on_list(None, at(1_000));
+        assert_eq!(trust.state(), LinkState::Down);
+        assert!(trust.untrusted_since(at(1_000).at).is_some());
+        assert_eq!(trust.view(at(1_000).at).detail.as_deref(), Some(BLIND));
+        trust.on_socket(&SocketState::Open { opening: 2 }, at(2_000));
+        trust.on_push();
+        assert_eq!(trust.state(), LinkState::Down);
+        trust.on_blind(false, at(3_000));
+        trust.on_list(Some(2), at(3_000));
+        assert_eq!(trust.state(), LinkState::Live);
+        assert_eq!(trust.untrusted_since(at(3_000).at), None);
+        assert_eq!(trust.view(at(3_000).at).detail, None);
+    }
+
+    #[test]
+    fn that_a_key_is_refused_is_said_before_that_it_sees_no_payments() {
+        let mut trust = live();
+        trust.on_blind(true, at(1_000));
+        for _ in 0..SILENT_AFTER {
+            trust.on_list_failed("pair again".to_owned(), true, at(1_000));
+        }
+        assert_eq!(trust.view(at(1_000).at).detail.as_deref(), Some("pair again"));
     }
 }

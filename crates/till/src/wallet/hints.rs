@@ -18,6 +18,8 @@ const LOOK_UPS: usize = 5;
 const SAME_HASH: Duration = Duration::from_millis(400);
 /// Questions open at a time; more mark the list dirty.
 const OPEN: usize = 64;
+/// Of those, so many about invoices of which a frame only said that they wait.
+const OPEN_WAITING: usize = 32;
 /// Hashes remembered as settled, so that a replay costs nothing.
 const REMEMBERED: usize = 4_096;
 /// A hint is looked up again after this long, doubling up to `LONGEST_WAIT`.
@@ -31,12 +33,12 @@ const CHECKING_FROM: Duration = Duration::from_millis(250);
 const CHECKING_UNTIL: Duration = Duration::from_secs(5);
 /// With more open questions than this, somebody is making noise, and "checking" would only flicker.
 const CALM: usize = 5;
+/// A look-up is forgotten after this.
+const A_SECOND: Duration = Duration::from_secs(1);
 /// At most one run over the list a second on account of hints …
 const BETWEEN_LISTS: Duration = Duration::from_secs(1);
-/// … and so much for each question that the last one asked: all of them share one path and its 200 a minute …
+/// … and so much for each question that the last one asked: all of them share one path and its 200 a minute.
 const EACH_QUESTION: Duration = Duration::from_millis(400);
-/// … but no more than this: a long run comes seldom.
-const LONGEST_BETWEEN_LISTS: Duration = Duration::from_secs(2);
 
 /// The pure machine behind verification. See the module's own words.
 #[derive(Debug, Clone, Default)]
@@ -50,12 +52,16 @@ pub struct Hints {
     dirty: bool,
     /// The list is not asked on account of hints before this.
     next_list: Option<Moment>,
-    /// Nothing is looked up before this: the server asked us to slow down.
+    /// Nothing is looked up before this: the server asked us to slow down …
     paused_until: Option<Moment>,
+    /// … and has answered no list since.
+    list_refused: bool,
 }
 
 #[derive(Debug, Clone)]
 struct Open {
+    /// A frame claimed that money came, not only that an invoice waits.
+    money: bool,
     /// When a frame named it first …
     heard: Moment,
     /// … and last.
@@ -136,12 +142,26 @@ impl Hints {
     /// Takes a hint that claims money. One that is open already is asked about again as soon as that may be: who
     /// lied about an unpaid invoice must not delay the bell for it.
     pub fn hear(&mut self, hash: PaymentHash, now: Moment) -> Heard {
+        self.open(hash, true, now)
+    }
+
+    /// Takes a hint that an invoice waits. It is looked up, too, and needs no proof where it proves false.
+    pub fn hear_waiting(&mut self, hash: PaymentHash, now: Moment) -> Heard {
+        let waiting = self.open.values().filter(|open| !open.money).count();
+        if waiting >= OPEN_WAITING || self.open.contains_key(&hash) {
+            return Heard::Known;
+        }
+        self.open(hash, false, now)
+    }
+
+    fn open(&mut self, hash: PaymentHash, money: bool, now: Moment) -> Heard {
         if self.settled_set.contains(&hash) {
             return Heard::Known;
         }
         let soonest = self.soonest(hash, now);
         if let Some(open) = self.open.get_mut(&hash) {
             open.named = now;
+            open.money |= money;
             match open.next {
                 Next::LookUpAt(at) => open.next = Next::LookUpAt(at.min(soonest)),
                 Next::Asked => open.renewed = true,
@@ -156,6 +176,7 @@ impl Hints {
         self.open.insert(
             hash,
             Open {
+                money,
                 heard: now,
                 named: now,
                 renewed: false,
@@ -187,7 +208,7 @@ impl Hints {
         while self
             .spent
             .front()
-            .is_some_and(|(at, _)| now.since(*at) >= Duration::from_secs(1))
+            .is_some_and(|(at, _)| now.since(*at) >= A_SECOND)
         {
             self.spent.pop_front();
         }
@@ -205,13 +226,20 @@ impl Hints {
             let Some(open) = self.open.get_mut(&hash) else {
                 continue;
             };
-            if self.spent.len() >= LOOK_UPS {
-                open.next = Next::List;
-                self.dirty = true;
-            } else {
-                open.next = Next::Asked;
-                self.spent.push_back((now, hash));
-                asked.push(hash);
+            match self.spent.front() {
+                // The list would have answered for the rest: they wait instead.
+                Some((first, _)) if self.spent.len() >= LOOK_UPS && self.list_refused => {
+                    open.next = Next::LookUpAt(*first + A_SECOND);
+                }
+                Some(_) if self.spent.len() >= LOOK_UPS => {
+                    open.next = Next::List;
+                    self.dirty = true;
+                }
+                _ => {
+                    open.next = Next::Asked;
+                    self.spent.push_back((now, hash));
+                    asked.push(hash);
+                }
             }
         }
         asked
@@ -301,6 +329,26 @@ impl Hints {
         self.open.contains_key(&hash)
     }
 
+    /// True while frames only said that this invoice waits.
+    #[must_use]
+    pub fn only_waits(&self, hash: PaymentHash) -> bool {
+        self.open.get(&hash).is_some_and(|open| !open.money)
+    }
+
+    /// True while a look-up is due or on its way.
+    #[must_use]
+    pub fn are_looked_up(&self) -> bool {
+        self.open
+            .values()
+            .any(|open| open.next != Next::List && open.money)
+    }
+
+    /// True while the list is to be asked on account of hints, be it later.
+    #[must_use]
+    pub const fn is_dirty(&self) -> bool {
+        self.dirty
+    }
+
     /// True when the list should be asked on account of hints.
     #[must_use]
     pub fn wants_list(&self, now: Moment) -> bool {
@@ -317,11 +365,14 @@ impl Hints {
     /// frame since, was not there. Returns those, with what is known against them.
     pub fn list_finished(&mut self, began: Moment, questions: u32) -> Vec<(PaymentHash, Doubt)> {
         self.next_list = Some(began + rest_after(questions));
+        self.list_refused = false;
         let (gone, open): (BTreeMap<_, _>, BTreeMap<_, _>) = std::mem::take(&mut self.open)
             .into_iter()
             .partition(|(_, open)| open.next == Next::List && open.named <= began);
         self.open = open;
+        // Who only said that an invoice waits has claimed no money.
         gone.into_iter()
+            .filter(|(_, open)| open.money)
             .map(|(hash, open)| (hash, open.doubt.unwrap_or(Doubt::NotOurs)))
             .collect()
     }
@@ -334,6 +385,7 @@ impl Hints {
     /// The server asked us to slow down: nothing is looked up before `until`.
     pub fn pause(&mut self, until: Moment) {
         self.paused_until = self.paused_until.max(Some(until));
+        self.list_refused = true;
     }
 
     /// True while the display should say "checking".
@@ -377,9 +429,7 @@ impl Hints {
 
 /// From the beginning of a run with so many questions to the next one that nothing urgent asks for.
 pub(crate) fn rest_after(questions: u32) -> Duration {
-    EACH_QUESTION
-        .saturating_mul(questions)
-        .clamp(BETWEEN_LISTS, LONGEST_BETWEEN_LISTS)
+    EACH_QUESTION.saturating_mul(questions).max(BETWEEN_LISTS)
 }
 
 #[cfg(test)]
@@ -588,6 +638,28 @@ mod tests {
     }
 
     #[test]
+    fn while_the_list_is_refused_what_is_too_much_for_one_second_waits_for_the_next() {
+        let mut hints = Hints::default();
+        let most = u32::try_from(LOOK_UPS).unwrap();
+        hints.pause(START);
+        for n in 0..=most {
+            hints.hear(hash(n), START);
+        }
+        assert_eq!(hints.due(START).len(), LOOK_UPS);
+        assert!(!hints.is_dirty());
+        assert_eq!(hints.due(after(999)), []);
+        assert_eq!(hints.due(after(1_000)), [hash(most)]);
+
+        // Once it answers, the list is asked for the rest again.
+        hints.list_finished(after(1_500), 1);
+        for n in 0..=most {
+            hints.hear(hash(100 + n), after(2_000));
+        }
+        assert_eq!(hints.due(after(2_000)).len(), LOOK_UPS);
+        assert!(hints.is_dirty());
+    }
+
+    #[test]
     fn a_server_that_asks_for_a_pause_gets_it() {
         let mut hints = Hints::default();
         hints.hear(hash(1), START);
@@ -669,5 +741,161 @@ mod tests {
         assert!(hints.checking(after(300)));
         hints.hear(hash(1_000), START);
         assert!(!hints.checking(after(300)));
+    }
+
+    /// As many invoices wait as may at a time.
+    fn all_that_may_wait() -> Hints {
+        let mut hints = Hints::default();
+        for n in 0..u32::try_from(OPEN_WAITING).unwrap() {
+            assert_eq!(hints.hear_waiting(hash(n), START), Heard::New);
+        }
+        hints
+    }
+
+    fn may_wait(hints: &mut Hints, ms: u64) -> bool {
+        hints.clone().hear_waiting(hash(1_000), after(ms)) == Heard::New
+    }
+
+    #[test]
+    fn of_more_invoices_that_wait_than_are_looked_up_nothing_is_kept_and_nothing_asked() {
+        let mut hints = all_that_may_wait();
+        assert_eq!(hints.hear_waiting(hash(1_000), START), Heard::Known);
+        assert!(!hints.is_open(hash(1_000)) && !hints.wants_list(START));
+    }
+
+    #[test]
+    fn invoices_that_wait_leave_room_for_hints_that_claim_money() {
+        let mut hints = all_that_may_wait();
+        assert_eq!(hints.hear(hash(1_000), START), Heard::New);
+        assert!(!may_wait(&mut hints, 0), "and those take none of their places");
+    }
+
+    #[test]
+    fn hints_that_claim_money_take_no_place_of_an_invoice_that_waits() {
+        let mut hints = Hints::default();
+        for n in 0..u32::try_from(OPEN_WAITING).unwrap() {
+            hints.hear(hash(n), START);
+        }
+        assert!(may_wait(&mut hints, 0));
+    }
+
+    #[test]
+    fn an_invoice_that_waits_gives_its_place_back_when_it_is_answered() {
+        for look in [None, Some(Look::Proven), Some(Look::Final(Doubt::Old))] {
+            let mut hints = all_that_may_wait();
+            assert!(!may_wait(&mut hints, 0));
+            let asked = hints.due(START)[0];
+            match look {
+                // It waits, as the frame said.
+                None => hints.forget(asked),
+                Some(look) => drop(hints.answered(asked, look, START)),
+            }
+            assert!(may_wait(&mut hints, 0), "{look:?}");
+        }
+    }
+
+    #[test]
+    fn an_invoice_that_waits_gives_its_place_back_when_its_payment_is_recorded() {
+        let mut hints = all_that_may_wait();
+        hints.remember(hash(7));
+        assert!(may_wait(&mut hints, 0));
+        assert_eq!(hints.hear_waiting(hash(7), START), Heard::Known);
+        assert!(!hints.is_open(hash(7)));
+    }
+
+    #[test]
+    fn invoices_that_wait_give_their_places_back_when_the_list_does_not_show_them() {
+        let mut hints = all_that_may_wait();
+        assert_eq!(
+            hints.due(START).len(),
+            LOOK_UPS,
+            "the others are left to the list"
+        );
+        hints.list_began(after(1));
+        assert_eq!(hints.list_finished(after(1), 1), [], "nobody has claimed money");
+        let open = (0..1_000).filter(|n| hints.is_open(hash(*n))).count();
+        assert_eq!(open, LOOK_UPS);
+        assert!(may_wait(&mut hints, 1));
+    }
+
+    #[test]
+    fn invoices_that_wait_give_their_places_back_when_nobody_answers_for_a_minute() {
+        let mut hints = all_that_may_wait();
+        for ms in (0..70_000).step_by(100) {
+            for hash in hints.due(after(ms)) {
+                hints.answered(hash, Look::NoAnswer { pause: None }, after(ms));
+            }
+            if hints.wants_list(after(ms)) {
+                hints.list_began(after(ms));
+                assert_eq!(hints.list_finished(after(ms), 1), []);
+            }
+        }
+        assert!(hints.open.is_empty(), "{:?}", hints.open);
+    }
+
+    #[test]
+    fn a_strangers_invoice_that_waits_gives_its_place_back_after_two_look_ups() {
+        let mut hints = Hints::default();
+        hints.hear_waiting(hash(1), START);
+        for ms in [0, 200] {
+            assert_eq!(hints.due(after(ms)), [hash(1)]);
+            hints.answered(hash(1), Look::NoProof(Doubt::NotOurs), after(ms));
+        }
+        hints.list_began(after(201));
+        assert_eq!(hints.list_finished(after(201), 1), []);
+        assert!(!hints.is_open(hash(1)));
+    }
+
+    #[test]
+    fn an_invoice_that_waits_and_is_then_said_to_be_paid_needs_proof() {
+        let mut hints = all_that_may_wait();
+        assert!(hints.only_waits(hash(3)));
+        assert_eq!(hints.hear(hash(3), START), Heard::Known);
+        assert!(!hints.only_waits(hash(3)));
+        assert!(may_wait(&mut hints, 0), "it is one of the others now");
+        for ms in [0, 200] {
+            hints.due(after(ms));
+            hints.answered(hash(3), Look::NoProof(Doubt::NotOurs), after(ms));
+        }
+        hints.list_began(after(300));
+        assert_eq!(hints.list_finished(after(300), 1), [(hash(3), Doubt::NotOurs)]);
+    }
+
+    #[test]
+    fn who_claims_money_first_and_says_then_that_the_invoice_waits_has_claimed_money() {
+        let mut hints = Hints::default();
+        hints.hear(hash(1), START);
+        assert_eq!(hints.hear_waiting(hash(1), START), Heard::Known);
+        assert!(!hints.only_waits(hash(1)));
+    }
+
+    #[test]
+    fn only_look_ups_about_money_may_explain_what_the_server_counts() {
+        let mut hints = Hints::default();
+        hints.hear_waiting(hash(1), START);
+        assert!(!hints.are_looked_up());
+        hints.hear(hash(2), START);
+        assert!(hints.are_looked_up());
+        hints.due(START);
+        assert!(hints.are_looked_up(), "it is on its way");
+        hints.answered(hash(2), Look::Proven, START);
+        assert!(!hints.are_looked_up());
+    }
+
+    #[test]
+    fn what_is_left_to_the_list_is_looked_up_no_more() {
+        let mut hints = Hints::default();
+        hints.hear(hash(1), START);
+        for ms in [0, 200] {
+            hints.due(after(ms));
+            hints.answered(hash(1), Look::NoProof(Doubt::NotOurs), after(ms));
+        }
+        assert!(hints.is_open(hash(1)) && !hints.are_looked_up());
+    }
+
+    #[test]
+    fn the_rest_after_a_run_is_a_second_at_least_and_grows_with_each_question() {
+        let rests = [0, 1, 2, 3, 10, 100].map(|questions| rest_after(questions).as_millis());
+        assert_eq!(rests, [1_000, 1_000, 1_000, 1_200, 4_000, 40_000]);
     }
 }

@@ -1,11 +1,13 @@
-//! One wallet: what to ask, what to believe and what is missing. Pure machines; `engine` carries out what they want.
+//! One wallet: what to ask, what to believe and what is missing. Pure machines, and the [`task`] that drives them.
 
 pub mod baseline;
+pub mod count;
 pub mod health;
 pub mod hints;
 pub mod pages;
 pub mod reconcile;
 pub mod session;
+pub mod task;
 pub mod verify;
 
 use serde::{Deserialize, Serialize};

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use tillbell_lnbits::rest::{Filter, Page, PageQuery, RestError};
+use tillbell_lnbits::rest::{Filter, Order, Page, PageQuery, RestError};
 use tillbell_lnbits::{CheckingId, Direction};
 
 /// Rows of the first page: a quiet shop needs no more. No page is asked for with fewer.
@@ -79,9 +79,10 @@ impl Pages {
         }
     }
 
-    pub(crate) const fn query(&self, filter: Filter) -> PageQuery {
+    pub(crate) const fn query(&self, filter: Filter, order: Order) -> PageQuery {
         PageQuery {
             filter,
+            order,
             limit: self.limit,
             offset: self.offset,
         }
@@ -90,11 +91,6 @@ impl Pages {
     /// Rows of a full page after one without an answer; `None` if its length was not why, or cannot be less.
     pub(crate) fn shorter(&self, length: Length) -> Option<u32> {
         (length != Length::Fine && self.limit > FIRST_PAGE).then(|| (self.limit / 2).max(FIRST_PAGE))
-    }
-
-    /// Asks once more for the page that did not come, with so many rows; those after it are longer again.
-    pub(crate) const fn retry_with(&mut self, limit: u32) {
-        self.limit = limit;
     }
 
     /// Asks once more for the page that did not come, and for no page with more than `full` rows from now on.

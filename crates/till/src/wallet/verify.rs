@@ -9,7 +9,6 @@ use tillbell_lnbits::{
 };
 
 use crate::payment::Verdict;
-use crate::wallet::baseline::Baseline;
 
 /// A payment that the wallet's own REST answer proved: incoming, settled, ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,15 +109,6 @@ impl Arrived {
         }
     }
 
-    /// True when this is news where the line between old and new runs like this. What is only reported has no place by it.
-    #[must_use]
-    pub fn is_news(&self, line: &Baseline) -> bool {
-        match self {
-            Self::Verified(proof) => line.is_news(proof.row()),
-            Self::Reported(_) => true,
-        }
-    }
-
     /// Millisatoshis.
     #[must_use]
     pub const fn amount(&self) -> Msat {
@@ -185,10 +175,7 @@ impl Arrived {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
-    use crate::tally::Counted;
 
     /// A settled incoming row whose hash is `n` repeated, of wallet `w`.
     pub(crate) fn row(n: u8) -> PaymentRow {
@@ -212,22 +199,6 @@ pub(crate) mod tests {
     fn a_settled_incoming_row_of_our_wallet_is_proof() {
         let wallet = WalletId::new("w").unwrap();
         assert!(Verified::prove(row(1), Some(PaymentHash([1; 32])), Some(&wallet)).is_ok());
-    }
-
-    #[test]
-    fn what_was_told_before_is_no_news_however_well_it_is_proven() {
-        let mut counted = Counted::since(Baseline {
-            taken: row(1).created,
-            settled_lately: BTreeSet::new(),
-            pending: None,
-        });
-        counted.count(row(1).checking_id);
-        let line = counted.line();
-        let news = [1, 2].map(|n| {
-            let proof = Verified::prove(row(n), None, None).unwrap();
-            Arrived::Verified(proof).is_news(&line)
-        });
-        assert_eq!(news, [false, true]);
     }
 
     #[test]

@@ -9,20 +9,17 @@ use jiff::Timestamp;
 use tillbell_lnbits::rest::{Dialect, PageQuery};
 use tillbell_lnbits::{CheckingId, Msat, PaymentHash};
 use tillbell_till::clock::{Moment, Now};
-use tillbell_till::ledger::{Entry, Seq};
-use tillbell_till::screen::stage::{Cue, Stage};
+use tillbell_till::ledger::{Entry, Seq, WalletRow};
+use tillbell_till::payment::Found;
+use tillbell_till::screen::stage::{Begun, Stage};
 use tillbell_till::screen::view::Kind;
-use tillbell_till::tally::Counted;
-use tillbell_till::wallet::baseline::{Awaited, Baseline};
-use tillbell_till::wallet::reconcile::{Changes, Reconciler};
-use tillbell_till::wallet::session::{Effect, Event, Session};
+use tillbell_till::wallet::baseline::Baseline;
+use tillbell_till::wallet::reconcile::Reconciler;
+use tillbell_till::wallet::session::{Effect, Event, Learned, Recorded, Session};
 use tillbell_till::wallet::verify::Arrived;
 
 /// From an order to ring until the bell says that it began.
 const RING: Duration = Duration::from_millis(30);
-
-/// A tally that has counted so many is begun anew; far fewer than in a shop.
-const LONG: usize = 4;
 
 /// Where a display may be killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,16 +43,24 @@ pub(crate) enum Point {
 /// What survives a kill.
 pub(crate) struct Disk {
     pub(crate) baseline: Baseline,
-    /// The ledger was set aside and its tally is gone: the baseline is to be taken anew at the next contact.
+    /// The ledger was lost without a copy: the baseline is to be taken anew at the next contact.
     pub(crate) begin_anew: bool,
-    horizon: Option<Timestamp>,
-    watched: BTreeMap<CheckingId, Awaited>,
+    ledger: Ledger,
+    copy: Option<Ledger>,
+    /// The last sign of life, beside the ledger.
+    pub(crate) alive: Option<Timestamp>,
+}
+
+/// A ledger made of maps.
+#[derive(Clone, Default)]
+struct Ledger {
+    explained: Option<u64>,
+    restoring: Option<Timestamp>,
+    /// Recorded and not told since a copy took a ruined ledger's place.
+    silent: Vec<CheckingId>,
     payments: Vec<Entry>,
     ids: BTreeSet<String>,
     marked: BTreeSet<Seq>,
-    /// Beside the ledger.
-    tally: Option<Counted>,
-    counted: usize,
 }
 
 /// What a counter saw and heard of one payment.
@@ -66,6 +71,10 @@ pub(crate) struct Told {
     pub(crate) rings: Vec<Kind>,
     /// How often a kill fell between its ring and the mark in the ledger.
     pub(crate) cut_short: usize,
+    /// The ledger that had it was ruined: whoever names it then makes it live once more.
+    pub(crate) forgotten: bool,
+    /// When it was told first, by the display's clock.
+    pub(crate) first: Option<Timestamp>,
 }
 
 /// What a counter saw and heard, ever.
@@ -74,7 +83,8 @@ pub(crate) type Memory = BTreeMap<CheckingId, Told>;
 /// A question, to be answered by the world.
 pub(crate) enum Question {
     LookUp(PaymentHash),
-    Page { run: u64, query: PageQuery },
+    Page { question: u64, query: PageQuery },
+    Balance { question: u64 },
 }
 
 /// What a running display wants of the world.
@@ -84,6 +94,10 @@ pub(crate) struct Wants {
     pub(crate) redial: bool,
     /// What it has just announced.
     pub(crate) announced: Vec<CheckingId>,
+    /// It was said that more has arrived than the list shows.
+    pub(crate) unexplained: bool,
+    /// What a notice counted as recorded while the ledger was replaced.
+    pub(crate) noticed: Vec<CheckingId>,
 }
 
 /// An order to ring, on its way.
@@ -112,62 +126,59 @@ impl Disk {
         Self {
             baseline,
             begin_anew: false,
-            horizon: None,
-            watched: BTreeMap::new(),
-            payments: Vec::new(),
-            ids: BTreeSet::new(),
-            marked: BTreeSet::new(),
-            tally: None,
-            counted: 0,
+            ledger: Ledger::default(),
+            copy: None,
+            alive: None,
         }
     }
 
-    /// The ledger was found ruined and set aside, and its tally may be gone as well. These were recorded and not told.
-    pub(crate) fn lose_ledger(&mut self, tally_too: bool) -> BTreeSet<CheckingId> {
-        let unmarked = |entry: &&Entry| !self.marked.contains(&entry.seq);
-        let untold = self.payments.iter().filter(unmarked);
-        let untold = untold.filter_map(|entry| entry.checking_id.clone().map(CheckingId));
-        let untold = untold.collect();
-        *self = match self.tally.take() {
-            Some(tally) if !tally_too => Self::new(tally.line()),
-            Some(_) | None => Self {
-                begin_anew: true,
-                ..Self::new(self.baseline.clone())
-            },
-        };
+    /// The ledger is copied.
+    pub(crate) fn copy(&mut self) {
+        self.copy = Some(self.ledger.clone());
+    }
+
+    /// The ledger was found ruined, and the copy may be, too. Returns what was recorded and not told.
+    pub(crate) fn lose_ledger(&mut self, copy_too: bool) -> BTreeSet<CheckingId> {
+        let unmarked = |entry: &&Entry| !self.ledger.marked.contains(&entry.seq);
+        let untold = self.ledger.payments.iter().filter(unmarked).map(id).collect();
+        if copy_too {
+            self.copy = None;
+        }
+        match &self.copy {
+            Some(copy) => {
+                let mut ledger = copy.clone();
+                let owed = ledger
+                    .payments
+                    .iter()
+                    .filter(|entry| !ledger.marked.contains(&entry.seq));
+                let owed: Vec<_> = owed.map(id).collect();
+                ledger.silent.extend(owed);
+                ledger.marked = ledger.payments.iter().map(|entry| entry.seq).collect();
+                ledger.restoring = ledger.restoring.max(self.alive).or(Some(Timestamp::UNIX_EPOCH));
+                self.ledger = ledger;
+            }
+            None => {
+                self.ledger = Ledger::default();
+                self.begin_anew = true;
+            }
+        }
         untold
     }
 
-    /// Begins the tally anew with the line as this session knows it.
-    fn begin_tally(&mut self, session: &Session) {
-        let recorded: Vec<_> = self
-            .payments
-            .iter()
-            .filter_map(|entry| Some((CheckingId(entry.checking_id.clone()?), entry.created_at)))
-            .collect();
-        self.tally = session.line(&recorded, true).map(Counted::since);
-        self.counted = 0;
-    }
-
-    fn count(&mut self, new: &[Entry]) {
-        self.counted += new.len();
-        if let Some(tally) = &mut self.tally {
-            let ids = new.iter().filter_map(|entry| entry.checking_id.clone());
-            ids.for_each(|id| tally.count(CheckingId(id)));
-        }
-    }
-
-    fn record(&mut self, arrived: &Arrived, kind: Kind, now: Now) -> Option<Entry> {
+    fn record(&mut self, arrived: &Arrived, found: Found, now: Now) -> Option<Entry> {
+        let ledger = &mut self.ledger;
         let Some(CheckingId(id)) = arrived.checking_id().cloned() else {
             panic!("a frame's word is believed")
         };
-        if !self.ids.insert(id.clone()) {
+        if !ledger.ids.insert(id.clone()) {
             return None;
         }
+        ledger.explained = ledger.explained.map(|explained| explained + 1);
         let entry = Entry {
-            seq: Seq(i64::try_from(self.payments.len()).unwrap()),
+            seq: Seq(i64::try_from(ledger.payments.len()).unwrap()),
+            wallet: WalletRow(1),
             verdict: arrived.verdict(),
-            kind,
+            kind: found.into(),
             amount: arrived.amount(),
             memo: arrived.memo().as_str().to_owned(),
             comment: None,
@@ -176,60 +187,65 @@ impl Disk {
             created_at: arrived.created(),
             settled_at: None,
             heard_at: now.wall,
-            announced_at: None,
+            announced_at: (found == Found::Silently).then_some(now.wall),
         };
-        self.payments.push(entry.clone());
+        if found == Found::Silently {
+            ledger.marked.insert(entry.seq);
+            ledger.silent.extend(arrived.checking_id().cloned());
+        }
+        ledger.payments.push(entry.clone());
         Some(entry)
     }
 
-    fn save(&mut self, changes: Changes) {
-        self.horizon = changes.horizon.or(self.horizon);
-        self.watched.extend(changes.watched);
-        self.watched.retain(|id, _| !changes.dropped.contains(id));
-        if let Some(baseline) = changes.baseline {
+    /// Returns what was recorded silently, when a restoring has ended.
+    fn save(&mut self, learned: Learned, now: Now) -> Vec<CheckingId> {
+        self.alive = learned.heard_until.or(Some(now.wall));
+        self.ledger.explained = learned.explained.or(self.ledger.explained);
+        if let Some(baseline) = learned.baseline {
             self.baseline = baseline;
         }
+        if !learned.restored {
+            return Vec::new();
+        }
+        self.ledger.restoring = None;
+        let silent = std::mem::take(&mut self.ledger.silent);
+        self.copy();
+        silent
     }
 
     fn entry(&self, seq: Seq) -> &Entry {
-        &self.payments[usize::try_from(seq.0).unwrap()]
+        &self.ledger.payments[usize::try_from(seq.0).unwrap()]
     }
 }
 
 impl Display {
     /// Starts on what the disk knows.
-    pub(crate) fn start(disk: &mut Disk, now: Now) -> Self {
+    pub(crate) fn start(disk: &Disk, now: Now) -> Self {
         // Until the server has said its version.
         let dialect = match disk.baseline.pending {
             None => Dialect::V0_12,
             Some(_) => Dialect::V1,
         };
-        let reconciler = Reconciler::new(
-            dialect,
-            None,
-            disk.baseline.clone(),
-            disk.horizon,
-            disk.watched.clone(),
-        );
-        let known = disk.payments.iter().map(|entry| entry.payment_hash);
+        let ledger = &disk.ledger;
+        let explained = ledger.explained.filter(|_| dialect == Dialect::V1);
+        let reconciler = Reconciler::new(dialect, None, disk.baseline.clone(), explained);
+        let known = ledger.payments.iter().map(|entry| entry.payment_hash);
         // As good as drawn.
         let place = f64::from(now.wall.subsec_millisecond()) / 1_000.0;
         let mut stage = Stage::default();
-        for entry in disk
+        for entry in ledger
             .payments
             .iter()
-            .filter(|entry| !disk.marked.contains(&entry.seq))
+            .filter(|entry| !ledger.marked.contains(&entry.seq))
         {
             let late = Entry {
                 kind: Kind::Late,
                 ..entry.clone()
             };
-            stage.push(late, now.at);
+            stage.push(late, None, now.at);
         }
-        let session = Session::asking(reconciler, known, place, now);
-        disk.begin_tally(&session);
         Self {
-            session,
+            session: Session::asking(reconciler, known, ledger.restoring, place, now),
             stage,
             ringing: None,
             doomed: None,
@@ -281,7 +297,7 @@ impl Display {
         }
         wants.announced = self.confirm(disk, told, now);
         if !self.dead
-            && let Some(Cue::Ring { showing, kind }) = self.stage.advance(now.at)
+            && let Some(Begun { showing, kind, .. }) = self.stage.advance(now.at)
         {
             self.ringing = Some(Ringing {
                 due: now.at + RING,
@@ -295,48 +311,49 @@ impl Display {
     fn carry_out(&mut self, effect: Effect, disk: &mut Disk, now: Now, wants: &mut Wants) {
         match effect {
             Effect::LookUp(hash) => wants.questions.push(Question::LookUp(hash)),
-            Effect::List { run, query } => wants.questions.push(Question::Page { run, query }),
-            Effect::Record(arrived) => self.record(&arrived, true, disk, now),
-            Effect::Recall(arrived) => self.record(&arrived, false, disk, now),
-            Effect::Save(changes) => {
+            Effect::List { question, query } => wants.questions.push(Question::Page { question, query }),
+            Effect::Balance { question } => wants.questions.push(Question::Balance { question }),
+            Effect::Record(arrived) => self.record(&arrived, disk, now, wants),
+            Effect::Save(learned) => {
                 if !self.dies(Point::RunEnded) {
-                    disk.save(changes);
-                    if !self.dies(Point::Saved) && disk.counted >= LONG {
-                        disk.begin_tally(&self.session);
-                    }
+                    wants.noticed.extend(disk.save(learned, now));
+                    self.dies(Point::Saved);
                 }
             }
+            Effect::Unexplained(_) => wants.unexplained = true,
             Effect::CaughtUp { gap } => self.stage.caught_up(gap),
             Effect::Redial => wants.redial = true,
             Effect::Pending { hash, amount, memo } => {
                 self.stage.await_payment(hash, amount, memo, now.at);
             }
             Effect::NotPending(hash) => self.stage.remove_strip(hash),
-            Effect::Learned(_) | Effect::Reject { .. } => {}
+            Effect::Wallet(_) | Effect::Reject { .. } | Effect::TooMany(_) => {}
         }
     }
 
-    fn record(&mut self, arrived: &[(Arrived, Kind)], foreseen: bool, disk: &mut Disk, now: Now) {
+    fn record(&mut self, arrived: &[(Arrived, Found)], disk: &mut Disk, now: Now, wants: &mut Wants) {
         if self.dies(Point::Proven) {
             return;
         }
-        let new: Vec<_> = arrived
-            .iter()
-            .filter_map(|(arrived, kind)| disk.record(arrived, *kind, now))
-            .collect();
+        let mut recorded = Vec::new();
+        let mut told = Vec::new();
+        for (payment, found) in arrived {
+            let new = disk.record(payment, *found, now);
+            recorded.push(Recorded {
+                payment_hash: payment.payment_hash(),
+                amount: payment.amount(),
+                new: new.is_some(),
+            });
+            told.extend(new.filter(|entry| entry.announced_at.is_none()));
+        }
         if self.dies(Point::Recorded) {
             return;
         }
-        disk.count(&new);
-        let fresh: Vec<_> = new.iter().map(|entry| entry.payment_hash).collect();
-        let all: Vec<_> = arrived
-            .iter()
-            .map(|(arrived, _)| arrived.payment_hash())
-            .filter(|hash| foreseen || fresh.contains(hash))
-            .collect();
-        self.session.recorded(&all, &fresh, now.at);
-        for entry in new {
-            self.stage.push(entry, now.at);
+        for entry in told {
+            self.stage.push(entry, Some(now.at), now.at);
+        }
+        for effect in self.session.on(Event::Recorded(recorded), now) {
+            self.carry_out(effect, disk, now, wants);
         }
     }
 
@@ -349,13 +366,16 @@ impl Display {
             return Vec::new();
         };
         self.ringing = None;
-        let Some(Cue::Announced(seqs)) = self.stage.confirmed(showing, now.at) else {
-            panic!("a showing that rang is not confirmed");
-        };
+        // It has become late meanwhile, and is another showing.
+        let seqs = self.stage.painted(showing, now.at);
+        if seqs.is_empty() {
+            return Vec::new();
+        }
         let shown: Vec<_> = seqs.iter().map(|seq| disk.entry(*seq)).collect();
         for entry in &shown {
             let told = told.entry(id(entry)).or_default();
             told.amount = Some(entry.amount);
+            told.first.get_or_insert(now.wall);
             told.rings.push(kind);
         }
         let announced = shown.iter().map(|entry| id(entry)).collect();
@@ -365,7 +385,7 @@ impl Display {
             }
             return announced;
         }
-        disk.marked.extend(seqs);
+        disk.ledger.marked.extend(seqs);
         self.dies(Point::Marked);
         announced
     }

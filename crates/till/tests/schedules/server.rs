@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use proptest::sample::Index;
-use tillbell_lnbits::rest::{Answer, Dialect, Filter, Looked, Page, PageQuery};
+use tillbell_lnbits::rest::{Answer, Dialect, Filter, Looked, Order, Page, PageQuery};
 use tillbell_lnbits::{CheckingId, Direction, Msat, PaymentHash, PaymentRow, Status, Text, WalletId};
 use tillbell_till::wallet::baseline::{Awaited, Baseline, LAST_MINUTE};
 
@@ -27,6 +27,10 @@ pub(crate) enum Leaving {
 pub(crate) struct Server {
     pub(crate) dialect: Dialect,
     pub(crate) rows: Vec<PaymentRow>,
+    /// It sorts by what changed last.
+    pub(crate) sorts_by_change: bool,
+    /// The rows that have settled, in that order.
+    settled: Vec<usize>,
     /// Paid, but REST does not know yet: from when on it does, in milliseconds, and which row.
     late: Vec<(u64, usize)>,
     /// So many payments more arrive without a word after each page that is read.
@@ -46,6 +50,8 @@ impl Server {
         let mut server = Self {
             dialect,
             rows: Vec::new(),
+            sorts_by_change: true,
+            settled: Vec::new(),
             late: Vec::new(),
             shifting: 0,
             leaving: None,
@@ -59,7 +65,7 @@ impl Server {
             let age = 30 * i64::try_from(history - n).unwrap();
             server.rows[row].created = start - SignedDuration::from_secs(age);
             if n % 3 != 0 {
-                server.rows[row].status = Status::Settled;
+                server.settle(row);
             }
         }
         server
@@ -83,8 +89,17 @@ impl Server {
             .partition(|(due, _)| *due <= ms);
         self.late = later;
         for (_, row) in due {
-            self.rows[row].status = Status::Settled;
+            self.settle(row);
             self.changed.push(row);
+        }
+    }
+
+    fn settle(&mut self, row: usize) {
+        self.rows[row].status = Status::Settled;
+        self.settled.push(row);
+        // As LNbits 1.5 and later have it.
+        if self.sorts_by_change {
+            self.rows[row].settled = Some(self.now()).filter(|now| *now > self.rows[row].created);
         }
     }
 
@@ -138,6 +153,9 @@ impl Server {
             .take(count.into())
             .collect();
         for row in leave {
+            if becomes == Status::Settled {
+                self.settle(row);
+            }
             self.rows[row].status = becomes;
             self.changed.push(row);
         }
@@ -146,7 +164,7 @@ impl Server {
     /// Somebody pays this row; REST knows `lag_ms` later.
     pub(crate) fn pay(&mut self, row: usize, lag_ms: u64) -> PaymentHash {
         if lag_ms == 0 {
-            self.rows[row].status = Status::Settled;
+            self.settle(row);
         } else {
             self.late.push((self.ms + lag_ms, row));
         }
@@ -169,7 +187,23 @@ impl Server {
 
     /// True for a question at which a 0.12 drops the connection.
     pub(crate) fn drops(&self, query: &PageQuery) -> bool {
-        matches!((query.filter, self.dialect), (Filter::Hash(_), Dialect::V0_12))
+        let knows = !matches!(query.filter, Filter::Hash(_)) && query.order != Order::Changed;
+        self.dialect == Dialect::V0_12 && !knows
+    }
+
+    /// True for an order that it does not know.
+    pub(crate) fn refuses(&self, query: &PageQuery) -> bool {
+        query.order == Order::Changed && !self.sorts_by_change
+    }
+
+    /// `GET /wallet`.
+    pub(crate) fn balance(&self) -> Msat {
+        let settled = self.rows.iter().filter(|row| row.status == Status::Settled);
+        let balance = settled.fold(1_000_000_000_u64, |balance, row| match row.direction {
+            Direction::Incoming => balance + row.amount.0,
+            Direction::Outgoing => balance.saturating_sub(row.amount.0),
+        });
+        Msat(balance)
     }
 
     /// `GET /payments/paginated`.
@@ -181,10 +215,23 @@ impl Server {
             .filter(|row| match (query.filter, self.dialect) {
                 (Filter::All, _) | (Filter::Pending, Dialect::V0_12) => true,
                 (Filter::Pending, Dialect::V1) => row.status == Status::Pending,
+                (Filter::Arrived, Dialect::V0_12) => row.direction == Direction::Incoming,
+                (Filter::Arrived, Dialect::V1) => {
+                    row.direction == Direction::Incoming && row.status == Status::Settled
+                }
                 (Filter::Hash(hash), _) => row.payment_hash == hash,
             })
             .collect();
-        rows.sort_by_key(|row| std::cmp::Reverse((row.created, row.payment_hash)));
+        match query.order {
+            // The oldest first, as 1.6.2 has it.
+            Order::Any => {}
+            Order::Made => rows.sort_by_key(|row| std::cmp::Reverse((row.created, row.payment_hash))),
+            Order::Changed => rows.sort_by_cached_key(|row| {
+                let place = |place: &&usize| self.rows[**place].checking_id == row.checking_id;
+                std::cmp::Reverse(self.settled.iter().position(|index| place(&index)))
+            }),
+        }
+        let total = rows.len() as u64;
         let page: Vec<_> = rows
             .into_iter()
             .skip(query.offset as usize)
@@ -200,7 +247,7 @@ impl Server {
             value: Page {
                 sent: u32::try_from(page.len()).unwrap(),
                 rows: page,
-                total: None,
+                total: Some(total),
             },
             server_time: Some(self.date(self.date_off)),
         }
@@ -231,7 +278,7 @@ impl Server {
     pub(crate) fn baseline(&self, dialect: Dialect) -> Baseline {
         let pending = self.rows.iter().filter(|row| row.status == Status::Pending);
         let pending: BTreeMap<_, _> = pending
-            .map(|row| (row.checking_id.clone(), Awaited::of(row, false)))
+            .map(|row| (row.checking_id.clone(), Awaited::of(row)))
             .collect();
         let date = self.date(self.date_off.min(CLOCK_SLACK));
         let settled_lately: BTreeSet<_> = self

@@ -1,0 +1,266 @@
+//! The outlets of this engine, each with what it is owed: the screens, the bell, the terminal.
+//!
+//! At most one announcement is unacknowledged for each of them. What they have acknowledged is handed back, to be written down.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::outlets::{BellOrder, Line, PaymentLine};
+use super::request::Output;
+use crate::clock::{Moment, Now};
+use crate::failpoint::{self, Failpoint};
+use crate::ledger::{Entry, Outlet, Seq, WalletRow};
+use crate::payment::Kind;
+use crate::screen::ringer::{Ring, Ringer};
+use crate::screen::stage::{LATE, Stage};
+
+/// What was delivered to which outlet.
+pub(super) type Delivered = (Outlet, Vec<Seq>);
+
+/// The pure machines behind the outlets, and the channels to them.
+pub(super) struct Announcer {
+    output: Output,
+    pub(super) stage: Stage,
+    ringer: Ringer,
+    chime: String,
+    bell: mpsc::Sender<BellOrder>,
+    lines: mpsc::Sender<Line>,
+    /// Payments whose lines are to be written, each with the moment when it was heard; the front one may be on its way.
+    to_tell: VecDeque<(Entry, Option<Moment>)>,
+    telling: Option<Seq>,
+    /// Lines that are still being written for a ledger that was replaced: their acknowledgements are none of this one's.
+    stray_lines: u32,
+    names: BTreeMap<WalletRow, String>,
+}
+
+/// What holds outlets up at this moment.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Held {
+    /// What was shown last is not marked yet.
+    pub(super) screens: bool,
+    /// What was told last is not marked yet.
+    pub(super) terminal: bool,
+    /// Nobody is to see the stage move: somebody pairs from a demo.
+    pub(super) stage: bool,
+    /// The bell can be heard.
+    pub(super) audible: bool,
+}
+
+impl Announcer {
+    pub(super) fn new(output: Output, bell: mpsc::Sender<BellOrder>, lines: mpsc::Sender<Line>) -> Self {
+        Self {
+            output,
+            stage: Stage::default(),
+            ringer: Ringer::default(),
+            chime: String::new(),
+            bell,
+            lines,
+            to_tell: VecDeque::new(),
+            telling: None,
+            stray_lines: 0,
+            names: BTreeMap::new(),
+        }
+    }
+
+    /// How long a payment stays, and which chime rings for it.
+    pub(super) fn set(&mut self, dwell: Duration, chime: String) {
+        self.stage.set_dwell(dwell);
+        self.chime = chime;
+    }
+
+    /// What to call each wallet. Where there is only one, the screen does not name it.
+    pub(super) fn name_wallets(&mut self, names: BTreeMap<WalletRow, String>) {
+        let on_screen = if names.len() > 1 {
+            names.clone()
+        } else {
+            BTreeMap::new()
+        };
+        self.stage.name_wallets(on_screen);
+        self.names = names;
+    }
+
+    /// Everything begins anew on another ledger. Returns what is delivered by that: the bell never rings for the past.
+    pub(super) fn begin(
+        &mut self,
+        last: Option<Entry>,
+        owed: &BTreeMap<Outlet, Vec<Entry>>,
+        heard: &BTreeMap<Seq, Moment>,
+        now: Now,
+    ) -> Vec<Delivered> {
+        self.clear();
+        if let Some(last) = last {
+            self.stage.remember_last(last);
+        }
+        let of = |outlet| owed.get(&outlet).into_iter().flatten();
+        for entry in of(Outlet::Screens) {
+            self.stage
+                .push(entry.clone(), heard.get(&entry.seq).copied(), now.at);
+        }
+        for entry in of(Outlet::Terminal) {
+            self.to_tell
+                .push_back((entry.clone(), heard.get(&entry.seq).copied()));
+        }
+        let mut past = Vec::new();
+        for entry in of(Outlet::Bell) {
+            match heard.get(&entry.seq) {
+                Some(heard) => self.ringer.owe(entry.seq, *heard),
+                None => past.push(entry.seq),
+            }
+        }
+        vec![(Outlet::Bell, past)]
+    }
+
+    fn clear(&mut self) {
+        self.stage.clear();
+        self.ringer.clear();
+        self.stray_lines += u32::from(self.telling.take().is_some());
+        self.to_tell.clear();
+    }
+
+    /// Takes away what is owed: its ledger is being replaced. A line that is on its way is told.
+    pub(super) fn take_owed(&mut self) -> Vec<(Entry, Option<Moment>, Vec<Outlet>)> {
+        let on_its_way = self.telling;
+        let lines = std::mem::take(&mut self.to_tell)
+            .into_iter()
+            .filter(|(entry, _)| Some(entry.seq) != on_its_way)
+            .map(|(entry, heard)| (entry, heard, vec![Outlet::Terminal]));
+        let bell: Vec<_> = self.ringer.owed().collect();
+        let screens = self.stage.take_waiting().into_iter().map(|(entry, heard)| {
+            let mut outlets = vec![Outlet::Screens];
+            outlets.extend(bell.contains(&entry.seq).then_some(Outlet::Bell));
+            (entry, heard, outlets)
+        });
+        let owed = lines.chain(screens).collect();
+        self.clear();
+        owed
+    }
+
+    /// A wallet is not paired any more.
+    pub(super) fn forget(&mut self, wallet: WalletRow) {
+        self.stage.forget(wallet);
+        let telling = self.telling;
+        self.to_tell
+            .retain(|(entry, _)| entry.wallet != wallet || Some(entry.seq) == telling);
+    }
+
+    /// Takes a new payment.
+    pub(super) fn take(&mut self, entry: Entry, heard: Moment, now: Now) {
+        self.stage.remove_strip(entry.payment_hash);
+        match self.output {
+            Output::Lines => self.to_tell.push_back((entry, Some(heard))),
+            Output::Screen => {
+                self.ringer.owe(entry.seq, heard);
+                self.stage.push(entry, Some(heard), now.at);
+            }
+        }
+    }
+
+    // ── Acknowledgements ───────────────────────────────────────────────────────────────────────────
+
+    pub(super) fn painted(&mut self, showing: u64, now: Now) -> Delivered {
+        (Outlet::Screens, self.stage.painted(showing, now.at))
+    }
+
+    pub(super) fn rang(&mut self, ring: u64) -> Delivered {
+        (Outlet::Bell, self.ringer.over(ring))
+    }
+
+    pub(super) fn written(&mut self, seq: Seq) -> Delivered {
+        if self.stray_lines > 0 {
+            self.stray_lines -= 1;
+            return (Outlet::Terminal, Vec::new());
+        }
+        let told = self.telling.take_if(|telling| *telling == seq);
+        if told.is_some() {
+            self.to_tell.pop_front();
+        }
+        (Outlet::Terminal, told.into_iter().collect())
+    }
+
+    // ── Moving on ──────────────────────────────────────────────────────────────────────────────────
+
+    /// Offers what is next to each outlet that has acknowledged what it was offered last.
+    pub(super) fn settle(&mut self, held: Held, now: Now) -> Vec<Delivered> {
+        let mut delivered = Vec::new();
+        match self.output {
+            Output::Lines => self.tell_next(held, now),
+            Output::Screen if held.stage => {}
+            Output::Screen => {
+                self.stage.hold(held.screens);
+                delivered.push((Outlet::Bell, self.ringer.give_up(held.audible, now.at)));
+                if let Some(begun) = self.stage.advance(now.at) {
+                    let ring = self.ringer.showing(&begun.shown, begun.kind, now.at);
+                    self.order_ring(ring);
+                }
+                if self.stage.is_unseen(now.at) {
+                    let ring = self.ringer.unseen(now.at);
+                    self.order_ring(ring);
+                }
+            }
+        }
+        delivered
+    }
+
+    fn order_ring(&self, ring: Option<Ring>) {
+        if let Some(Ring { id, kind }) = ring {
+            let chime = self.chime.clone();
+            self.order(BellOrder::Ring { id, kind, chime });
+            failpoint::reach(Failpoint::Ordered);
+        }
+    }
+
+    /// A bell that does not take orders is a bell that is missing: the screen says so, nothing waits for it.
+    pub(super) fn order(&self, order: BellOrder) {
+        let _ = self.bell.try_send(order);
+    }
+
+    /// Rings once, to be heard.
+    pub(super) fn test_ring(&self) {
+        self.order(BellOrder::Test {
+            chime: self.chime.clone(),
+        });
+    }
+
+    /// Hands a line on. False when it was not taken: whoever reads is behind.
+    pub(super) fn tell(&self, line: Line) -> bool {
+        match self.output {
+            Output::Lines => self.lines.try_send(line).is_ok(),
+            Output::Screen => true,
+        }
+    }
+
+    /// Sends the next payment's line, one at a time.
+    fn tell_next(&mut self, held: Held, now: Now) {
+        if held.terminal || self.telling.is_some() {
+            return;
+        }
+        let Some((entry, heard)) = self.to_tell.front() else {
+            return;
+        };
+        let fresh = heard.is_some_and(|heard| now.at.since(heard) < LATE);
+        let kind = if fresh { entry.kind } else { Kind::Late };
+        let wallet = self.names.get(&entry.wallet).map_or("", String::as_str);
+        let line = Line::Payment(PaymentLine::of(entry, wallet, kind, now.wall));
+        let seq = entry.seq;
+        if self.lines.try_send(line).is_ok() {
+            self.telling = Some(seq);
+            failpoint::reach(Failpoint::Ordered);
+        }
+    }
+
+    pub(super) fn next_wake(&self, stage_held: bool, now: Now) -> Option<Moment> {
+        match self.output {
+            Output::Lines => None,
+            Output::Screen if stage_held => None,
+            Output::Screen => [
+                self.stage.next_wake(),
+                self.ringer.next_wake(self.stage.is_unseen(now.at)),
+            ]
+            .into_iter()
+            .flatten()
+            .min(),
+        }
+    }
+}
