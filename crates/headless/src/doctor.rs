@@ -8,10 +8,10 @@ use jiff::Timestamp;
 use tillbell_lnbits::Rest;
 use tillbell_lnbits::dial::Dialer;
 use tillbell_lnbits::link::{Channel, Link, SocketState};
-use tillbell_lnbits::rest::{Dialect, Filter, PageQuery};
+use tillbell_lnbits::rest::{Dialect, Filter, Order, PageQuery};
 use tillbell_till::engine::enrol::hear_ourselves;
 use tillbell_till::ledger::Ledger;
-use tillbell_till::store::paired::Paired;
+use tillbell_till::store::pairings::{self, Paired};
 use tillbell_till::store::profile::Profile;
 use tillbell_till::store::secrets::Secrets;
 use tillbell_till::store::settings::Settings;
@@ -28,16 +28,18 @@ const CLOCKS: Duration = Duration::from_secs(60);
 #[derive(Default)]
 struct Report {
     failed: bool,
+    /// Stands before each check: the wallet, where there are several.
+    about: String,
 }
 
 impl Report {
     fn ok(&self, what: &str, detail: impl Display) -> anyhow::Result<()> {
-        Ok(say(&format!("ok      {what}: {detail}"))?)
+        Ok(say(&format!("ok      {}{what}: {detail}", self.about))?)
     }
 
     fn fail(&mut self, what: &str, why: impl Display) -> anyhow::Result<()> {
         self.failed = true;
-        Ok(say(&format!("failed  {what}: {why}"))?)
+        Ok(say(&format!("failed  {}{what}: {why}", self.about))?)
     }
 
     fn tell<T: Display, E: Display>(&mut self, what: &str, result: Result<T, E>) -> anyhow::Result<()> {
@@ -52,8 +54,12 @@ pub(crate) async fn run(profile: &Profile) -> anyhow::Result<ExitCode> {
     let mut report = Report::default();
     check_settings(profile, &mut report)?;
     check_ledger(profile, &mut report)?;
-    if let Some(paired) = check_pairing(profile, &mut report)? {
-        check_wallet(profile, &paired, &mut report).await?;
+    let paired = find_pairings(profile, &mut report)?;
+    for each in &paired {
+        if paired.len() > 1 {
+            report.about = format!("{}: ", each.name);
+        }
+        check_wallet(profile, each, &mut report).await?;
     }
     Ok(if report.failed {
         ExitCode::FAILURE
@@ -86,30 +92,29 @@ fn check_ledger(profile: &Profile, report: &mut Report) -> anyhow::Result<()> {
     report.tell("record", count.map(|count| format!("{count} payments, sound")))
 }
 
-fn check_pairing(profile: &Profile, report: &mut Report) -> anyhow::Result<Option<Paired>> {
-    match Paired::read(&profile.pairing_file()) {
-        Ok(Some(paired)) => {
-            report.ok(
-                "pairing",
-                format!("“{}” on {}", paired.name, paired.server.as_str()),
-            )?;
-            Ok(Some(paired))
-        }
-        Ok(None) => {
-            report.fail(
-                "pairing",
-                "nothing is paired: run `tillbell-headless pair PAIRING`",
-            )?;
-            Ok(None)
+fn find_pairings(profile: &Profile, report: &mut Report) -> anyhow::Result<Vec<Paired>> {
+    match pairings::read(profile) {
+        Ok(paired) => {
+            if paired.is_empty() {
+                report.fail(
+                    "pairing",
+                    "nothing is paired: run `tillbell-headless pair PAIRING`",
+                )?;
+            }
+            Ok(paired)
         }
         Err(error) => {
             report.fail("pairing", format!("it cannot be read: {error}"))?;
-            Ok(None)
+            Ok(Vec::new())
         }
     }
 }
 
 async fn check_wallet(profile: &Profile, paired: &Paired, report: &mut Report) -> anyhow::Result<()> {
+    report.ok(
+        "pairing",
+        format!("“{}” on {}", paired.name, paired.server.as_str()),
+    )?;
     let dialer = Dialer::default();
     let (rest, channel) = match &paired.listen {
         Listen::WalletId(id) => (None, Channel::WalletId(id.clone())),
@@ -192,6 +197,7 @@ async fn check_rest(rest: &Rest, report: &mut Report) -> anyhow::Result<()> {
     let page = rest
         .page(PageQuery {
             filter,
+            order: Order::Made,
             limit: 10,
             offset: 0,
         })

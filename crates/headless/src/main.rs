@@ -3,7 +3,9 @@
 mod doctor;
 mod export;
 mod pair;
+mod reach;
 mod terminal;
+mod wallets;
 mod watch;
 
 use std::path::PathBuf;
@@ -27,23 +29,23 @@ struct Arguments {
 enum Command {
     /// Bind this display to an LNbits wallet
     Pair(pair::PairArguments),
-    /// Tell every payment as it arrives
-    Watch {
+    /// List the paired wallets: name, server, and how it is heard
+    Wallets {
         /// One JSON object a line, and nothing else
         #[arg(long)]
         json: bool,
-        /// Play a pretended shop: no real money
-        #[arg(long)]
-        demo: bool,
     },
+    /// Let go of a wallet and its key; what it received stays in the record
+    Unpair {
+        /// The wallet's name
+        name: String,
+    },
+    /// Tell every payment as it arrives
+    Watch(watch::WatchArguments),
     /// Check everything that payments need to get here
     Doctor,
     /// Write the record of payments to standard output
-    Export {
-        /// As comma-separated values
-        #[arg(long, required = true)]
-        csv: bool,
-    },
+    Export(export::ExportArguments),
 }
 
 fn main() -> ExitCode {
@@ -65,7 +67,12 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             terminal::complain(&error);
-            ExitCode::FAILURE
+            // As sysexits.h has it: a fault of the program's own. A service manager starts it again.
+            if error.is::<watch::EngineFault>() {
+                ExitCode::from(70)
+            } else {
+                ExitCode::FAILURE
+            }
         }
     }
 }
@@ -73,8 +80,10 @@ fn main() -> ExitCode {
 async fn run(command: Command, profile: Profile) -> anyhow::Result<ExitCode> {
     match command {
         Command::Pair(arguments) => pair::run(arguments, &profile).await,
-        Command::Watch { json, demo } => watch::run(profile, json, demo).await,
+        Command::Wallets { json } => wallets::list(&profile, json).await,
+        Command::Unpair { name } => wallets::remove(&profile, &name).await,
+        Command::Watch(arguments) => watch::run(profile, arguments).await,
         Command::Doctor => doctor::run(&profile).await,
-        Command::Export { csv: _ } => export::run(&profile),
+        Command::Export(arguments) => export::run(&profile, &arguments),
     }
 }

@@ -1,22 +1,44 @@
 //! `watch`: tells every payment as it arrives, in lines for programs or for people.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
+use clap::Args;
 use serde::Serialize;
 use tillbell_fake_lnbits::FakeLnbits;
 use tillbell_lnbits::dial::Dialer;
 use tillbell_till::clock::SystemClock;
-use tillbell_till::engine::{DemoWallet, Line};
+use tillbell_till::engine::door::Door;
+use tillbell_till::engine::{DemoWallet, End, Line};
 use tillbell_till::failpoint::{self, Failpoint};
 use tillbell_till::screen::view::{Kind, LinkState, Verdict};
-use tillbell_till::store::paired::Paired;
+use tillbell_till::store::pairings;
 use tillbell_till::store::profile::Profile;
 use tillbell_till::{Engine, Options, Output};
 
 use crate::terminal::{sats, say, time_of_day};
+
+/// What to tell.
+#[derive(Debug, Args)]
+pub(crate) struct WatchArguments {
+    /// One JSON object a line, and nothing else
+    #[arg(long)]
+    json: bool,
+    /// Play a pretended shop: no real money
+    #[arg(long)]
+    demo: bool,
+    /// Listen to this wallet only; what arrives in others is told when somebody listens to them
+    #[arg(long, value_name = "NAME", conflicts_with = "demo")]
+    wallet: Option<String>,
+}
+
+/// The engine has ended by a fault of ours.
+#[derive(Debug, thiserror::Error)]
+#[error("Tillbell has failed by a fault of its own. Start it again; what was paid meanwhile is told then.")]
+pub(crate) struct EngineFault;
 
 /// The JSON form: the version stands first.
 #[derive(Serialize)]
@@ -26,40 +48,61 @@ struct Versioned<'a> {
     line: &'a Line,
 }
 
-pub(crate) async fn run(profile: Profile, json: bool, demo: bool) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(profile: Profile, arguments: WatchArguments) -> anyhow::Result<ExitCode> {
+    let WatchArguments {
+        json,
+        demo,
+        wallet: only,
+    } = arguments;
     let wallet = match demo {
         true => Some(start_demo().await.context("the demo cannot be started")?),
         false => None,
     };
     if !demo
-        && Paired::read(&profile.pairing_file())
-            .context("the pairing cannot be read: pair again")?
-            .is_none()
+        && pairings::read(&profile)
+            .context("the pairings cannot be read: pair again")?
+            .is_empty()
     {
         anyhow::bail!(
             "Nothing is paired yet: run `tillbell-headless pair PAIRING` first, or try `watch --demo`."
         );
     }
     let options = Options {
-        profile,
+        profile: profile.clone(),
         output: Output::Lines,
         dialer: Dialer::default(),
         clock: Arc::new(SystemClock::default()),
         chimes: Vec::new(),
         demo: wallet,
+        only,
     };
     let (engine, mut outlets) = Engine::start(options)?;
+    let door = match demo {
+        true => None,
+        false => open_door(&profile, &engine).await,
+    };
     if demo && !json {
         say("DEMO: a pretended shop, no real money.")?;
     }
     // One listener for all the time: a signal that comes while a line is being written must not be lost.
     let mut stop = std::pin::pin!(asked_to_stop());
+    let mut wallets = BTreeSet::new();
     loop {
         tokio::select! {
             () = &mut stop => break,
             line = outlets.lines.recv() => {
-                let Some(line) = line else { break };
-                match tell(&line, json) {
+                let Some(line) = line else {
+                    // Nobody told it to stop.
+                    anyhow::ensure!(
+                        (&mut outlets.end).await.is_ok_and(|end| end == End::Stopped),
+                        EngineFault
+                    );
+                    return Ok(ExitCode::SUCCESS);
+                };
+                if let Line::Link(link) = &line {
+                    wallets.insert(link.wallet.clone());
+                }
+                match tell(&line, json, wallets.len() > 1) {
                     Ok(()) => {}
                     Err(error) if error.kind() == io::ErrorKind::BrokenPipe => break,
                     Err(error) => return Err(error.into()),
@@ -71,8 +114,17 @@ pub(crate) async fn run(profile: Profile, json: bool, demo: bool) -> anyhow::Res
             }
         }
     }
+    drop(door);
     engine.stop().await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Lets other commands reach this engine.
+async fn open_door(profile: &Profile, engine: &Engine) -> Option<Door> {
+    Door::open(profile, engine.clone(), Box::new(|| false))
+        .await
+        .inspect_err(|error| tracing::warn!(%error, "other commands cannot reach this program"))
+        .ok()
 }
 
 /// Ctrl-C, or what a service manager sends.
@@ -105,14 +157,22 @@ async fn start_demo() -> anyhow::Result<DemoWallet> {
     Ok(wallet)
 }
 
-fn tell(line: &Line, json: bool) -> io::Result<()> {
+fn tell(line: &Line, json: bool, several: bool) -> io::Result<()> {
     if json {
         return say(&serde_json::to_string(&Versioned { v: 1, line })?);
     }
-    say(&for_people(line))
+    say(&for_people(line, several))
 }
 
-fn for_people(line: &Line) -> String {
+/// Where there are several wallets, each line names its own.
+fn for_people(line: &Line, several: bool) -> String {
+    let of = |wallet: &str| {
+        if several {
+            format!("{wallet} · ")
+        } else {
+            String::new()
+        }
+    };
     match line {
         Line::Link(link) => {
             let state = match link.state {
@@ -143,22 +203,25 @@ fn for_people(line: &Line) -> String {
                 Verdict::Reported => " (not confirmed by the wallet)",
             };
             format!(
-                "{}  PAID  {}{memo}{comment}{late}{doubt}",
+                "{}  {}PAID  {}{memo}{comment}{late}{doubt}",
                 time_of_day(payment.at),
+                of(&payment.wallet),
                 sats(payment.amount_msat.0)
             )
         }
         Line::Pending(pending) => {
             format!(
-                "{}  waiting for {}{}",
+                "{}  {}waiting for {}{}",
                 time_of_day(pending.at),
+                of(&pending.wallet),
                 sats(pending.amount_msat.0),
                 said(&pending.memo)
             )
         }
         Line::Rejected(rejected) => format!(
-            "{}  somebody sent false payment messages ({}, {} of them)",
+            "{}  {}somebody sent false payment messages ({}, {} of them)",
             time_of_day(rejected.at),
+            of(&rejected.wallet),
             rejected.reason,
             rejected.count
         ),
@@ -256,6 +319,7 @@ mod tests {
 
     #[test]
     fn people_read_amount_and_memo() {
-        assert!(for_people(&payment()).ends_with("PAID  1,000 sats · Coffee"));
+        assert!(for_people(&payment(), false).ends_with("  PAID  1,000 sats · Coffee"));
+        assert!(for_people(&payment(), true).ends_with("  shop · PAID  1,000 sats · Coffee"));
     }
 }
