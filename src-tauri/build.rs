@@ -11,6 +11,7 @@ const COMMANDS: &[&str] = &[
     "pair",
     "painted",
     "preview_pairing",
+    "rename_wallet",
     "settings",
     "subscribe",
     "test_ring",

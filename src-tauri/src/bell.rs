@@ -6,7 +6,7 @@ use tillbell_till::engine::BellOrder;
 use tillbell_till::screen::view::{Kind, SoundView};
 use tokio::sync::mpsc;
 
-/// The id of a test ring: showings begin at 1.
+/// The id of a test ring: the others begin at 1.
 const TEST: u64 = 0;
 
 /// Passes on until the engine ends.
@@ -22,21 +22,23 @@ pub(crate) async fn run(engine: Engine, mut orders: mpsc::Receiver<BellOrder>) {
                 None => return,
                 Some(BellOrder::Volume(percent)) => bell.set_volume(percent),
                 Some(BellOrder::Test { chime }) => bell.ring(Ring { id: TEST, sound: Sound::Chime(named(&chime)) }),
-                Some(BellOrder::Ring { showing, kind, chime }) => {
+                Some(BellOrder::Ring { id, kind, chime }) => {
                     let sound = match kind {
                         Kind::Live => Sound::Chime(named(&chime)),
                         Kind::Late => Sound::Late,
                     };
-                    bell.ring(Ring { id: showing, sound });
+                    bell.ring(Ring { id, sound });
                 }
             },
             Some(event) = events.recv() => {
                 let told = match event {
                     BellEvent::Started { id: TEST } => Ok(()),
                     BellEvent::Started { id } => engine.rang(id).await,
+                    BellEvent::Silent { id: TEST, .. } => Ok(()),
                     BellEvent::Silent { id, why } => {
                         tracing::debug!(id, ?why, "a ring was not heard");
-                        Ok(())
+                        // Nothing waits for a sound that will not come.
+                        engine.rang(id).await
                     }
                     BellEvent::Device(DeviceState::Opening) => engine.sound(SoundView::Starting).await,
                     BellEvent::Device(DeviceState::Ready) => engine.sound(SoundView::On).await,

@@ -51,6 +51,7 @@ pub(crate) fn handler() -> impl Fn(Invoke<Wry>) -> bool + Send + Sync + 'static 
         pair,
         painted,
         preview_pairing,
+        rename_wallet,
         settings,
         subscribe,
         test_ring,
@@ -146,8 +147,13 @@ async fn change_settings(
 }
 
 #[tauri::command]
-async fn unpair(host: State<'_, Host>) -> Result<(), Refused> {
-    host.engine.unpair().await.map_err(sentence)?
+async fn unpair(host: State<'_, Host>, name: String) -> Result<SettingsView, Refused> {
+    host.engine.unpair(name).await.map_err(sentence)?
+}
+
+#[tauri::command]
+async fn rename_wallet(host: State<'_, Host>, name: String, to: String) -> Result<SettingsView, Refused> {
+    host.engine.rename_wallet(name, to).await.map_err(sentence)?
 }
 
 #[tauri::command]

@@ -8,6 +8,7 @@ mod demo;
 mod front;
 mod page;
 mod render;
+mod revival;
 mod watchdog;
 mod window;
 
@@ -84,12 +85,13 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         clock: Arc::new(SystemClock::default()),
         chimes: Chime::ALL.iter().map(|chime| chime.name().to_owned()).collect(),
         demo: demo.as_ref().map(demo::Demo::wallet),
+        only: None,
     };
     let began = Instant::now();
     let (engine, outlets) = loop {
         match runtime.block_on(async { Engine::start(options()) }) {
             Ok(started) => break started,
-            Err(StartError::Profile(ProfileError::Locked(_))) if front::call(&profile) => {
+            Err(StartError::Profile(ProfileError::Locked(_))) if runtime.block_on(front::call(&profile)) => {
                 say("Tillbell is running already with this profile: its window was brought to the front.");
                 return Ok(ExitCode::SUCCESS);
             }
@@ -101,6 +103,8 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         }
     };
     runtime.spawn(bell::run(engine.clone(), outlets.bell));
+    let end = outlets.end;
+    let revivals = profile.ledger_file().with_file_name("revivals.json");
     let demo_guard = demo::DemoGuard::new(demo);
     runtime.spawn(demo_guard.clone().end_when_over(engine.display()));
 
@@ -110,21 +114,24 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         (false, false) => window::Mode::Maximised,
     };
     let engine_in_setup = engine.clone();
+    let front_door = front::FrontDoor::default();
+    let door_in_setup = front_door.clone();
     let app = tauri::Builder::default()
         .manage(commands::Host::new(engine.clone(), demo_guard))
         .manage(page::Page::default())
         .invoke_handler(commands::handler())
         .setup(move |app| {
             window::open(app.handle(), mode)?;
+            tauri::async_runtime::spawn(revival::after_a_fault(end, revivals, app.handle().clone()));
             // A demo has no profile to answer for, until a wallet is paired from it.
             let (mut display, app_handle) = (engine_in_setup.display(), app.handle().clone());
+            let watched = engine_in_setup.display();
             tauri::async_runtime::spawn(async move {
                 if display.wait_for(|display| !display.demo).await.is_ok() {
-                    front::listen(&profile, app_handle);
+                    door_in_setup.open(&profile, engine_in_setup, app_handle).await;
                 }
             });
-            let display = engine_in_setup.display();
-            tauri::async_runtime::spawn(watchdog::watch_over(app.handle().clone(), mode, display));
+            tauri::async_runtime::spawn(watchdog::watch_over(app.handle().clone(), mode, watched));
             Ok(())
         })
         .build(tauri::generate_context!())
@@ -132,7 +139,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let awake = window::keep_awake();
     app.run(move |_, event| {
         if matches!(event, RunEvent::Exit) {
-            front::leave();
+            front_door.leave();
             tauri::async_runtime::block_on(engine.stop());
         }
     });
