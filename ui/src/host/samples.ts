@@ -5,12 +5,37 @@ import type { PairingProgress } from './generated/PairingProgress';
 import type { PayCode } from './generated/PayCode';
 import type { Scene } from './generated/Scene';
 import type { StepState } from './generated/StepState';
+import type { WalletView } from './generated/WalletView';
 
 /** Pictures to rehearse with: one of every kind, and the hard cases of each. */
 
 const ago = (minutes: number) => new Date(Date.now() - minutes * 60_000).toISOString();
 
 export const live: LinkView = { state: 'live', detail: null, untrustedSince: null };
+
+const names = [
+  'Counter',
+  'Bar',
+  'Terrace',
+  'Market stall',
+  'Catering',
+  'Roastery',
+  'Online shop',
+  'Workshop',
+];
+
+/** So many wallets, all of them heard. The last names are long ones. */
+export function wallets(count: number): WalletView[] {
+  return Array.from({ length: count }, (_, i) => ({
+    name: names[i] ?? `Beans & Brew on the corner of Station Road, till number ${i + 1}`,
+    link: live,
+  }));
+}
+
+/** A link that is lost for some minutes. */
+export function lost(minutes: number, detail: string | null = null): LinkView {
+  return { state: 'down', detail, untrustedSince: ago(minutes) };
+}
 
 export const payCode: PayCode = {
   text: 'beans@tillbell.example',
@@ -37,6 +62,7 @@ export function paid(change: Partial<Paid> = {}): Paid {
     amountMsat: 1_000_000,
     memo: 'Coffee',
     comment: null,
+    wallet: null,
     verdict: 'verified',
     kind: 'live',
     at: ago(0),
@@ -45,7 +71,7 @@ export function paid(change: Partial<Paid> = {}): Paid {
   };
 }
 
-export function catchUp(count = 3): Extract<Scene, { name: 'catch-up' }> {
+export function catchUp(count = 3, into: WalletView[] = []): Extract<Scene, { name: 'catch-up' }> {
   const kinds = [
     'Coffee',
     'Two flat whites',
@@ -57,6 +83,7 @@ export function catchUp(count = 3): Extract<Scene, { name: 'catch-up' }> {
   const items = Array.from({ length: Math.min(count, 8) }, (_, i) => ({
     amountMsat: [1_000_000, 21_500_000, 350_000, 4_200_000][i % 4] ?? 0,
     memo: kinds[i % kinds.length] ?? '',
+    wallet: into[i % into.length]?.name ?? null,
     at: ago(7 + i * 26),
   }));
   const totalMsat = items.reduce((sum, item) => sum + item.amountMsat, 0);
@@ -110,15 +137,18 @@ export const scenes = {
 };
 
 export function display(scene: Scene, change: Partial<Display> = {}): Display {
+  const { link = live, shop = 'Beans & Brew' } = change;
   return {
     revision: 1,
     scene,
-    link: live,
+    link,
+    wallets: shop === null ? [] : [{ name: shop, link }],
+    unreliable: null,
     sound: 'on',
     demo: false,
     notices: [],
     theme: 'auto',
-    shop: 'Beans & Brew',
+    shop,
     ...change,
   };
 }

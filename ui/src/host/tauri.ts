@@ -21,7 +21,8 @@ export const host: Host = {
 
   settings: () => invoke('settings'),
   changeSettings: (form) => invoke('change_settings', { form }),
-  unpair: () => invoke('unpair'),
+  unpair: (name) => invoke('unpair', { name }),
+  renameWallet: (name, to) => invoke('rename_wallet', { name, to }),
   testRing: () => invoke('test_ring'),
 
   dismissNotice: (id) => invoke('dismiss_notice', { id }),

@@ -29,7 +29,9 @@ export interface Host {
   settings(): Promise<SettingsView>;
   /** Changes what the form names and answers with all settings as they are then. */
   changeSettings(form: SettingsForm): Promise<SettingsView>;
-  unpair(): Promise<void>;
+  /** Removes this wallet from the display and answers with what is left. */
+  unpair(name: string): Promise<SettingsView>;
+  renameWallet(name: string, to: string): Promise<SettingsView>;
   testRing(): Promise<void>;
 
   dismissNotice(id: number): Promise<void>;

@@ -1,26 +1,42 @@
 import type { Display } from './generated/Display';
 import type { LinkState } from './generated/LinkState';
+import type { LinkView } from './generated/LinkView';
 import type { NoticeWeight } from './generated/NoticeWeight';
 import type { Scene } from './generated/Scene';
 import type { SettingsView } from './generated/SettingsView';
 import type { SoundView } from './generated/SoundView';
 import type { Theme } from './generated/Theme';
-import { catchUp, display, failure, memos, progressAt, scenes, success } from './samples';
+import { catchUp, display, failure, lost, memos, progressAt, scenes, success, wallets } from './samples';
 import type { Host } from './types';
 
 /**
  * A plain browser: it rehearses the picture that the address asks for, and answers requests with pretence.
  *
  * `?scene=welcome|idle|checking|paid|catch-up`, `theme=`, `link=`, `detail=`, `sound=`, `shop=`, `demo`,
- * `untrusted`, `notice=` (repeatable; `!` in front for a warning); `paid`: `msat=`, `memo=` (a text or a sample's
- * name), `comment=`, `reported`, `late`, `more=`; `idle`: `bare` (no pay code), `fresh` (no last payment),
- * `pending=` (how many); `catch-up`: `count=`; `welcome`: `progress=0…4|failed|paired`, `can-leave`. `play=MS` rings a payment each so many
- * milliseconds; the console says how long each took to the glass.
+ * `unreliable`, `wallets=` (how many), `down=` (how many of them, the last ones), `notice=` (repeatable; `!` in front
+ * for a warning); `paid`: `msat=`, `memo=` (a text or a sample's name), `comment=`, `wallet=`, `reported`, `late`,
+ * `more=`; `idle`: `bare` (no pay code), `fresh` (no last payment), `pending=` (how many); `catch-up`: `count=`;
+ * `welcome`: `progress=0…4|failed|paired`, `can-leave`. `play=MS` rings a payment each so many milliseconds; the
+ * console says how long each took to the glass.
  */
 const query = new URLSearchParams(location.search);
 const flag = (name: string) => query.has(name);
 const word = <T extends string>(name: string, otherwise: T) => (query.get(name) ?? otherwise) as T;
 const count = (name: string, otherwise: number) => Number(query.get(name) ?? otherwise);
+
+const shop = word('shop', 'Beans & Brew');
+const unreliable = flag('unreliable');
+
+/** One wallet is called what the shop is called. */
+const paired = count('wallets', 1) > 1 ? wallets(count('wallets', 1)) : [{ name: shop, link: link() }];
+for (const wallet of paired.slice(paired.length - count('down', unreliable ? paired.length : 0))) {
+  wallet.link = lost(17, query.get('detail'));
+}
+
+function link(): LinkView {
+  if (unreliable) return { ...lost(17, query.get('detail')), state: word<LinkState>('link', 'down') };
+  return { state: word<LinkState>('link', 'live'), detail: query.get('detail'), untrustedSince: null };
+}
 
 function scene(): Scene {
   switch (query.get('scene')) {
@@ -39,13 +55,14 @@ function scene(): Scene {
     case 'checking':
       return scenes.checking();
     case 'catch-up':
-      return catchUp(count('count', 3));
+      return catchUp(count('count', 3), paired.length > 1 ? paired : []);
     case 'paid': {
       const memo = word('memo', 'short');
       return scenes.paid({
         amountMsat: count('msat', 1_000_000),
         memo: memos[memo] ?? memo,
         comment: query.get('comment'),
+        wallet: query.get('wallet'),
         verdict: flag('reported') ? 'reported' : 'verified',
         kind: flag('late') ? 'late' : 'live',
         more: flag('more') ? { count: count('more', 3), totalMsat: 4_500_000 } : null,
@@ -68,14 +85,12 @@ function scene(): Scene {
 
 let picture: Display = display(scene(), {
   theme: word<Theme>('theme', 'auto'),
-  link: {
-    state: word<LinkState>('link', flag('untrusted') ? 'down' : 'live'),
-    detail: query.get('detail'),
-    untrustedSince: flag('untrusted') ? new Date(Date.now() - 17 * 60_000).toISOString() : null,
-  },
+  link: link(),
+  wallets: paired,
+  unreliable: unreliable ? { since: lost(17).untrustedSince ?? '', detail: query.get('detail') } : null,
   sound: word<SoundView>('sound', 'on'),
   demo: flag('demo'),
-  shop: word('shop', 'Beans & Brew'),
+  shop,
   notices: query.getAll('notice').map((text, i) => ({
     id: i + 1,
     text: text.replace(/^!/, ''),
@@ -89,8 +104,11 @@ let pretended: SettingsView = {
   chimes: ['counter bell', 'two notes', 'glass', 'marimba'],
   theme: picture.theme,
   payCode: 'beans@tillbell.example',
-  server: 'https://pay.example.com',
-  keyPlace: 'in the desktop’s keyring',
+  wallets: paired.map(({ name }, i) => ({
+    name,
+    server: i % 3 === 2 ? 'https://lnbits.a-rather-long-name.example.org:8443' : 'https://pay.example.com',
+    keyPlace: i % 4 === 3 ? null : 'in the desktop’s keyring',
+  })),
   file: '/home/shop/.config/tillbell/settings.toml',
 };
 
@@ -165,8 +183,20 @@ export const host: Host = {
     show({ theme: pretended.theme });
     return pretended;
   },
-  async unpair() {
-    show({ scene: scenes.welcome(), shop: null });
+  async unpair(name) {
+    pretended = { ...pretended, wallets: pretended.wallets.filter((wallet) => wallet.name !== name) };
+    const left = picture.wallets.filter((wallet) => wallet.name !== name);
+    show(left.length > 0 ? { wallets: left } : { wallets: [], scene: scenes.welcome(), shop: null });
+    return pretended;
+  },
+  async renameWallet(name, to) {
+    if (pretended.wallets.some((wallet) => wallet.name === to))
+      throw `There is a wallet named “${to}” already.`;
+    const renamed = <T extends { name: string }>(wallet: T) =>
+      wallet.name === name ? { ...wallet, name: to } : wallet;
+    pretended = { ...pretended, wallets: pretended.wallets.map(renamed) };
+    show({ wallets: picture.wallets.map(renamed) });
+    return pretended;
   },
   async testRing() {
     throw 'A browser that rehearses has no bell.';

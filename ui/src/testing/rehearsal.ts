@@ -2,6 +2,7 @@ import { flushSync, mount, unmount } from 'svelte';
 import { onTestFinished, vi } from 'vitest';
 import App from '../App.svelte';
 import type { Display } from '../host/generated/Display';
+import type { PairedWallet } from '../host/generated/PairedWallet';
 import type { SettingsView } from '../host/generated/SettingsView';
 import type { Host } from '../host/types';
 import { keepTime } from '../lib/now.svelte';
@@ -13,10 +14,17 @@ export const settingsView: SettingsView = {
   chimes: ['counter bell', 'glass'],
   theme: 'auto',
   payCode: '',
-  server: 'https://pay.example.com',
-  keyPlace: 'in the keyring',
+  wallets: [{ name: 'Beans & Brew', server: 'https://pay.example.com', keyPlace: 'in the keyring' }],
   file: '/home/shop/settings.toml',
 };
+
+export function pairedWallets(...names: string[]): PairedWallet[] {
+  return names.map((name) => ({
+    name,
+    server: `https://${name.toLowerCase()}.example.com`,
+    keyPlace: 'in the keyring',
+  }));
+}
 
 /** A host that takes every request and does nothing; tests look at what it was asked. */
 export function silentHost() {
@@ -39,7 +47,16 @@ export function silentHost() {
     tryDemo: vi.fn<Host['tryDemo']>(async () => {}),
     settings: vi.fn<Host['settings']>(async () => settingsView),
     changeSettings: vi.fn<Host['changeSettings']>(async (form) => ({ ...settingsView, ...form })),
-    unpair: vi.fn<Host['unpair']>(async () => {}),
+    unpair: vi.fn<Host['unpair']>(async (name) => ({
+      ...settingsView,
+      wallets: settingsView.wallets.filter((wallet) => wallet.name !== name),
+    })),
+    renameWallet: vi.fn<Host['renameWallet']>(async (name, to) => ({
+      ...settingsView,
+      wallets: settingsView.wallets.map((wallet) =>
+        wallet.name === name ? { ...wallet, name: to } : wallet,
+      ),
+    })),
     testRing: vi.fn<Host['testRing']>(async () => {}),
     dismissNotice: vi.fn<Host['dismissNotice']>(async () => {}),
     dismissShowing: vi.fn<Host['dismissShowing']>(async () => {}),
@@ -78,9 +95,18 @@ export function part(name: string): HTMLElement {
   return found;
 }
 
+/** Every part with this role. */
+export function parts(name: string): HTMLElement[] {
+  return [...document.querySelectorAll<HTMLElement>(`[data-role="${name}"]`)];
+}
+
 /** What is written, with every kind of space made plain. */
 export function text(name: string): string {
-  return (part(name).textContent ?? '').replace(/\s+/g, ' ').trim();
+  return plain(part(name));
+}
+
+export function plain(element: Element): string {
+  return (element.textContent ?? '').replace(/\s+/g, ' ').trim();
 }
 
 export function press(key: string, options: KeyboardEventInit = {}, target: EventTarget = document.body) {

@@ -13,6 +13,10 @@ amountMsat: number,
  */
 memo: string, 
 /**
+ * The wallet that it arrived in, where there are several.
+ */
+wallet: string | null, 
+/**
  * When it settled where the server says, else when the invoice was made. RFC 3339.
  */
 at: string, };

@@ -4,6 +4,8 @@ import type { Notice } from "./Notice";
 import type { Scene } from "./Scene";
 import type { SoundView } from "./SoundView";
 import type { Theme } from "./Theme";
+import type { Unreliable } from "./Unreliable";
+import type { WalletView } from "./WalletView";
 
 /**
  * Everything that a display draws, whole, sent each time any of it changes.
@@ -18,9 +20,17 @@ revision: number,
  */
 scene: Scene, 
 /**
- * How the wallet is being heard.
+ * How the wallets are heard, in the worst of their states.
  */
 link: LinkView, 
+/**
+ * Each wallet and how it is heard; the first one paired stands first.
+ */
+wallets: Array<WalletView>, 
+/**
+ * Why this screen cannot be relied on, if it cannot: shown in place of the pay code.
+ */
+unreliable: Unreliable | null, 
 /**
  * Whether the bell can be heard.
  */

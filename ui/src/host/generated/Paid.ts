@@ -24,6 +24,10 @@ memo: string,
  */
 comment: string | null, 
 /**
+ * The wallet that it arrived in, where there are several.
+ */
+wallet: string | null, 
+/**
  * Whether the wallet confirmed it.
  */
 verdict: Verdict, 
