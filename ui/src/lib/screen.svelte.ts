@@ -1,5 +1,6 @@
 import { flushSync } from 'svelte';
 import type { Display } from '../host/generated/Display';
+import type { Scene } from '../host/generated/Scene';
 import type { Host } from '../host/types';
 import { afterPaint } from './painted';
 
@@ -40,9 +41,14 @@ export function showingOf({ scene }: Display): number | null {
   return scene.name === 'paid' || scene.name === 'catch-up' ? scene.showing : null;
 }
 
+/** Nothing is told and nobody pairs: the scenes that give way when the screen is unreliable. */
+export function isCalm(scene: Scene): boolean {
+  return scene.name === 'idle' || scene.name === 'checking';
+}
+
 /** The doors that other programs read, and that the stylesheet hangs its colours on. */
-function label(root: HTMLElement, { scene, link, theme }: Display): void {
-  root.dataset.scene = scene.name;
+function label(root: HTMLElement, { scene, link, theme, unreliable }: Display): void {
+  root.dataset.scene = unreliable !== null && isCalm(scene) ? 'unreliable' : scene.name;
   root.dataset.link = link.state;
   root.dataset.theme = theme;
   if (scene.name === 'paid') root.dataset.verdict = scene.verdict;

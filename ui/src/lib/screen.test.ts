@@ -70,6 +70,21 @@ describe('the screen', () => {
     expect(document.documentElement.dataset.scene).toBe('paid');
   });
 
+  it('calls a calm screen unreliable while it is, and no other', () => {
+    glass();
+    const { screen: it } = screen();
+    const scene = () => document.documentElement.dataset.scene;
+    const unreliable = { since: '2026-11-24T14:03:00Z', detail: null };
+    it.draw(display(scenes.checking(), { unreliable, revision: 1 }));
+    expect(scene()).toBe('unreliable');
+    it.draw(display(scenes.welcome(), { unreliable, revision: 2 }));
+    expect(scene()).toBe('welcome');
+    it.draw(display(scenes.idle(), { unreliable, revision: 3 }));
+    expect(scene()).toBe('unreliable');
+    it.draw(display(scenes.idle(), { revision: 4 }));
+    expect(scene()).toBe('idle');
+  });
+
   it('drops a picture older than the one it shows', () => {
     glass();
     const { screen: it } = screen();

@@ -1,5 +1,7 @@
 import type { CatchUp } from '../host/generated/CatchUp';
+import type { Display } from '../host/generated/Display';
 import type { LinkState } from '../host/generated/LinkState';
+import type { LinkView } from '../host/generated/LinkView';
 import type { Paid } from '../host/generated/Paid';
 import type { Verdict } from '../host/generated/Verdict';
 import { amountText } from './amount';
@@ -28,6 +30,7 @@ export function spokenPaid(paid: Paid): string {
   const title = paid.verdict === 'verified' ? 'Paid' : 'Reported paid';
   const parts = [
     `${title}: ${amountText(paid.amountMsat)}`,
+    paid.wallet === null ? '' : `in ${paid.wallet}`,
     paid.memo,
     paid.comment ?? '',
     verdictWords[paid.verdict],
@@ -37,13 +40,25 @@ export function spokenPaid(paid: Paid): string {
 }
 
 export function spokenCatchUp(catchUp: CatchUp): string {
-  return `${catchUp.count} ${awayWords(catchUp.count)}, ${amountText(catchUp.totalMsat)} together`;
+  const into = new Set(catchUp.items.map((item) => item.wallet).filter((name) => name !== null));
+  const wallets = into.size > 0 ? `, in ${[...into].join(', ')}` : '';
+  return `${catchUp.count} ${awayWords(catchUp.count)}, ${amountText(catchUp.totalMsat)} together${wallets}`;
 }
 
 /** A screen can be unreliable while connected, when a key was revoked or the disk is full. */
-export function untrustedWords(state: LinkState): string {
-  return state === 'down' || state === 'connecting' ? 'Not connected' : 'Not reliable';
+export function unreliableWords({ wallets, link }: Display): string {
+  const states = wallets.length > 1 ? wallets.map((wallet) => wallet.link.state) : [link.state];
+  if (states.every(isApart)) return 'Not connected';
+  return wallets.length > 1 ? 'Payments cannot be relied on' : 'Not reliable';
 }
+
+/** "not connected since 14:03", of one wallet among several. */
+export function downWords({ state, untrustedSince }: LinkView, now: number): string {
+  const words = isApart(state) ? 'not connected' : 'not reliable';
+  return untrustedSince === null ? words : `${words} since ${dayTime(untrustedSince, now)}`;
+}
+
+const isApart = (state: LinkState) => state === 'down' || state === 'connecting';
 
 /** "arrived at 14:03", "arrived yesterday 14:03". */
 export function arrivedWords(at: string, now: number): string {
