@@ -69,13 +69,16 @@ describe('the stylesheets', () => {
     const calm = [
       'Idle',
       'Checking',
-      'Untrusted',
+      'Unreliable',
       'Ripples',
       'Clock',
       'LastPayment',
+      'LinkDot',
       'LinkState',
       'Notices',
       'Pending',
+      'WalletStates',
+      'WalletsDown',
     ];
     for (const [path, source] of components) {
       if (calm.some((name) => path.endsWith(`/${name}.svelte`)))
