@@ -20,7 +20,8 @@ export function trapFocus(sheet: HTMLElement): () => void {
   };
 
   sheet.addEventListener('keydown', onkeydown);
-  sheet.focus();
+  // Something in it may have taken the focus already.
+  if (!sheet.contains(before)) sheet.focus();
   return () => {
     sheet.removeEventListener('keydown', onkeydown);
     if (before instanceof HTMLElement && before.isConnected) before.focus();
