@@ -1,7 +1,7 @@
 import { flushSync } from 'svelte';
 import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { LinkState } from '../host/generated/LinkState';
-import { display, failure, live, memos, paid, progressAt, scenes, success } from '../host/samples';
+import { display, failure, live, lost, memos, paid, progressAt, scenes, success } from '../host/samples';
 import { click, part, press, rehearse, role, settle, text, type } from '../testing/rehearsal';
 
 beforeEach(() => {
@@ -12,10 +12,9 @@ beforeEach(() => {
 });
 
 const minutesAgo = (minutes: number) => new Date(Date.now() - minutes * 60_000).toISOString();
-const untrusted = (state: LinkState = 'down') => ({
-  state,
-  detail: 'The server is silent.',
-  untrustedSince: minutesAgo(27),
+const unreliable = (state: LinkState = 'down') => ({
+  link: { ...lost(27), state },
+  unreliable: { since: minutesAgo(27), detail: 'The server is silent.' },
 });
 
 describe('idle', () => {
@@ -76,7 +75,8 @@ describe('idle', () => {
   });
 
   it('shows a warning instead of the pay code once it cannot be trusted', () => {
-    rehearse(display(scenes.idle(), { link: untrusted() }));
+    rehearse(display(scenes.idle(), unreliable()));
+    expect(document.documentElement.dataset.scene).toBe('unreliable');
     expect(role('pay-code')).toBeNull();
     expect(text('untrusted')).toContain('Not connected since 14:03');
     expect(text('untrusted')).toContain('Do not rely on this display');
@@ -84,7 +84,7 @@ describe('idle', () => {
   });
 
   it('does not say "not connected" when it is connected and still cannot be trusted', () => {
-    rehearse(display(scenes.idle(), { link: untrusted('live') }));
+    rehearse(display(scenes.idle(), unreliable('live')));
     expect(text('untrusted')).toContain('Not reliable since');
   });
 });
@@ -146,7 +146,8 @@ describe('paid', () => {
   });
 
   it('keeps a small warning while the screen cannot be trusted', () => {
-    rehearse(display(scenes.paid(), { link: untrusted() }));
+    rehearse(display(scenes.paid(), unreliable()));
+    expect(document.documentElement.dataset.scene).toBe('paid');
     expect(text('untrusted')).toContain('Not connected since');
     expect(text('amount')).toBe('1,000 sats');
   });
@@ -412,7 +413,7 @@ describe('settings', () => {
     expect(role('unpair-question')).toBeNull();
     click('unpair');
     click('unpair-really');
-    expect(host.unpair).toHaveBeenCalledTimes(1);
+    expect(host.unpair).toHaveBeenCalledExactlyOnceWith('Beans & Brew');
   });
 });
 

@@ -1,0 +1,52 @@
+import { describe, expect, it } from 'vitest';
+import type { LinkState } from '../host/generated/LinkState';
+import { nameFault } from './names';
+import { isDown, troubleFirst } from './wallets';
+
+const wallet = (name: string, state: LinkState, untrustedSince: string | null = null) => ({
+  name,
+  link: { state, detail: null, untrustedSince },
+});
+const longAgo = '2026-11-24T14:03:00Z';
+
+describe('a wallet', () => {
+  it.each([
+    ['live', null, false],
+    ['polling', null, false],
+    ['connecting', null, false],
+    ['connecting', longAgo, true],
+    ['down', null, true],
+    ['live', longAgo, true],
+  ] as const)('that is %s and untrusted since %s: down is %s', (state, since, down) => {
+    expect(isDown(wallet('Bar', state, since))).toBe(down);
+  });
+});
+
+describe('several wallets', () => {
+  it('stand in the order of their pairing, those in trouble first', () => {
+    const wallets = [
+      wallet('Counter', 'live'),
+      wallet('Bar', 'down'),
+      wallet('Terrace', 'connecting'),
+      wallet('Stall', 'live'),
+      wallet('Shop', 'connecting', longAgo),
+    ];
+    expect(troubleFirst(wallets).map(({ name }) => name)).toEqual([
+      'Bar',
+      'Shop',
+      'Terrace',
+      'Counter',
+      'Stall',
+    ]);
+    expect(wallets[0]?.name).toBe('Counter');
+  });
+});
+
+describe("a wallet's name", () => {
+  it('has one to 64 characters, however wide', () => {
+    expect(nameFault('')).toBe('A wallet needs a name.');
+    expect(nameFault('☕'.repeat(64))).toBeNull();
+    expect(nameFault('🥐'.repeat(64))).toBeNull();
+    expect(nameFault('x'.repeat(65))).toBe('A name has at most 64 characters.');
+  });
+});
