@@ -107,7 +107,7 @@ let pretended: SettingsView = {
   wallets: paired.map(({ name }, i) => ({
     name,
     server: i % 3 === 2 ? 'https://lnbits.a-rather-long-name.example.org:8443' : 'https://pay.example.com',
-    keyPlace: i % 4 === 3 ? null : 'in the desktop’s keyring',
+    keyPlace: i % 4 === 3 ? null : 'this desktop’s keyring',
   })),
   file: '/home/shop/.config/tillbell/settings.toml',
 };

@@ -14,7 +14,7 @@ export const settingsView: SettingsView = {
   chimes: ['counter bell', 'glass'],
   theme: 'auto',
   payCode: '',
-  wallets: [{ name: 'Beans & Brew', server: 'https://pay.example.com', keyPlace: 'in the keyring' }],
+  wallets: [{ name: 'Beans & Brew', server: 'https://pay.example.com', keyPlace: 'the keyring' }],
   file: '/home/shop/settings.toml',
 };
 
@@ -22,7 +22,7 @@ export function pairedWallets(...names: string[]): PairedWallet[] {
   return names.map((name) => ({
     name,
     server: `https://${name.toLowerCase()}.example.com`,
-    keyPlace: 'in the keyring',
+    keyPlace: 'the keyring',
   }));
 }
 
