@@ -1,13 +1,14 @@
 //! `tillbell-headless`: one-off commands, and `watch --json` as a stream of events.
 
-use std::process::{Command, ExitStatus};
+use std::io::Write as _;
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use serde_json::Value;
 
 use crate::Profile;
-use crate::process::Running;
+use crate::process::{Running, spawn};
 use crate::profile::talkative;
 
 /// How a command ended and what it said.
@@ -63,6 +64,30 @@ pub fn headless_traced(profile: &Profile, arguments: &[&str]) -> anyhow::Result<
         .env("RUST_LOG", "trace")
         .env("RUST_BACKTRACE", "full");
     run(command, profile, arguments)
+}
+
+/// Like [`headless`], with a text on standard input.
+///
+/// # Errors
+/// When it cannot be started, or does not take the text.
+pub fn headless_told(profile: &Profile, arguments: &[&str], input: &str) -> anyhow::Result<Said> {
+    let mut command = profile.command("tillbell-headless");
+    command.args(arguments);
+    profile.choose(&mut command);
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = spawn(command)?;
+    let mut stdin = child.stdin.take().context("no standard input")?;
+    stdin.write_all(input.as_bytes())?;
+    drop(stdin);
+    let output = child.wait_with_output()?;
+    Ok(Said {
+        status: output.status,
+        stdout: String::from_utf8(output.stdout)?,
+        stderr: String::from_utf8(output.stderr)?,
+    })
 }
 
 fn run(mut command: Command, profile: &Profile, arguments: &[&str]) -> anyhow::Result<Said> {
@@ -121,6 +146,17 @@ impl Watch {
         Self::started(command, profile)
     }
 
+    /// Starts one that has a fault when it comes to `place` for the `nth` time.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn faulty(profile: &Profile, place: &str, nth: u32) -> anyhow::Result<Self> {
+        let mut command = profile.command("mortal/tillbell-headless");
+        talkative(&mut command);
+        command.env("TILLBELL_PANIC_AT", format!("{place}:{nth}"));
+        Self::started(command, profile)
+    }
+
     /// Starts it with nobody to read what it says before [`Running::read_on`]. An announcement that is not read is not
     /// marked, and no other is made: it stands still in the middle of a long story, after some two hundred.
     ///
@@ -129,19 +165,30 @@ impl Watch {
     pub fn unread(profile: &Profile) -> anyhow::Result<Self> {
         let mut command = profile.command("tillbell-headless");
         talkative(&mut command);
-        Self::of(Running::start_unread, command, profile)
+        Self::of(Running::start_unread, command, profile, &[])
+    }
+
+    /// Starts one that listens to this wallet alone.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn only(profile: &Profile, wallet: &str) -> anyhow::Result<Self> {
+        let mut command = profile.command("tillbell-headless");
+        talkative(&mut command);
+        Self::of(Running::start, command, profile, &["--wallet", wallet])
     }
 
     fn started(command: Command, profile: &Profile) -> anyhow::Result<Self> {
-        Self::of(Running::start, command, profile)
+        Self::of(Running::start, command, profile, &[])
     }
 
     fn of(
         start: impl FnOnce(&str, Command) -> anyhow::Result<Running>,
         mut command: Command,
         profile: &Profile,
+        options: &[&str],
     ) -> anyhow::Result<Self> {
-        command.args(["watch", "--json"]);
+        command.args(["watch", "--json"]).args(options);
         profile.choose(&mut command);
         Ok(Self {
             running: start("tillbell-headless watch", command)?,
@@ -288,6 +335,28 @@ impl Watch {
     #[must_use]
     pub fn link(&self) -> Option<&str> {
         self.all("link").last().and_then(|event| event["state"].as_str())
+    }
+
+    /// The last known state of this wallet's link.
+    #[must_use]
+    pub fn link_of(&self, wallet: &str) -> Option<&str> {
+        let last = self
+            .all("link")
+            .filter(|event| event["wallet"] == wallet)
+            .last()?;
+        last["state"].as_str()
+    }
+
+    /// Reads on until each of these wallets is in this state (which it may be already).
+    ///
+    /// # Errors
+    /// When one of them is not within 45 s.
+    pub fn until_links(&mut self, wallets: &[&str], state: &str) -> anyhow::Result<()> {
+        let what = format!("{} {state}", wallets.join(" and "));
+        self.until(&what, Duration::from_secs(45), |watch| {
+            let are = wallets.iter().all(|wallet| watch.link_of(wallet) == Some(state));
+            are.then_some(())
+        })
     }
 
     /// Every announcement so far.

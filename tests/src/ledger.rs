@@ -42,16 +42,6 @@ impl Ledger {
         Ok(Held(&self.0))
     }
 
-    /// Makes of it what the first Tillbell would have written.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn make_old(self) -> anyhow::Result<()> {
-        Ok(self
-            .0
-            .execute_batch("DROP INDEX payment_of_wallet; PRAGMA user_version = 1;")?)
-    }
-
     /// Every payment in it by its hash, and whether it is marked as announced.
     ///
     /// # Errors
@@ -62,6 +52,25 @@ impl Ledger {
             .prepare("SELECT payment_hash, announced_us IS NOT NULL FROM payment")?;
         let marks = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
         Ok(marks.collect::<Result<_, _>>()?)
+    }
+
+    /// How many deliveries are owed.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn owed(&self) -> anyhow::Result<u32> {
+        let count = "SELECT count(*) FROM owed";
+        Ok(self.0.query_row(count, [], |row| row.get(0))?)
+    }
+
+    /// Makes the terminal be owed a payment, as if the display had died before it told it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn owe(&self, hash: &str) -> anyhow::Result<()> {
+        let owe = "INSERT INTO owed SELECT 'terminal', seq FROM payment WHERE payment_hash = ?1";
+        anyhow::ensure!(self.0.execute(owe, [hash])? == 1, "{hash} is not in the ledger");
+        Ok(())
     }
 
     /// Where in the file a table or an index lies that has this name, page by page.

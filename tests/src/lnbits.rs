@@ -291,6 +291,17 @@ impl RealLnbits {
         Ok(())
     }
 
+    /// Asks for a wallet's payments, whatever the answer.
+    ///
+    /// # Errors
+    /// When no answer comes.
+    pub fn list(&self, wallet: &Wallet) -> anyhow::Result<()> {
+        let url = self.at("/api/v1/payments/paginated");
+        let key = [("X-Api-Key", wallet.invoice_key.as_str())];
+        self.http.ask("GET", &url, &key, None)?;
+        Ok(())
+    }
+
     /// Ends the server at once; its data stay.
     pub fn kill(&self) {
         *self.process.lock().unwrap_or_else(PoisonError::into_inner) = None;

@@ -64,7 +64,7 @@ impl Paired {
 
     fn bound(&self) -> anyhow::Result<(Vec<u8>, Vec<u8>)> {
         Ok((
-            self.profile.read("pairing.json")?,
+            self.profile.read("pairings.json")?,
             self.profile.read("secrets.json")?,
         ))
     }

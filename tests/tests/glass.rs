@@ -187,20 +187,26 @@ fn a_second_start_says_so_and_brings_the_first_window_to_the_front() -> Result {
     let other = PairedShop::new("theme = \"light\"\n")?;
     let screen = Screen::start(1280, 800)?;
     let _first = Display::live(&screen, None, &shop.profile)?;
-    let dark = edge(&screen, "glass-second")?;
+    let until_dark = |what: &str, wanted: bool| {
+        until(what, SOON, || {
+            let dark = screen
+                .shot("glass-second")?
+                .edge
+                .iter()
+                .all(|colour| *colour < 64);
+            Ok((dark == wanted).then_some(()))
+        })
+    };
+    until_dark("the first window", true)?;
     let _above = Display::live(&screen, None, &other.profile)?;
-    until("another window above", SOON, || {
-        Ok((screen.shot("glass-second")?.edge != dark).then_some(()))
-    })?;
+    until_dark("another window above", false)?;
 
     let mut second = Display::start(&screen, None, &shop.profile, &[])?;
     let status = second.program().wait(SOON)?;
     assert!(status.success(), "{status}");
     let said = second.program().stderr();
     assert!(said.contains("running already"), "{said}");
-    until("the first window in front", SOON, || {
-        Ok((screen.shot("glass-second")?.edge == dark).then_some(()))
-    })?;
+    until_dark("the first window in front", true)?;
     // A terminal on the same profile is told, too.
     let said = headless(&shop.profile, &["watch", "--json"])?;
     assert!(
@@ -359,7 +365,7 @@ fn a_ledger_that_cannot_be_written_is_said_in_place_of_the_pay_code_until_it_can
 fn a_pairing_that_cannot_be_read_is_said_where_one_pairs() -> Result {
     let _permit = heavy_test_permit();
     let shop = PairedShop::new("")?;
-    shop.profile.write("pairing.json", b"{\"version\": 1, ")?;
+    shop.profile.write("pairings.json", b"{\"version\": 1, ")?;
     let screen = Screen::start(1280, 800)?;
     let window = Window::open(&screen, None, &shop.profile, &[])?;
     window.until_scene("welcome", SOON)?;

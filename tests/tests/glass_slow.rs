@@ -80,7 +80,7 @@ fn a_page_that_never_comes_back_gets_a_new_window_that_shows_what_was_paid() -> 
         stop(&display)?;
         Ok(None)
     })?;
-    assert_eq!(display.said("announced seq="), 1, "nothing could be painted");
+    assert_eq!(display.said("outlet=Screens"), 1, "nothing could be painted");
     // The last one that was stopped may be the new window's: it is found out like any other.
     until_edge(&screen, paid, TWO_SILENCES)?;
     until_announced(&display, 2)?;
@@ -89,7 +89,7 @@ fn a_page_that_never_comes_back_gets_a_new_window_that_shows_what_was_paid() -> 
     until_edge(&screen, paid, SOON)?;
     until_announced(&display, 3)?;
     until_edge(&screen, calm, SOON)?;
-    assert_eq!(display.said("announced seq="), 3, "each once");
+    assert_eq!(display.said("outlet=Screens"), 3, "each once");
     assert!(display.program().ended()?.is_none(), "the program goes on");
     Ok(())
 }
@@ -97,7 +97,7 @@ fn a_page_that_never_comes_back_gets_a_new_window_that_shows_what_was_paid() -> 
 /// Waits until the log has so many announcements.
 fn until_announced(display: &Display, count: usize) -> Result {
     until(&format!("{count} announcements"), SOON, || {
-        Ok((display.said("announced seq=") == count).then_some(()))
+        Ok((display.said("outlet=Screens") == count).then_some(()))
     })
 }
 

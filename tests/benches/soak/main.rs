@@ -115,7 +115,8 @@ impl Shop {
     /// How often the window has announced a payment that it had announced before, by its own log.
     fn repeated(&self) -> usize {
         let log = self.window.stderr();
-        let announced = log.lines().filter_map(|line| line.split_once("announced seq="));
+        let on_screen = log.lines().filter(|line| line.contains("outlet=Screens"));
+        let announced = on_screen.filter_map(|line| line.split_once("delivered seq="));
         let mut seen = std::collections::BTreeSet::new();
         announced.filter(|(_, seq)| !seen.insert(seq.trim())).count()
     }
