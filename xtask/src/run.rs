@@ -46,9 +46,13 @@ fn has_screen() -> bool {
 
 /// True when the profile that the display will use has a pairing.
 fn is_paired(arguments: &[String]) -> bool {
-    profile(arguments)
-        .or_else(usual_profile)
-        .is_some_and(|folder| folder.join("pairing.json").exists())
+    profile(arguments).or_else(usual_profile).is_some_and(|folder| {
+        // The second is of a version that knew one wallet, and is read where there is no other.
+        let read = |file| std::fs::read_to_string(folder.join(file));
+        read("pairings.json")
+            .or_else(|_| read("pairing.json"))
+            .is_ok_and(|pairings| pairings.contains("\"server\""))
+    })
 }
 
 /// The folder of `--profile DIR` or `--profile=DIR`.
