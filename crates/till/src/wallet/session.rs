@@ -3232,6 +3232,50 @@ mod tests {
     }
 
     #[test]
+    fn where_there_is_nobody_to_ask_five_frames_a_second_are_believed_and_only_so_many_wait() {
+        let at = |seconds| Now {
+            at: Moment::after_start(Duration::from_secs(seconds)),
+            wall: noon(),
+        };
+        let mut session = Session::believing(NothingToAsk(()), at(0));
+        session.on(Event::Socket(SocketState::Open { opening: 1 }), at(0));
+        let (mut believed, mut too_many) = (0, 0);
+        let mut count = |effects: Vec<Effect>| {
+            for effect in effects {
+                if let Effect::Record(arrived) = &effect {
+                    believed += arrived.len();
+                } else if let Effect::TooMany(more) = effect {
+                    too_many += more;
+                }
+            }
+            (believed, too_many)
+        };
+        for n in 0..2_000 {
+            let invented = Hint {
+                payment_hash: hash(n),
+                claim: Claim::Settled,
+                amount: Some(ClaimedAmount::Msat(Msat(7))),
+                memo: Text::default(),
+                checking_id: None,
+                wallet_id: None,
+            };
+            count(session.on(Event::Hint(invented), at(0)));
+        }
+        assert_eq!(
+            count(Vec::new()),
+            (5, 1),
+            "the first that is too much is said at once"
+        );
+        assert_eq!(session.next_wake(at(0).at), Some(at(1).at));
+        assert_eq!(count(session.on(Event::Tick, at(1))), (10, 1));
+        for seconds in 2..4_000 {
+            count(session.on(Event::Tick, at(seconds)));
+        }
+        assert_eq!(count(Vec::new()), (1_005, 995), "the rest is said together");
+        assert_eq!(session.next_wake(at(4_000).at), None);
+    }
+
+    #[test]
     fn a_frame_that_names_no_hash_is_rejected_and_asks_for_nothing() {
         let mut shop = Shop::live();
         shop.happen(Event::BadHash);
