@@ -325,12 +325,11 @@ impl Actor {
     fn replace_ledger(&mut self, now: Now) {
         self.note_alive(now);
         self.wallets.stop_all();
-        let names = wallets::names(&self.wallets, &self.books);
         let reference = |entry: &crate::ledger::Entry| {
-            let name = names.get(&entry.wallet)?;
-            self.wallets
-                .named(name)
-                .map(|wallet| wallet.paired.reference.clone())
+            let mut references = self.wallets.iter().map(|wallet| &wallet.paired.reference);
+            references
+                .find(|reference| self.books.row(reference) == Some(entry.wallet))
+                .cloned()
         };
         let owed = self.announcer.take_owed();
         let held = owed.into_iter().filter_map(|(entry, heard, outlets)| {
@@ -849,27 +848,35 @@ impl Actor {
         }
     }
 
+    /// A wallet whose id became known may be one that is paired already, by another key of it: it must not ring twice. The one
+    /// whose id was known first stays, for the other has recorded nothing yet.
     fn on_wallet_id(&mut self, reference: &str, id: WalletId) {
-        let Some(server) = self
-            .wallets
-            .get_mut(reference)
-            .map(|wallet| wallet.paired.server.clone())
-        else {
+        let Some(learned) = self.wallets.get(reference).map(|wallet| &wallet.paired) else {
             return;
         };
-        let is_same = |other: &Paired| other.server == server && other.wallet.as_ref() == Some(&id);
-        // An engine that listens to both learns it again, and joins them.
-        if self
-            .wallets
-            .iter()
-            .any(|other| other.left_alone && is_same(&other.paired))
-        {
-            return;
+        let is_same = |other: &&Wallet| {
+            let other = &other.paired;
+            other.reference != reference
+                && other.server == learned.server
+                && other.wallet.as_ref() == Some(&id)
+        };
+        let known = self.wallets.iter().find(is_same).map(|known| {
+            let text = words::twin(&learned.name, &known.paired.name);
+            (known.left_alone, text)
+        });
+        match known {
+            // An engine that listens to both learns it again, and joins them.
+            Some((true, _)) => return,
+            Some((false, text)) => {
+                self.notice(NoticeWeight::Warning, text);
+                self.let_go(reference);
+            }
+            None => {
+                if let Some(wallet) = self.wallets.get_mut(reference) {
+                    wallet.paired.wallet = Some(id);
+                }
+            }
         }
-        if let Some(wallet) = self.wallets.get_mut(reference) {
-            wallet.paired.wallet = Some(id);
-        }
-        self.join_known(reference);
         self.store_pairings();
     }
 
@@ -899,21 +906,6 @@ impl Actor {
         };
         if self.announcer.stage.await_payment(hash, amount, memo, now.at) {
             self.announcer.tell(Line::Pending(line));
-        }
-    }
-
-    /// A wallet whose id became known may be one that is paired already, by another key of it: it must not ring twice. The one
-    /// whose id was known first stays, for the other has recorded nothing yet.
-    fn join_known(&mut self, reference: &str) {
-        let same = |one: &Paired, other: &Paired| one.server == other.server && one.wallet == other.wallet;
-        let pairings = self.wallets.pairings();
-        let Some(learned) = pairings.iter().find(|paired| paired.reference == reference) else {
-            return;
-        };
-        let known = |paired: &&Paired| paired.reference != reference && same(paired, learned);
-        if let Some(known) = pairings.iter().find(known) {
-            self.notice(NoticeWeight::Warning, words::twin(&learned.name, &known.name));
-            self.let_go(reference);
         }
     }
 

@@ -377,11 +377,6 @@ impl Hints {
             .collect()
     }
 
-    /// A run could not be finished: ask again.
-    pub const fn list_failed(&mut self) {
-        self.dirty = true;
-    }
-
     /// The server asked us to slow down: nothing is looked up before `until`.
     pub fn pause(&mut self, until: Moment) {
         self.paused_until = self.paused_until.max(Some(until));
@@ -719,7 +714,7 @@ mod tests {
         hints.list_began(START);
         hints.list_finished(START, 2);
         assert_eq!(hints.next_list(after(60_000)), None);
-        hints.list_failed();
+        hints.mark_dirty();
         assert!(hints.wants_list(after(60_000)));
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tillbell_lnbits::dial::Dialer;
 use tillbell_lnbits::link::{Channel, Link, SocketState};
-use tillbell_lnbits::rest::{Answer, Dialect, Looked, Page, RestError};
+use tillbell_lnbits::rest::{Dialect, RestError};
 use tillbell_lnbits::{Hint, InvoiceKey, Msat, PaymentHash, Rest, Server, Text, WalletId};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -142,19 +142,8 @@ enum FromLink {
 
 /// What a question led to.
 enum Answered {
-    LookedUp {
-        hash: PaymentHash,
-        result: Result<Looked, RestError>,
-    },
-    Page {
-        question: u64,
-        result: Result<Answer<Page>, RestError>,
-    },
-    Balance {
-        question: u64,
-        result: Result<Msat, RestError>,
-    },
-    Dialect(Option<Dialect>),
+    /// What the session is to know, if there is something.
+    Heard(Option<Event>),
     Baseline(Result<(Baseline, Option<WalletId>), BaselineError>),
 }
 
@@ -328,24 +317,22 @@ impl WalletTask {
             Effect::LookUp(hash) => {
                 self.ask(async move |rest| {
                     failpoint::reach(Failpoint::LookingUp);
-                    Answered::LookedUp {
-                        hash,
-                        result: rest.payment(hash).await.map(|answer| answer.value),
-                    }
+                    let result = rest.payment(hash).await.map(|answer| answer.value);
+                    Answered::Heard(Some(Event::LookedUp { hash, result }))
                 });
                 return Ok(());
             }
             Effect::List { question, query } => {
-                self.ask(async move |rest| Answered::Page {
-                    question,
-                    result: rest.page(query).await,
+                self.ask(async move |rest| {
+                    let result = rest.page(query).await;
+                    Answered::Heard(Some(Event::Page { question, result }))
                 });
                 return Ok(());
             }
             Effect::Balance { question } => {
-                self.ask(async move |rest| Answered::Balance {
-                    question,
-                    result: rest.wallet().await.map(|answer| answer.value.balance),
+                self.ask(async move |rest| {
+                    let result = rest.wallet().await.map(|answer| answer.value.balance);
+                    Answered::Heard(Some(Event::Balance { question, result }))
                 });
                 return Ok(());
             }
@@ -404,8 +391,11 @@ impl WalletTask {
         self.ask(async move |rest| {
             loop {
                 match rest.version().await {
-                    Ok(answer) => return Answered::Dialect(answer.value.map(|version| version.dialect)),
-                    Err(error) if error.is_final() => return Answered::Dialect(None),
+                    Ok(answer) => {
+                        let dialect = answer.value.map(|version| version.dialect);
+                        return Answered::Heard(dialect.map(Event::Dialect));
+                    }
+                    Err(error) if error.is_final() => return Answered::Heard(None),
                     Err(_) => tokio::time::sleep(VERSION_RETRY).await,
                 }
             }
@@ -427,10 +417,7 @@ impl WalletTask {
 
     async fn take_answer(&mut self, answered: Answered) -> Result<Option<Event>, Ended> {
         Ok(match answered {
-            Answered::LookedUp { hash, result } => Some(Event::LookedUp { hash, result }),
-            Answered::Page { question, result } => Some(Event::Page { question, result }),
-            Answered::Balance { question, result } => Some(Event::Balance { question, result }),
-            Answered::Dialect(dialect) => dialect.map(Event::Dialect),
+            Answered::Heard(event) => event,
             Answered::Baseline(Ok((baseline, _))) => {
                 self.say(Said::Baseline(baseline.clone())).await?;
                 self.listen(Some(baseline), self.clock.now());
