@@ -1,73 +1,102 @@
-//! What the window may ask: each command passes its request on and nothing else.
+//! The two calls that a page may make: it subscribes to pictures, and it asks.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use serde::Serialize;
 use tauri::async_runtime::JoinHandle;
 use tauri::ipc::{Channel, Invoke};
 use tauri::{State, WebviewWindow, Wry};
 use tillbell_till::Engine;
-use tillbell_till::engine::Ended;
-use tillbell_till::engine::enrol;
-use tillbell_till::screen::view::{Display, PairingForm, PairingPreview, SettingsForm, SettingsView};
+use tillbell_till::engine::{Reply, Request};
+use tillbell_till::screen::customer;
+use tillbell_till::screen::view::{Display, Role};
 
 use crate::demo::DemoGuard;
 use crate::page::Page;
+use crate::window;
 
-/// What the commands pass requests to.
+/// What the calls are passed to.
 pub(crate) struct Host {
     engine: Engine,
+    /// Who stands before this window.
+    role: Role,
     demo: DemoGuard,
     /// Sends pictures to the page; a page that was loaded anew has a new one.
     sender: Mutex<Option<JoinHandle<()>>>,
 }
 
+/// Why the shell does not do what only it can do.
+#[derive(Debug, Serialize, thiserror::Error)]
+#[serde(tag = "code", rename_all = "kebab-case")]
+enum Refusal {
+    #[error("The demo cannot be started: {error}.")]
+    NoDemo { error: String },
+    #[error("The window cannot be changed: {error}.")]
+    WindowStays { error: String },
+}
+
 impl Host {
-    pub(crate) fn new(engine: Engine, demo: DemoGuard) -> Self {
+    pub(crate) fn new(engine: Engine, role: Role, demo: DemoGuard) -> Self {
         Self {
             engine,
+            role,
             demo,
             sender: Mutex::new(None),
         }
     }
+
+    /// Answers what concerns the window itself.
+    async fn answer(&self, request: &Request, window: &WebviewWindow) -> Option<Reply> {
+        if let Request::Heartbeat { .. } = request {
+            return Some(Reply::Done);
+        }
+        if let Request::TryDemo = request {
+            return Some(self.try_demo().await);
+        }
+        if let Request::ToggleFullScreen = request {
+            return Some(match window::toggle_full_screen(window) {
+                Ok(()) => Reply::Done,
+                Err(error) => Reply::refused(&Refusal::WindowStays {
+                    error: error.to_string(),
+                }),
+            });
+        }
+        None
+    }
+
+    async fn try_demo(&self) -> Reply {
+        match self.demo.start().await {
+            Ok(wallet) => match self.engine.start_demo(wallet).await {
+                Ok(()) => Reply::Done,
+                Err(ended) => no_demo(ended),
+            },
+            Err(error) => no_demo(format!("{error:#}")),
+        }
+    }
 }
 
-/// A refusal: a sentence for people.
-type Refused = String;
-
-fn sentence(error: Ended) -> Refused {
-    error.to_string()
+fn no_demo(error: impl ToString) -> Reply {
+    Reply::refused(&Refusal::NoDemo {
+        error: error.to_string(),
+    })
 }
 
-/// Every command, for the window.
+/// Both calls, for the window.
 pub(crate) fn handler() -> impl Fn(Invoke<Wry>) -> bool + Send + Sync + 'static {
-    tauri::generate_handler![
-        cancel_pairing,
-        change_settings,
-        dismiss_notice,
-        dismiss_showing,
-        heartbeat,
-        leave_welcome,
-        open_welcome,
-        pair,
-        painted,
-        preview_pairing,
-        rename_wallet,
-        settings,
-        subscribe,
-        test_ring,
-        toggle_full_screen,
-        try_demo,
-        unpair,
-    ]
+    tauri::generate_handler![ask, subscribe]
 }
 
 /// Sends the present picture at once and every later one, until the page is gone.
 #[tauri::command]
-async fn subscribe(host: State<'_, Host>, pictures: Channel<Arc<Display>>) -> Result<(), Refused> {
-    let mut display = host.engine.display();
+fn subscribe(host: State<'_, Host>, pictures: Channel<Arc<Display>>) {
+    let (mut display, role) = (host.engine.display(), host.role);
     let sender = tauri::async_runtime::spawn(async move {
         loop {
             let picture = display.borrow_and_update().clone();
+            let picture = match role {
+                Role::Operator => picture,
+                Role::Customer => Arc::new(customer::picture(&picture)),
+            };
             if pictures.send(picture).is_err() || display.changed().await.is_err() {
                 return;
             }
@@ -81,98 +110,23 @@ async fn subscribe(host: State<'_, Host>, pictures: Channel<Arc<Display>>) -> Re
     if let Some(former) = former {
         former.abort();
     }
-    Ok(())
 }
 
+/// Passes a request on. What concerns the window itself is done here.
 #[tauri::command]
-async fn painted(host: State<'_, Host>, page: State<'_, Page>, showing: u64) -> Result<(), Refused> {
-    page.painted();
-    host.engine.painted(showing).await.map_err(sentence)
-}
-
-#[tauri::command]
-fn heartbeat(page: State<'_, Page>, beat: u64) {
-    page.beat(beat);
-}
-
-#[tauri::command]
-async fn preview_pairing(text: String) -> Result<PairingPreview, Refused> {
-    enrol::preview(&text).map_err(|error| error.to_string())
-}
-
-#[tauri::command]
-async fn pair(host: State<'_, Host>, form: PairingForm) -> Result<(), Refused> {
-    host.engine.pair(form).await.map_err(sentence)
-}
-
-#[tauri::command]
-async fn cancel_pairing(host: State<'_, Host>) -> Result<(), Refused> {
-    host.engine.cancel_pairing().await.map_err(sentence)
-}
-
-#[tauri::command]
-async fn open_welcome(host: State<'_, Host>) -> Result<(), Refused> {
-    host.engine.open_welcome().await.map_err(sentence)
-}
-
-#[tauri::command]
-async fn leave_welcome(host: State<'_, Host>) -> Result<(), Refused> {
-    host.engine.leave_welcome().await.map_err(sentence)
-}
-
-#[tauri::command]
-async fn try_demo(host: State<'_, Host>) -> Result<(), Refused> {
-    let wallet = host
-        .demo
-        .start()
-        .await
-        .map_err(|error| format!("The demo cannot be started: {error:#}."))?;
-    host.engine.start_demo(wallet).await.map_err(sentence)
-}
-
-#[tauri::command]
-async fn settings(host: State<'_, Host>, page: State<'_, Page>) -> Result<SettingsView, Refused> {
-    page.used();
-    host.engine.settings().await.map_err(sentence)
-}
-
-#[tauri::command]
-async fn change_settings(
+async fn ask(
     host: State<'_, Host>,
     page: State<'_, Page>,
-    form: SettingsForm,
-) -> Result<SettingsView, Refused> {
-    page.used();
-    host.engine.change_settings(form).await.map_err(sentence)?
-}
-
-#[tauri::command]
-async fn unpair(host: State<'_, Host>, name: String) -> Result<SettingsView, Refused> {
-    host.engine.unpair(name).await.map_err(sentence)?
-}
-
-#[tauri::command]
-async fn rename_wallet(host: State<'_, Host>, name: String, to: String) -> Result<SettingsView, Refused> {
-    host.engine.rename_wallet(name, to).await.map_err(sentence)?
-}
-
-#[tauri::command]
-async fn test_ring(host: State<'_, Host>) -> Result<(), Refused> {
-    host.engine.test_ring().await.map_err(sentence)
-}
-
-#[tauri::command]
-async fn dismiss_notice(host: State<'_, Host>, id: u64) -> Result<(), Refused> {
-    host.engine.dismiss_notice(id).await.map_err(sentence)
-}
-
-#[tauri::command]
-async fn dismiss_showing(host: State<'_, Host>, showing: u64) -> Result<(), Refused> {
-    host.engine.dismiss_showing(showing).await.map_err(sentence)
-}
-
-#[tauri::command]
-async fn toggle_full_screen(window: WebviewWindow) -> Result<(), Refused> {
-    let full = window.is_fullscreen().map_err(|error| error.to_string())?;
-    window.set_fullscreen(!full).map_err(|error| error.to_string())
+    window: WebviewWindow,
+    request: Request,
+) -> Result<Reply, ()> {
+    page.asked(&request);
+    let shell = match request.is_for(host.role) {
+        true => host.answer(&request, &window).await,
+        false => None,
+    };
+    Ok(match shell {
+        Some(reply) => reply,
+        None => host.engine.ask(host.role, request).await,
+    })
 }

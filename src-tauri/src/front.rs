@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use tauri::AppHandle;
 use tillbell_till::Engine;
-use tillbell_till::engine::door::{self, Answer, Asked, Door};
+use tillbell_till::engine::door::{self, Door};
+use tillbell_till::engine::{Reply, Request};
 use tillbell_till::store::profile::Profile;
 
 use crate::window;
@@ -56,6 +57,6 @@ impl FrontDoor {
 /// Asks the one who has the profile to come to the front. True when a window did.
 pub(crate) async fn call(profile: &Profile) -> bool {
     let mut no_steps = |_: &_| {};
-    let asked = door::ask(profile, &Asked::Show, &mut no_steps);
-    matches!(tokio::time::timeout(PATIENCE, asked).await, Ok(Ok(Answer::Done)))
+    let asked = door::ask(profile, &Request::Show, &mut no_steps);
+    matches!(tokio::time::timeout(PATIENCE, asked).await, Ok(Ok(Reply::Done)))
 }

@@ -24,6 +24,7 @@ use tillbell_bell::Chime;
 use tillbell_lnbits::dial::Dialer;
 use tillbell_till::clock::SystemClock;
 use tillbell_till::engine::StartError;
+use tillbell_till::screen::view::Role;
 use tillbell_till::store::profile::{Profile, ProfileError};
 use tillbell_till::{Engine, Options, Output};
 
@@ -113,11 +114,16 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         (false, true) => window::Mode::Windowed,
         (false, false) => window::Mode::Maximised,
     };
+    // What stands in a kiosk is for customers.
+    let role = match mode {
+        window::Mode::Kiosk => Role::Customer,
+        window::Mode::Maximised | window::Mode::Windowed => Role::Operator,
+    };
     let engine_in_setup = engine.clone();
     let front_door = front::FrontDoor::default();
     let door_in_setup = front_door.clone();
     let app = tauri::Builder::default()
-        .manage(commands::Host::new(engine.clone(), demo_guard))
+        .manage(commands::Host::new(engine.clone(), role, demo_guard))
         .manage(page::Page::default())
         .invoke_handler(commands::handler())
         .setup(move |app| {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 #[cfg(target_os = "linux")]
 use tauri::{Manager, WebviewWindow};
+use tillbell_till::engine::Request;
 
 /// Windows made anew are numbered: a label is free again only some time after its window has gone.
 const LABEL: &str = "display";
@@ -126,20 +127,17 @@ impl PageHealth {
 }
 
 impl Page {
-    pub(crate) fn beat(&self, beat: u64) {
-        tracing::trace!(beat, "the page draws");
-        self.health().beat(Instant::now());
-    }
-
-    /// A payment is on the glass.
-    pub(crate) fn painted(&self) {
+    /// What a page asks says how it is.
+    pub(crate) fn asked(&self, request: &Request) {
         let mut health = self.health();
-        health.shown = health.shown.saturating_add(1);
-    }
-
-    /// Somebody uses the settings.
-    pub(crate) fn used(&self) {
-        self.health().used = Some(Instant::now());
+        if let Request::Heartbeat { beat } = request {
+            tracing::trace!(beat, "the page draws");
+            health.beat(Instant::now());
+        } else if let Request::Painted { .. } = request {
+            health.shown = health.shown.saturating_add(1);
+        } else if let Request::Settings | Request::ChangeSettings { .. } = request {
+            health.used = Some(Instant::now());
+        }
     }
 
     /// A window is about to open: names it, and counts its page's silence from now.

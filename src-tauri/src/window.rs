@@ -47,6 +47,11 @@ fn fill_monitor(window: &WebviewWindow) -> tauri::Result<()> {
     Ok(())
 }
 
+/// Lets the window fill the screen, or no longer.
+pub(crate) fn toggle_full_screen(window: &WebviewWindow) -> tauri::Result<()> {
+    window.set_fullscreen(!window.is_fullscreen()?)
+}
+
 /// Brings the window to the front.
 pub(crate) fn to_front(app: &AppHandle) {
     if let Some(window) = app.get_webview_window(&app.state::<Page>().label()) {

@@ -77,7 +77,7 @@ pub struct Shown {
 }
 
 impl Window {
-    /// Opens `tillbell ARGUMENTS --profile …` in kiosk mode, so that it fills the screen.
+    /// Opens `tillbell ARGUMENTS --profile …`. It fills the screen, for no window manager says otherwise.
     ///
     /// # Errors
     /// When it does not open, or shows no scene within 20 s.
@@ -127,7 +127,6 @@ impl Window {
             .env("NO_COLOR", "1");
         let mut all: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         all.extend([
-            "--kiosk".to_owned(),
             "--profile".to_owned(),
             profile.path().display().to_string(),
         ]);

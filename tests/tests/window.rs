@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use serde_json::json;
 use tillbell_fake_lnbits::Version;
 use tillbell_tests::{
-    Fake, Profile, RealLnbits, Screen, Wallet, Watch, Window, headless, heavy_test_permit, until,
+    Fake, PairedShop, Profile, RealLnbits, Screen, Wallet, Watch, Window, headless, heavy_test_permit, until,
 };
 
 type Result = anyhow::Result<()>;
@@ -374,6 +374,50 @@ fn what_nobody_can_confirm_is_marked() -> Result {
     );
     window.on_glass()?;
     screen.shot("reported")?;
+    Ok(())
+}
+
+#[test]
+fn in_a_kiosk_customers_see_what_is_paid_and_can_change_nothing() -> Result {
+    let _permit = heavy_test_permit();
+    let shop = PairedShop::new("dwell_s = 2\npay_code = \"till@shop.example\"\n")?;
+    let screen = Screen::start(1280, 800)?;
+    let window = Window::open(&screen, None, &shop.profile, &["--kiosk"])?;
+    window.until_live()?;
+    let display = window.run("return document.documentElement.dataset.display")?;
+    assert_eq!(display, "customer");
+    shop.sell(5, "Coffee")?;
+    let shown = window.until_paid(5_000, SOON)?;
+    assert_eq!(shown.memo.as_deref(), Some("Coffee"));
+    window.until_scene("idle", SOON)?;
+    let there = |role: &str| {
+        window.run(&format!("return document.querySelector('[data-role={role}]') !== null"))
+    };
+    until("the pay code", SOON, || Ok((there("pay-code")? == true).then_some(())))?;
+    for role in ["last-payment", "settings-button"] {
+        assert_eq!(there(role)?, false, "{role}");
+    }
+    window.on_glass()?;
+    screen.shot("customer-idle")?;
+
+    // Nor does a page that asks all the same get anything.
+    for request in [
+        json!({"ask": "settings"}),
+        json!({"ask": "unpair", "name": "shop"}),
+        json!({"ask": "change-settings", "form": {"payCode": "thief@shop.example"}}),
+        json!({"ask": "open-welcome"}),
+    ] {
+        window.run(&format!(
+            "window.answered = null;
+             window.__TAURI_INTERNALS__.invoke('ask', {{ request: {request} }}).then((reply) => (window.answered = reply));"
+        ))?;
+        let reply = until("an answer", SOON, || {
+            Ok(Some(window.run("return window.answered")?).filter(|reply| !reply.is_null()))
+        })?;
+        assert_eq!(reply["answer"], "refused", "{request}");
+        assert_eq!(reply["sentence"]["code"], "not-allowed", "{request}");
+    }
+    assert_eq!(window.scene()?.as_deref(), Some("idle"));
     Ok(())
 }
 

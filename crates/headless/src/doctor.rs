@@ -120,7 +120,7 @@ async fn check_wallet(profile: &Profile, paired: &Paired, report: &mut Report) -
         Listen::WalletId(id) => (None, Channel::WalletId(id.clone())),
         Listen::Key => match Secrets::of(profile).find(&paired.reference, false).await {
             Ok((key, place)) => {
-                report.ok("key", place.describe())?;
+                report.ok("key", place)?;
                 (
                     Some(Rest::new(
                         dialer.clone(),

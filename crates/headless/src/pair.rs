@@ -8,9 +8,9 @@ use clap::Args;
 use jiff::Timestamp;
 use tillbell_lnbits::Pairing;
 use tillbell_lnbits::dial::Dialer;
-use tillbell_till::engine::door::{Answer, Asked, DoorError};
+use tillbell_till::engine::door::DoorError;
 use tillbell_till::engine::enrol::{enrol, read_form};
-use tillbell_till::engine::{Adopted, NowPaired, adopt};
+use tillbell_till::engine::{Adopted, NowPaired, Reply, Request, adopt};
 use tillbell_till::screen::view::{PairingForm, PairingProgress, StepState};
 use tillbell_till::store::profile::{Lock, Profile};
 use tillbell_till::store::secrets::Secrets;
@@ -54,12 +54,12 @@ pub(crate) async fn run(arguments: PairArguments, profile: &Profile) -> anyhow::
     let form = read(arguments, &mut std::io::stdin().lock())?;
     // What is wrong with the text is said before anybody is asked.
     let pairing = read_form(&form)?;
-    let asked = Asked::Pair { form };
+    let asked = Request::Pair { form };
     let mut steps = Steps::default();
     let mut step = |progress: &PairingProgress| steps.tell(progress);
     let paired = match take_or_ask(profile, &asked, &mut step).await? {
         Reached::Own(lock) => pair(pairing, profile, &lock, &mut step).await?,
-        Reached::Engine(Answer::Paired { paired }) => paired,
+        Reached::Engine(Reply::Paired { paired }) => paired,
         Reached::Engine(_) => return Err(DoorError::OtherVersion.into()),
     };
     if let Some(known_as) = &paired.known_as {
@@ -85,7 +85,7 @@ async fn pair(
     let key_place = match paired.listen {
         Listen::Key => {
             let (_, place) = Secrets::of(profile).find(&paired.reference, false).await?;
-            Some(place.describe().to_owned())
+            Some(place)
         }
         Listen::WalletId(_) => None,
     };

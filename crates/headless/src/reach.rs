@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use tillbell_till::engine::door::{self, Answer, Asked, DoorError};
+use tillbell_till::engine::door::{self, DoorError};
+use tillbell_till::engine::{Reply, Request};
 use tillbell_till::screen::view::PairingProgress;
 use tillbell_till::store::profile::{Lock, Profile, ProfileError};
 
@@ -15,13 +16,13 @@ pub(crate) enum Reached<T> {
     /// This program may.
     Own(T),
     /// An engine does, and answered this.
-    Engine(Answer),
+    Engine(Reply),
 }
 
 /// Takes the profile, or asks the engine that has it.
 pub(crate) async fn take_or_ask(
     profile: &Profile,
-    asked: &Asked,
+    request: &Request,
     step: &mut (dyn FnMut(&PairingProgress) + Send),
 ) -> anyhow::Result<Reached<Lock>> {
     let take = || match profile.lock() {
@@ -29,19 +30,19 @@ pub(crate) async fn take_or_ask(
         Err(ProfileError::Locked(_)) => Ok(None),
         Err(error) => Err(error),
     };
-    reach(profile, take, asked, step).await
+    reach(profile, take, request, step).await
 }
 
 /// Asks the engine that has the profile, if one has it, and touches nothing.
-pub(crate) async fn look_or_ask(profile: &Profile, asked: &Asked) -> anyhow::Result<Reached<()>> {
+pub(crate) async fn look_or_ask(profile: &Profile, request: &Request) -> anyhow::Result<Reached<()>> {
     let look = || Ok((!profile.is_in_use()?).then_some(()));
-    reach(profile, look, asked, &mut |_| {}).await
+    reach(profile, look, request, &mut |_| {}).await
 }
 
 async fn reach<T>(
     profile: &Profile,
     take: impl Fn() -> Result<Option<T>, ProfileError>,
-    asked: &Asked,
+    request: &Request,
     step: &mut (dyn FnMut(&PairingProgress) + Send),
 ) -> anyhow::Result<Reached<T>> {
     let began = Instant::now();
@@ -49,8 +50,8 @@ async fn reach<T>(
         if let Some(taken) = take()? {
             return Ok(Reached::Own(taken));
         }
-        match door::ask(profile, asked, step).await {
-            Ok(Answer::Refused { sentence }) => anyhow::bail!(sentence),
+        match door::ask(profile, request, step).await {
+            Ok(Reply::Refused { sentence }) => anyhow::bail!(sentence),
             Ok(answer) => return Ok(Reached::Engine(answer)),
             Err(DoorError::Nobody(_)) if began.elapsed() < PATIENCE => tokio::time::sleep(RETRY).await,
             Err(error) => return Err(error.into()),

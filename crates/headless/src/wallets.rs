@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use anyhow::Context;
 use jiff::Timestamp;
 use serde::Serialize;
-use tillbell_till::engine::door::{Answer, Asked, DoorError};
+use tillbell_till::engine::door::DoorError;
+use tillbell_till::engine::{Reply, Request};
 use tillbell_till::engine::{WalletLine, unpair};
 use tillbell_till::screen::view::LinkState;
 use tillbell_till::store::pairings;
@@ -23,9 +24,9 @@ struct Versioned<'a> {
 }
 
 pub(crate) async fn list(profile: &Profile, json: bool) -> anyhow::Result<ExitCode> {
-    let wallets = match look_or_ask(profile, &Asked::Wallets).await? {
+    let wallets = match look_or_ask(profile, &Request::Wallets).await? {
         Reached::Own(()) => stored(profile)?,
-        Reached::Engine(Answer::Wallets { wallets }) => wallets,
+        Reached::Engine(Reply::Wallets { wallets }) => wallets,
         Reached::Engine(_) => return Err(DoorError::OtherVersion.into()),
     };
     for wallet in &wallets {
@@ -63,13 +64,13 @@ fn for_people(wallet: &WalletLine) -> String {
 }
 
 pub(crate) async fn remove(profile: &Profile, name: &str) -> anyhow::Result<ExitCode> {
-    let asked = Asked::Unpair {
+    let asked = Request::Unpair {
         name: name.to_owned(),
     };
     let notice = match take_or_ask(profile, &asked, &mut |_| {}).await? {
         Reached::Own(lock) => unpair(name, profile, &lock, Timestamp::now()).await?,
         // The engine says by itself what else there is to know.
-        Reached::Engine(Answer::Done) => None,
+        Reached::Engine(Reply::Settings { .. }) => None,
         Reached::Engine(_) => return Err(DoorError::OtherVersion.into()),
     };
     say(&format!(

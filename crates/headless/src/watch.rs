@@ -238,6 +238,8 @@ fn said(memo: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use tillbell_lnbits::{Msat, PaymentHash};
     use tillbell_till::engine::{LinkLine, PaymentLine, PendingLine, RejectedLine};
     use tillbell_till::ledger::Seq;
@@ -285,10 +287,12 @@ mod tests {
             wallet: wallet(),
             state: LinkState::Live,
             detail: None,
+            code: None,
+            args: BTreeMap::new(),
         });
         assert_eq!(
             json(&link),
-            r#"{"v":1,"event":"link","at":"2026-11-24T14:03:00Z","wallet":"shop","state":"live","detail":null}"#
+            r#"{"v":1,"event":"link","at":"2026-11-24T14:03:00Z","wallet":"shop","state":"live","detail":null,"code":null,"args":{}}"#
         );
         let payment_hash = PaymentHash([0; 32]);
         let pending = Line::Pending(PendingLine {

@@ -16,6 +16,7 @@ use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use rustls::{CertificateError, ClientConfig, InvalidMessage};
 use rustls_platform_verifier::BuilderVerifierExt;
+use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -66,7 +67,8 @@ impl Default for Budgets {
 }
 
 /// A step of making a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Step {
     /// Connecting to the address.
     Tcp,
@@ -87,8 +89,9 @@ impl fmt::Display for Step {
 }
 
 /// Why no connection came to be; each says what to do about it. Names the host, never a path: a path may
-/// hold a key.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+/// hold a key. Serialises as a code and its arguments: `{"code":"no-such-host","host":"…"}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
+#[serde(tag = "code", rename_all = "kebab-case")]
 pub enum DialError {
     /// The name has no address, or there is no network to ask for it: the system does not tell these apart.
     #[error("No server called {host} was found: check the address, and that this machine is online.")]
@@ -104,6 +107,7 @@ pub enum DialError {
     },
     /// Something answered that nothing listens there.
     #[error("{host} refuses connections: is LNbits running there, on this port?")]
+    #[serde(rename = "connection-refused")]
     Refused {
         /// The host's name.
         host: String,
@@ -116,6 +120,7 @@ pub enum DialError {
     },
     /// Nobody answered within the budget.
     #[error("{host} did not answer in time ({step}): check that the server is up.")]
+    #[serde(rename = "no-connection-in-time")]
     TimedOut {
         /// The host's name.
         host: String,

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::Serialize;
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 use url::{Url, form_urlencoded};
 use zeroize::Zeroizing;
@@ -65,24 +66,59 @@ pub enum Source {
     Parts,
 }
 
-/// Why a text pairs with nothing; each says what to paste instead. Never repeats the text: it may be a secret.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+/// What kind of text pairs. Serialises as a code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, derive_more::Display)]
+#[serde(tag = "code", rename_all = "kebab-case")]
+pub enum Kind {
+    /// An LNDhub code without its key.
+    #[display("an LNDhub code; the invoice key is still missing")]
+    HubWithoutKey,
+    /// An LNDhub code.
+    #[display("an LNDhub code with an invoice key")]
+    Hub,
+    /// A page's address.
+    #[display("a server's address; the invoice key is still missing")]
+    Address,
+    /// A socket's address, which names a wallet.
+    #[display("a WebSocket address with a wallet id")]
+    SocketOfWallet,
+    /// A socket's address.
+    #[display("a WebSocket address")]
+    Socket,
+    /// Its parts.
+    #[display("a server and an invoice key")]
+    ServerAndKey,
+    /// Its parts.
+    #[display("a server and a wallet id")]
+    ServerAndWallet,
+    /// Its parts, of which one may be either.
+    #[display("a server and an invoice key or wallet id")]
+    ServerAndEither,
+    /// One of its parts.
+    #[display("a server; the invoice key is still missing")]
+    Server,
+}
+
+/// Why a text pairs with nothing; each says what to paste instead. Never repeats the text: it may be a secret. Serialises as a
+/// code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, thiserror::Error)]
+#[serde(tag = "code", rename_all = "kebab-case")]
 pub enum PairingError {
     /// Nothing was pasted.
     #[error(
         "Paste the wallet's address or its LNDhub code: in LNbits, open the wallet and look under API info."
     )]
+    #[serde(rename = "pairing-missing")]
     Empty,
     /// It is nothing we know.
     #[error("This is not a pairing code. Paste the wallet's address or its LNDhub code from LNbits.")]
+    #[serde(rename = "not-a-pairing")]
     NotUnderstood,
-    /// The server's part cannot be read.
-    #[error(transparent)]
-    Server(#[from] ServerError),
     /// No server stands in it.
     #[error(
         "This code does not say where the wallet is. Copy the whole code, up to and with the address after the @."
     )]
+    #[serde(rename = "pairing-without-server")]
     NoServer,
     /// A key alone.
     #[error(
@@ -110,27 +146,33 @@ pub enum PairingError {
     OtherHub,
     /// A socket address without an id.
     #[error("This address does not name a wallet: it must end in /api/v1/ws/ and the wallet's invoice key.")]
+    #[serde(rename = "socket-without-wallet")]
     NoChannel,
     /// BOLT11.
     #[error(
         "This is an invoice, to be paid once. Paste the address of the wallet that made it, from LNbits."
     )]
+    #[serde(rename = "pasted-invoice")]
     Invoice,
     /// BOLT12.
     #[error("This is an offer, to be paid. Paste the address of the wallet behind it, from LNbits.")]
+    #[serde(rename = "pasted-offer")]
     Offer,
     /// LNURL in any spelling.
     #[error(
         "This is an LNURL, to be paid or withdrawn. Paste the address of the wallet behind it, from LNbits."
     )]
+    #[serde(rename = "pasted-lnurl")]
     Lnurl,
     /// `name@host`: a Lightning address or an e-mail address.
     #[error(
         "This looks like a Lightning address or an e-mail address. Paste the wallet's own address from LNbits."
     )]
+    #[serde(rename = "pasted-name-at-host")]
     NameAtHost,
     /// An on-chain address or payment request.
     #[error("This is a Bitcoin address. Paste the address of a Lightning wallet's page in LNbits.")]
+    #[serde(rename = "pasted-bitcoin-address")]
     Bitcoin,
     /// Nostr Wallet Connect, lndconnect and the like.
     #[error(
@@ -141,6 +183,7 @@ pub enum PairingError {
     #[error(
         "This secret gives away a whole wallet: paste it nowhere. Tillbell needs an invoice key from LNbits."
     )]
+    #[serde(rename = "pasted-secret")]
     Secret,
     /// The key stands in the server's address, too, which is shown and stored.
     #[error(
@@ -152,7 +195,12 @@ pub enum PairingError {
         "This address begins with http: or ws:, so others on the way can read the key. Use https:, or allow it \
          (--allow-insecure) if you trust every machine in between."
     )]
+    #[serde(rename = "insecure-address")]
     Insecure,
+    /// The server's part cannot be read.
+    #[error(transparent)]
+    #[serde(untagged)]
+    Server(#[from] ServerError),
 }
 
 impl Pairing {
@@ -241,23 +289,19 @@ impl Pairing {
         }
     }
 
-    /// What was recognised, in words for a preview beside the server's address.
+    /// What kind of text it was.
     #[must_use]
-    pub fn describe(&self) -> &'static str {
+    pub const fn kind(&self) -> Kind {
         match (self.source, &self.credential) {
-            (Source::Lndhub, Credential::Missing) => "an LNDhub code; the invoice key is still missing",
-            (Source::Lndhub, _) => "an LNDhub code with an invoice key",
-            (Source::WalletPage, _) => "a server's address; the invoice key is still missing",
-            (Source::Socket, Credential::WalletId(_)) => "a WebSocket address with a wallet id",
-            (Source::Socket, _) => "a WebSocket address",
-            (Source::Tillbell | Source::Parts, Credential::Key(_)) => "a server and an invoice key",
-            (Source::Tillbell | Source::Parts, Credential::WalletId(_)) => "a server and a wallet id",
-            (Source::Tillbell | Source::Parts, Credential::KeyOrWalletId(..)) => {
-                "a server and an invoice key or wallet id"
-            }
-            (Source::Tillbell | Source::Parts, Credential::Missing) => {
-                "a server; the invoice key is still missing"
-            }
+            (Source::Lndhub, Credential::Missing) => Kind::HubWithoutKey,
+            (Source::Lndhub, _) => Kind::Hub,
+            (Source::WalletPage, _) => Kind::Address,
+            (Source::Socket, Credential::WalletId(_)) => Kind::SocketOfWallet,
+            (Source::Socket, _) => Kind::Socket,
+            (Source::Tillbell | Source::Parts, Credential::Key(_)) => Kind::ServerAndKey,
+            (Source::Tillbell | Source::Parts, Credential::WalletId(_)) => Kind::ServerAndWallet,
+            (Source::Tillbell | Source::Parts, Credential::KeyOrWalletId(..)) => Kind::ServerAndEither,
+            (Source::Tillbell | Source::Parts, Credential::Missing) => Kind::Server,
         }
     }
 
@@ -1009,7 +1053,7 @@ mod tests {
             "mailto:KEY@h.example",
         ] {
             let said = match parse(text) {
-                Ok(read) => format!("{read:?} {} {}", read.server, read.describe()),
+                Ok(read) => format!("{read:?} {} {}", read.server, read.kind()),
                 Err(error) => format!("{error} {error:?}"),
             };
             assert!(!said.contains(KEY), "{text}: {said}");

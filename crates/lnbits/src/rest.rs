@@ -11,8 +11,8 @@ use hyper::body::{Body, Bytes};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use jiff::Timestamp;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::channel::Channel;
 use crate::dial::{DialError, Dialer, cause};
@@ -232,12 +232,11 @@ impl Dialect {
     }
 }
 
-/// Why a question has no answer; each says what to do about it. Names hosts, never a path.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+/// Why a question has no answer; each says what to do about it. Names hosts, never a path. Serialises as a code and its
+/// arguments.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
+#[serde(tag = "code", rename_all = "kebab-case")]
 pub enum RestError {
-    /// No connection.
-    #[error(transparent)]
-    Dial(#[from] DialError),
     /// The server does not know the key (401, 403, or 404 "Wallet not found", each in LNbits' own words):
     /// wrong, rotated or revoked.
     #[error("The wallet does not know this key: pair again with its invoice key.")]
@@ -246,6 +245,7 @@ pub enum RestError {
     #[error("The server asks us to slow down.")]
     Busy {
         /// `Retry-After`, where it came, up to an hour.
+        #[serde(skip)]
         retry_after: Option<Duration>,
     },
     /// 3xx: we do not follow, as the key would go along.
@@ -262,6 +262,7 @@ pub enum RestError {
     NotLnbits,
     /// Any other 4xx.
     #[error("The server refuses the question ({status}){}.", because(.detail))]
+    #[serde(rename = "question-refused")]
     Refused {
         /// The HTTP status.
         status: u16,
@@ -284,10 +285,15 @@ pub enum RestError {
     Cut,
     /// The answer is larger than any that makes sense.
     #[error("The server's answer is too large to be read.")]
+    #[serde(rename = "answer-too-large")]
     TooLarge,
     /// The answer is not what LNbits says to this question.
     #[error("The server's answer makes no sense: is it LNbits, 0.12 or later?")]
     Unreadable,
+    /// No connection.
+    #[error(transparent)]
+    #[serde(untagged)]
+    Dial(#[from] DialError),
 }
 
 impl RestError {

@@ -16,11 +16,13 @@ use crate::InvoiceKey;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Server(Url);
 
-/// Why a text is no server's address. Never repeats the text: it may hold a secret.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+/// Why a text is no server's address. Never repeats the text: it may hold a secret. Serialises as a code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, thiserror::Error)]
+#[serde(tag = "code", rename_all = "kebab-case")]
 pub enum ServerError {
     /// Nothing was given.
     #[error("Enter the server's address; it looks like https://lnbits.example.com.")]
+    #[serde(rename = "server-missing")]
     Empty,
     /// It cannot be read as an address.
     #[error("This is not a server's address; it looks like https://lnbits.example.com.")]

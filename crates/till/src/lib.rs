@@ -7,7 +7,8 @@
 //! - [`screen`]: what displays show, payment by payment.
 //! - [`engine`]: the actor that carries out what those pure machines decide.
 //!
-//! Around it: [`store`] keeps the pairing, the settings and the keys. The crate knows no toolkit.
+//! Around it: [`store`] keeps the pairing, the settings and the keys, [`sentence`] is how things are said to people. The crate
+//! knows no toolkit.
 
 pub mod clock;
 pub mod engine;
@@ -17,6 +18,7 @@ pub mod ledger;
 pub mod log;
 pub mod payment;
 pub mod screen;
+pub mod sentence;
 pub mod store;
 pub mod wallet;
 

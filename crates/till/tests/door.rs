@@ -11,9 +11,9 @@ use tillbell_fake_lnbits::faults::{Fault, RestFault};
 use tillbell_fake_lnbits::{Ending, FakeLnbits, NewInvoice, Options as FakeOptions, Version, Wallet};
 use tillbell_lnbits::dial::Dialer;
 use tillbell_till::clock::SystemClock;
-use tillbell_till::engine::door::{Answer, Asked, Door, DoorError, ask};
-use tillbell_till::engine::{Line, PaymentLine, WalletLine};
-use tillbell_till::screen::view::{LinkState, PairingForm, Scene};
+use tillbell_till::engine::door::{Door, DoorError, ask};
+use tillbell_till::engine::{Line, PaymentLine, Reply, Request, WalletLine};
+use tillbell_till::screen::view::{KeyPlace, LinkState, PairingForm, Scene};
 use tillbell_till::store::pairings;
 use tillbell_till::store::profile::Profile;
 use tillbell_till::{Engine, Options, Outlets, Output};
@@ -78,18 +78,18 @@ impl House {
         }
     }
 
-    async fn ask(&self, asked: Asked) -> Answer {
+    async fn ask(&self, asked: Request) -> Reply {
         ask(&self.profile(), &asked, &mut |_| {}).await.unwrap()
     }
 
-    async fn pair(&self, wallet: &Wallet) -> Answer {
+    async fn pair(&self, wallet: &Wallet) -> Reply {
         let form = self.form(wallet);
-        self.ask(Asked::Pair { form }).await
+        self.ask(Request::Pair { form }).await
     }
 
     async fn wallets(&self) -> Vec<WalletLine> {
-        let answer = self.ask(Asked::Wallets).await;
-        let Answer::Wallets { wallets } = answer else {
+        let answer = self.ask(Request::Wallets).await;
+        let Reply::Wallets { wallets } = answer else {
             panic!("{answer:?}")
         };
         wallets
@@ -163,7 +163,7 @@ async fn a_wallet_that_is_paired_by_the_door_is_listened_to_at_once() {
     let mut house = House::open(Output::Lines).await;
     let wallet = house.fake.add_wallet("shop");
     let mut steps = Vec::new();
-    let asked = Asked::Pair {
+    let asked = Request::Pair {
         form: house.form(&wallet),
     };
     let answer = ask(&house.profile(), &asked, &mut |progress| {
@@ -171,12 +171,12 @@ async fn a_wallet_that_is_paired_by_the_door_is_listened_to_at_once() {
     })
     .await
     .unwrap();
-    let Answer::Paired { paired } = answer else {
+    let Reply::Paired { paired } = answer else {
         panic!("{answer:?}")
     };
     assert_eq!((paired.name.as_str(), paired.known_as), ("shop", None));
     assert_eq!(paired.server, house.fake.base_url());
-    assert!(paired.key_place.unwrap().contains("file"));
+    assert_eq!(paired.key_place, Some(KeyPlace::File));
     assert!(steps.len() > 6, "each step is told: {steps:?}");
 
     house.until_live().await;
@@ -188,7 +188,7 @@ async fn a_wallet_that_is_paired_by_the_door_is_listened_to_at_once() {
     );
 
     // The same wallet again is joined with it.
-    let Answer::Paired { paired } = house.pair(&wallet).await else {
+    let Reply::Paired { paired } = house.pair(&wallet).await else {
         panic!("it is not paired again")
     };
     assert_eq!(paired.known_as.as_deref(), Some("shop"));
@@ -207,7 +207,7 @@ async fn a_wallet_that_is_paired_by_two_keys_before_its_first_payment_is_told_on
             [&shared, &owner]
         };
         for wallet in keys {
-            assert!(matches!(house.pair(wallet).await, Answer::Paired { .. }));
+            assert!(matches!(house.pair(wallet).await, Reply::Paired { .. }));
         }
         assert_eq!(
             house.names().await.len(),
@@ -243,19 +243,19 @@ async fn a_pairing_by_the_door_does_not_take_the_screen_and_ends_a_welcome() {
     let scene = || house.engine.display().borrow().scene.clone();
     assert!(matches!(scene(), Scene::Welcome { .. }));
     let [first, second] = ["shop", "bar"].map(|name| house.fake.add_wallet(name));
-    assert!(matches!(house.pair(&first).await, Answer::Paired { .. }));
+    assert!(matches!(house.pair(&first).await, Reply::Paired { .. }));
     house.until_live().await;
     assert!(matches!(scene(), Scene::Idle { .. }), "{:?}", scene());
 
     let mut pictures = house.engine.display();
     pictures.mark_unchanged();
-    assert!(matches!(house.pair(&second).await, Answer::Paired { .. }));
+    assert!(matches!(house.pair(&second).await, Reply::Paired { .. }));
     house.until_live().await;
     assert!(matches!(scene(), Scene::Idle { .. }), "{:?}", scene());
     let mut bad = house.form(&first);
     bad.pairing = bad.pairing.replace(&first.invoice_key, &"f".repeat(32));
-    let answer = house.ask(Asked::Pair { form: bad }).await;
-    assert!(matches!(answer, Answer::Refused { .. }), "{answer:?}");
+    let answer = house.ask(Request::Pair { form: bad }).await;
+    assert!(matches!(answer, Reply::Refused { .. }), "{answer:?}");
     assert!(matches!(scene(), Scene::Idle { .. }), "{:?}", scene());
 }
 
@@ -264,31 +264,46 @@ async fn a_wallet_is_renamed_and_unpaired_by_the_door() {
     let house = House::open(Output::Lines).await;
     for name in ["shop", "bar"] {
         let wallet = house.fake.add_wallet(name);
-        assert!(matches!(house.pair(&wallet).await, Answer::Paired { .. }));
+        assert!(matches!(house.pair(&wallet).await, Reply::Paired { .. }));
     }
-    let rename = |name: &str, to: &str| Asked::Rename {
+    let rename = |name: &str, to: &str| Request::Rename {
         name: name.to_owned(),
         to: to.to_owned(),
     };
-    let unpair = |name: &str| Asked::Unpair {
+    let unpair = |name: &str| Request::Unpair {
         name: name.to_owned(),
     };
-    assert_eq!(house.ask(rename("bar", "terrace")).await, Answer::Done);
+    let changed = |reply| assert!(matches!(reply, Reply::Settings { .. }), "{reply:?}");
+    changed(house.ask(rename("bar", "terrace")).await);
     assert_eq!(house.names().await, ["shop", "terrace"]);
     assert!(matches!(
         house.ask(rename("shop", "terrace")).await,
-        Answer::Refused { .. }
+        Reply::Refused { .. }
     ));
 
-    let sentence = "No wallet is called “bar”. Paired are: “shop”, “terrace”.".to_owned();
-    assert_eq!(house.ask(unpair("bar")).await, Answer::Refused { sentence });
-    assert_eq!(house.ask(unpair("shop")).await, Answer::Done);
+    let refused = |reply| {
+        let Reply::Refused { sentence } = reply else {
+            panic!("not refused: {reply:?}")
+        };
+        sentence
+    };
+    let sentence = refused(house.ask(unpair("bar")).await);
+    assert_eq!(
+        sentence.text,
+        "No wallet is called “bar”. Paired are: “shop”, “terrace”."
+    );
+    let args = json!({"name": "bar", "names": ["shop", "terrace"]});
+    assert_eq!(
+        (sentence.code.as_str(), json!(sentence.args)),
+        ("not-paired", args)
+    );
+    changed(house.ask(unpair("shop")).await);
     assert_eq!(house.names().await, ["terrace"]);
     let stored = pairings::read(&house.profile()).unwrap();
     assert_eq!(stored.len(), 1);
-    assert_eq!(house.ask(unpair("terrace")).await, Answer::Done);
-    let sentence = "Nothing is paired.".to_owned();
-    assert_eq!(house.ask(unpair("terrace")).await, Answer::Refused { sentence });
+    changed(house.ask(unpair("terrace")).await);
+    let sentence = refused(house.ask(unpair("terrace")).await);
+    assert_eq!(sentence.text, "Nothing is paired.");
     let keys = std::fs::read_to_string(house.profile().secrets_file()).unwrap();
     assert_eq!(serde_json::from_str::<Value>(&keys).unwrap(), json!({}));
 }
@@ -327,7 +342,7 @@ async fn what_is_not_understood_is_answered_and_what_is_too_long_is_not_read() {
             .await
             .unwrap();
         assert_eq!(answer["answer"], "refused", "{message}");
-        let sentence = answer["sentence"].as_str().unwrap();
+        let sentence = answer["sentence"]["text"].as_str().unwrap();
         assert!(sentence.contains(said) && !sentence.contains(key), "{sentence}");
     }
     let long = format!(r#"{{"ask":"wallets","and":"{}"}}"#, "x".repeat(64 * 1024));
@@ -338,7 +353,7 @@ async fn what_is_not_understood_is_answered_and_what_is_too_long_is_not_read() {
         name: None,
         allow_insecure: false,
     };
-    let asked = Asked::Pair { form };
+    let asked = Request::Pair { form };
     let error = ask(&house.profile(), &asked, &mut |_| {}).await.unwrap_err();
     assert!(matches!(error, DoorError::TooLong), "{error}");
 }
@@ -350,8 +365,8 @@ async fn two_who_pair_at_once_are_served_one_after_the_other() {
     house.fake.faults().set(Fault::Rest(None, slowly));
     let [first, second] = ["shop", "bar"].map(|name| house.fake.add_wallet(name));
     let (one, other) = tokio::join!(house.pair(&first), house.pair(&second));
-    assert!(matches!(one, Answer::Paired { .. }), "{one:?}");
-    assert!(matches!(other, Answer::Paired { .. }), "{other:?}");
+    assert!(matches!(one, Reply::Paired { .. }), "{one:?}");
+    assert!(matches!(other, Reply::Paired { .. }), "{other:?}");
     let mut names = house.names().await;
     names.sort();
     assert_eq!(names, ["bar", "shop"]);
@@ -385,7 +400,7 @@ async fn whoever_leaves_gives_the_pairing_up() {
     assert!(house.wallets().await.is_empty());
     house.fake.faults().clear();
     // Who comes next does not wait for it.
-    assert!(matches!(house.pair(&wallet).await, Answer::Paired { .. }));
+    assert!(matches!(house.pair(&wallet).await, Reply::Paired { .. }));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -398,7 +413,7 @@ async fn behind_a_closed_door_is_nobody() {
     // As an engine leaves it that was killed, and whatever else may stand there.
     for stale in [&sign[..], b"", b"nonsense", b"70000 word"] {
         std::fs::write(&path, stale).unwrap();
-        let error = ask(&house.profile(), &Asked::Wallets, &mut |_| {})
+        let error = ask(&house.profile(), &Request::Wallets, &mut |_| {})
             .await
             .unwrap_err();
         assert!(matches!(error, DoorError::Nobody(_)), "{error}");
@@ -407,7 +422,7 @@ async fn behind_a_closed_door_is_nobody() {
     let first = Door::open(&house.profile(), house.engine.clone(), Box::new(|| true)).await;
     let second = Door::open(&house.profile(), house.engine.clone(), Box::new(|| true)).await;
     drop(first);
-    assert_eq!(house.ask(Asked::Show).await, Answer::Done);
+    assert_eq!(house.ask(Request::Show).await, Reply::Done);
     drop(second);
     assert!(!path.exists());
 }

@@ -262,7 +262,7 @@ async fn ten_thousand_forged_frames_a_second_cost_a_real_payment_three_seconds_a
     assert!(
         notices
             .iter()
-            .any(|notice| notice.text.contains("sending false payment messages")),
+            .any(|notice| notice.sentence.text.contains("sending false payment messages")),
         "the merchant is told: {notices:?}"
     );
     watching.engine.stop().await;

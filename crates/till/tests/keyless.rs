@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use tillbell_lnbits::dial::Dialer;
 use tillbell_till::clock::{Clock, Now, TokioClock};
+use tillbell_till::engine::{Reply, Request};
+use tillbell_till::screen::view::Role;
 use tillbell_till::store::pairings::{self, Paired};
 use tillbell_till::store::profile::Profile;
 use tillbell_till::wallet::Listen;
@@ -61,11 +63,13 @@ async fn it_sleeps_between_its_looks_and_after_the_pairing_is_removed() {
 
     a_minute().await;
     let detail = engine.display().borrow().link.detail.clone();
-    assert!(detail.unwrap().contains("pair again"));
+    assert!(detail.unwrap().text.contains("pair again"));
     let looking = wakes();
     assert!((12..200).contains(&looking), "{looking} wakes in a minute");
 
-    engine.unpair("shop".to_owned()).await.unwrap().unwrap();
+    let name = "shop".to_owned();
+    let unpaired = engine.ask(Role::Operator, Request::Unpair { name }).await;
+    assert!(matches!(unpaired, Reply::Settings { .. }), "{unpaired:?}");
     wakes();
     a_minute().await;
     let unpaired = wakes();

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tillbell_lnbits::dial::Dialer;
 use tillbell_till::clock::{Clock, Now, TokioClock};
-use tillbell_till::engine::End;
-use tillbell_till::screen::view::{LinkState, Scene};
+use tillbell_till::engine::{End, Reply, Request};
+use tillbell_till::screen::view::{LinkState, Role, Scene};
 use tillbell_till::store::profile::Profile;
 use tillbell_till::{Engine, Options, Output};
 
@@ -44,7 +44,7 @@ async fn an_engine_with_a_fault_of_its_own_says_in_its_last_picture_that_it_cann
     let mut display = engine.display();
     let before = display.borrow_and_update().revision;
     clock.fault.store(true, Ordering::SeqCst);
-    engine.test_ring().await.unwrap();
+    assert_eq!(engine.ask(Role::Operator, Request::TestRing).await, Reply::Done);
     assert_eq!(outlets.end.await.unwrap(), End::Fault);
     let last = display.borrow_and_update().clone();
     assert!(last.revision > before);
@@ -52,8 +52,18 @@ async fn an_engine_with_a_fault_of_its_own_says_in_its_last_picture_that_it_cann
     assert_eq!(last.link.state, LinkState::Down);
     let unreliable = last.unreliable.as_ref().unwrap();
     assert!(unreliable.since.starts_with("2026-11-24T14:03:00"));
-    assert!(unreliable.detail.as_ref().unwrap().contains("fault of its own"));
-    assert!(engine.test_ring().await.is_err(), "nobody is there any more");
+    assert!(
+        unreliable
+            .detail
+            .as_ref()
+            .unwrap()
+            .text
+            .contains("fault of its own")
+    );
+    let Reply::Refused { sentence } = engine.ask(Role::Operator, Request::TestRing).await else {
+        panic!("nobody is there any more")
+    };
+    assert_eq!(sentence.code, "closing");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ import type { Paid } from './generated/Paid';
 import type { PairingProgress } from './generated/PairingProgress';
 import type { PayCode } from './generated/PayCode';
 import type { Scene } from './generated/Scene';
+import type { Sentence } from './generated/Sentence';
 import type { StepState } from './generated/StepState';
 import type { WalletView } from './generated/WalletView';
 
@@ -34,10 +35,15 @@ export function wallets(count: number): WalletView[] {
 
 /** A link that is lost for some minutes. */
 export function lost(minutes: number, detail: string | null = null): LinkView {
-  return { state: 'down', detail, untrustedSince: ago(minutes) };
+  return { state: 'down', detail: detail === null ? null : said(detail), untrustedSince: ago(minutes) };
 }
 
-export const payCode: PayCode = {
+/** A sentence that the engine says, in English only. */
+export function said(text: string): Sentence {
+  return { code: 'sample', args: {}, text };
+}
+
+export const drawnCode: PayCode = {
   text: 'beans@tillbell.example',
   modules: 25,
   path: 'M0 0h7v1h-7zM9 0h3v1h-3zM16 0h1v1h-1zM18 0h7v1h-7zM0 1h1v1h-1zM6 1h1v1h-1zM11 1h2v1h-2zM15 1h1v1h-1zM18 1h1v1h-1zM24 1h1v1h-1zM0 2h1v1h-1zM2 2h3v1h-3zM6 2h1v1h-1zM8 2h3v1h-3zM12 2h1v1h-1zM14 2h2v1h-2zM18 2h1v1h-1zM20 2h3v1h-3zM24 2h1v1h-1zM0 3h1v1h-1zM2 3h3v1h-3zM6 3h1v1h-1zM8 3h1v1h-1zM10 3h5v1h-5zM16 3h1v1h-1zM18 3h1v1h-1zM20 3h3v1h-3zM24 3h1v1h-1zM0 4h1v1h-1zM2 4h3v1h-3zM6 4h1v1h-1zM8 4h2v1h-2zM13 4h1v1h-1zM16 4h1v1h-1zM18 4h1v1h-1zM20 4h3v1h-3zM24 4h1v1h-1zM0 5h1v1h-1zM6 5h1v1h-1zM8 5h5v1h-5zM14 5h3v1h-3zM18 5h1v1h-1zM24 5h1v1h-1zM0 6h7v1h-7zM8 6h1v1h-1zM10 6h1v1h-1zM12 6h1v1h-1zM14 6h1v1h-1zM16 6h1v1h-1zM18 6h7v1h-7zM8 7h1v1h-1zM10 7h2v1h-2zM14 7h3v1h-3zM0 8h1v1h-1zM2 8h5v1h-5zM10 8h1v1h-1zM13 8h3v1h-3zM18 8h5v1h-5zM0 9h2v1h-2zM3 9h2v1h-2zM11 9h2v1h-2zM14 9h1v1h-1zM16 9h1v1h-1zM19 9h1v1h-1zM21 9h1v1h-1zM2 10h1v1h-1zM6 10h3v1h-3zM11 10h2v1h-2zM15 10h1v1h-1zM17 10h1v1h-1zM23 10h2v1h-2zM1 11h1v1h-1zM3 11h1v1h-1zM10 11h1v1h-1zM16 11h1v1h-1zM18 11h3v1h-3zM23 11h2v1h-2zM0 12h3v1h-3zM4 12h1v1h-1zM6 12h1v1h-1zM10 12h1v1h-1zM13 12h2v1h-2zM17 12h2v1h-2zM20 12h5v1h-5zM0 13h3v1h-3zM4 13h2v1h-2zM7 13h2v1h-2zM12 13h2v1h-2zM19 13h1v1h-1zM22 13h1v1h-1zM0 14h1v1h-1zM3 14h1v1h-1zM5 14h3v1h-3zM9 14h2v1h-2zM14 14h2v1h-2zM18 14h2v1h-2zM21 14h4v1h-4zM0 15h1v1h-1zM2 15h4v1h-4zM10 15h1v1h-1zM12 15h1v1h-1zM15 15h2v1h-2zM20 15h1v1h-1zM0 16h1v1h-1zM2 16h3v1h-3zM6 16h1v1h-1zM8 16h1v1h-1zM12 16h3v1h-3zM16 16h5v1h-5zM22 16h1v1h-1zM24 16h1v1h-1zM8 17h2v1h-2zM15 17h2v1h-2zM20 17h2v1h-2zM0 18h7v1h-7zM11 18h2v1h-2zM14 18h1v1h-1zM16 18h1v1h-1zM18 18h1v1h-1zM20 18h1v1h-1zM22 18h3v1h-3zM0 19h1v1h-1zM6 19h1v1h-1zM8 19h1v1h-1zM10 19h2v1h-2zM14 19h1v1h-1zM16 19h1v1h-1zM20 19h1v1h-1zM0 20h1v1h-1zM2 20h3v1h-3zM6 20h1v1h-1zM8 20h2v1h-2zM11 20h1v1h-1zM15 20h7v1h-7zM23 20h2v1h-2zM0 21h1v1h-1zM2 21h3v1h-3zM6 21h1v1h-1zM8 21h1v1h-1zM12 21h2v1h-2zM15 21h1v1h-1zM17 21h2v1h-2zM20 21h2v1h-2zM23 21h2v1h-2zM0 22h1v1h-1zM2 22h3v1h-3zM6 22h1v1h-1zM8 22h2v1h-2zM13 22h2v1h-2zM16 22h1v1h-1zM19 22h1v1h-1zM21 22h1v1h-1zM24 22h1v1h-1zM0 23h1v1h-1zM6 23h1v1h-1zM9 23h1v1h-1zM12 23h2v1h-2zM15 23h4v1h-4zM24 23h1v1h-1zM0 24h7v1h-7zM8 24h1v1h-1zM10 24h1v1h-1zM12 24h1v1h-1zM14 24h1v1h-1zM17 24h3v1h-3zM22 24h3v1h-3z',
@@ -80,7 +86,7 @@ export function catchUp(count = 3, into: WalletView[] = []): Extract<Scene, { na
     'Bag of beans, 1 kg, ground for filter',
     '🥐',
   ];
-  const items = Array.from({ length: Math.min(count, 8) }, (_, i) => ({
+  const items = Array.from({ length: Math.min(count, 6) }, (_, i) => ({
     amountMsat: [1_000_000, 21_500_000, 350_000, 4_200_000][i % 4] ?? 0,
     memo: kinds[i % kinds.length] ?? '',
     wallet: into[i % into.length]?.name ?? null,
@@ -93,13 +99,15 @@ export function catchUp(count = 3, into: WalletView[] = []): Extract<Scene, { na
 const labels = ['Read the pairing', 'Reach the server', 'Check the key', 'Open the socket', 'Ring the bell'];
 const details = ['a wallet page’s address', 'LNbits 1.6.2', 'wallet “Beans & Brew”', null, null];
 
+const saidOf = (text: string | null | undefined) => (text == null ? null : said(text));
+
 /** An attempt that stands at a step, counted from 0. */
 export function progressAt(at: number, state: StepState = 'running'): PairingProgress {
   return {
     steps: labels.map((label, i) => ({
-      label,
+      label: said(label),
       state: i < at ? 'done' : i === at ? state : 'waiting',
-      detail: i < at ? (details[i] ?? null) : null,
+      detail: i < at ? saidOf(details[i]) : null,
     })),
     outcome: null,
   };
@@ -110,7 +118,9 @@ export function failure(): PairingProgress {
     ...progressAt(2, 'failed'),
     outcome: {
       name: 'failed',
-      sentence: 'The server does not know this key. Copy the Invoice/read key again; nothing was changed.',
+      sentence: said(
+        'The server does not know this key. Copy the Invoice/read key again; nothing was changed.',
+      ),
     },
   };
 }
@@ -127,7 +137,7 @@ export const scenes = {
   }),
   idle: (): Scene => ({
     name: 'idle',
-    payCode,
+    payCode: 1,
     last: { amountMsat: 4_200_000, memo: 'Two flat whites', verdict: 'verified', at: ago(12) },
     pending: [],
   }),
@@ -142,7 +152,9 @@ export function display(scene: Scene, change: Partial<Display> = {}): Display {
     revision: 1,
     scene,
     link,
+    role: 'operator',
     wallets: shop === null ? [] : [{ name: shop, link }],
+    moreWallets: 0,
     unreliable: null,
     sound: 'on',
     demo: false,

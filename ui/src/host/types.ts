@@ -1,21 +1,32 @@
 import type { Display } from './generated/Display';
 import type { PairingForm } from './generated/PairingForm';
 import type { PairingPreview } from './generated/PairingPreview';
+import type { PayCode } from './generated/PayCode';
+import type { Reply } from './generated/Reply';
+import type { Request } from './generated/Request';
 import type { SettingsForm } from './generated/SettingsForm';
 import type { SettingsView } from './generated/SettingsView';
 
+/** The one door between this UI and whatever runs the till. */
+export interface Door {
+  /** Draws the present picture at once and every later one. */
+  subscribe(draw: (display: Display) => void): Promise<void>;
+  /** Asks, and has the answer; a refusal is one, too. */
+  ask(request: Request): Promise<Reply>;
+}
+
 /**
- * The one door between this UI and whatever runs the till.
+ * The same door, a function for each request.
  *
  * Every request can be refused; it then rejects with a sentence for people (see `sentence` in `lib/sentence`).
  */
-export interface Host {
-  /** Draws the present picture at once and every later one. */
-  subscribe(draw: (display: Display) => void): Promise<void>;
+export interface Host extends Pick<Door, 'subscribe'> {
   /** Says that this showing is on the glass. */
   painted(showing: number): Promise<void>;
   /** Says that this window still draws; `beat` grows by one. */
   heartbeat(beat: number): Promise<void>;
+  /** The drawing of the pay code that the picture names. */
+  payCode(id: number): Promise<PayCode>;
 
   /** What was understood of a pasted text; nothing is dialled. */
   previewPairing(text: string): Promise<PairingPreview>;

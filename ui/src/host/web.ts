@@ -6,14 +6,26 @@ import type { Scene } from './generated/Scene';
 import type { SettingsView } from './generated/SettingsView';
 import type { SoundView } from './generated/SoundView';
 import type { Theme } from './generated/Theme';
-import { catchUp, display, failure, lost, memos, progressAt, scenes, success, wallets } from './samples';
+import {
+  catchUp,
+  display,
+  drawnCode,
+  failure,
+  lost,
+  memos,
+  progressAt,
+  said,
+  scenes,
+  success,
+  wallets,
+} from './samples';
 import type { Host } from './types';
 
 /**
  * A plain browser: it rehearses the picture that the address asks for, and answers requests with pretence.
  *
  * `?scene=welcome|idle|checking|paid|catch-up`, `theme=`, `link=`, `detail=`, `sound=`, `shop=`, `demo`,
- * `unreliable`, `wallets=` (how many), `down=` (how many of them, the last ones), `notice=` (repeatable; `!` in front
+ * `customer`, `unreliable`, `wallets=` (how many), `down=` (how many of them, the last ones), `notice=` (repeatable; `!` in front
  * for a warning); `paid`: `msat=`, `memo=` (a text or a sample's name), `comment=`, `wallet=`, `reported`, `late`,
  * `more=`; `idle`: `bare` (no pay code), `fresh` (no last payment), `pending=` (how many); `catch-up`: `count=`;
  * `welcome`: `progress=0…4|failed|paired`, `can-leave`. `play=MS` rings a payment each so many milliseconds; the
@@ -33,9 +45,14 @@ for (const wallet of paired.slice(paired.length - count('down', unreliable ? pai
   wallet.link = lost(17, query.get('detail'));
 }
 
+const detail = () => {
+  const text = query.get('detail');
+  return text === null ? null : said(text);
+};
+
 function link(): LinkView {
   if (unreliable) return { ...lost(17, query.get('detail')), state: word<LinkState>('link', 'down') };
-  return { state: word<LinkState>('link', 'live'), detail: query.get('detail'), untrustedSince: null };
+  return { state: word<LinkState>('link', 'live'), detail: detail(), untrustedSince: null };
 }
 
 function scene(): Scene {
@@ -87,13 +104,14 @@ let picture: Display = display(scene(), {
   theme: word<Theme>('theme', 'auto'),
   link: link(),
   wallets: paired,
-  unreliable: unreliable ? { since: lost(17).untrustedSince ?? '', detail: query.get('detail') } : null,
+  unreliable: unreliable ? { since: lost(17).untrustedSince ?? '', detail: detail() } : null,
   sound: word<SoundView>('sound', 'on'),
+  role: flag('customer') ? 'customer' : 'operator',
   demo: flag('demo'),
   shop,
   notices: query.getAll('notice').map((text, i) => ({
     id: i + 1,
-    text: text.replace(/^!/, ''),
+    sentence: said(text.replace(/^!/, '')),
     weight: (text.startsWith('!') ? 'warning' : 'note') satisfies NoticeWeight,
   })),
 });
@@ -107,7 +125,7 @@ let pretended: SettingsView = {
   wallets: paired.map(({ name }, i) => ({
     name,
     server: i % 3 === 2 ? 'https://lnbits.a-rather-long-name.example.org:8443' : 'https://pay.example.com',
-    keyPlace: i % 4 === 3 ? null : 'this desktop’s keyring',
+    keyPlace: i % 4 === 3 ? null : 'keyring',
   })),
   file: '/home/shop/.config/tillbell/settings.toml',
 };
@@ -144,6 +162,9 @@ export const host: Host = {
     console.info(`showing ${showing} was on the glass after ${(performance.now() - drawnAt).toFixed(1)} ms`);
   },
   async heartbeat() {},
+  async payCode() {
+    return drawnCode;
+  },
 
   async previewPairing(text) {
     const server = /https?:\/\/[^/]+/.exec(text)?.[0];
@@ -151,11 +172,11 @@ export const host: Host = {
     const hub = text.startsWith('lndhub:');
     return {
       server,
-      kind: hub ? 'an LndHub address' : 'a wallet page’s address',
+      kind: said(hub ? 'an LndHub address' : 'a wallet page’s address'),
       name: null,
       needsKey: !hub,
       insecure: server.startsWith('http:'),
-      remarks: text.includes('usr=') ? ['The password in this address was dropped.'] : [],
+      remarks: text.includes('usr=') ? [said('The password in this address was dropped.')] : [],
     };
   },
   async pair() {

@@ -47,9 +47,10 @@ export function isCalm(scene: Scene): boolean {
 }
 
 /** The doors that other programs read, and that the stylesheet hangs its colours on. */
-function label(root: HTMLElement, { scene, link, theme, unreliable }: Display): void {
+function label(root: HTMLElement, { role, scene, link, theme, unreliable }: Display): void {
   root.dataset.scene = unreliable !== null && isCalm(scene) ? 'unreliable' : scene.name;
   root.dataset.link = link.state;
+  root.dataset.display = role;
   root.dataset.theme = theme;
   if (scene.name === 'paid') root.dataset.verdict = scene.verdict;
   else delete root.dataset.verdict;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { LinkState } from '../host/generated/LinkState';
 import { nameFault } from './names';
-import { isDown, troubleFirst } from './wallets';
+import { isDown } from './wallets';
 
 const wallet = (name: string, state: LinkState, untrustedSince: string | null = null) => ({
   name,
@@ -19,26 +19,6 @@ describe('a wallet', () => {
     ['live', longAgo, true],
   ] as const)('that is %s and untrusted since %s: down is %s', (state, since, down) => {
     expect(isDown(wallet('Bar', state, since))).toBe(down);
-  });
-});
-
-describe('several wallets', () => {
-  it('stand in the order of their pairing, those in trouble first', () => {
-    const wallets = [
-      wallet('Counter', 'live'),
-      wallet('Bar', 'down'),
-      wallet('Terrace', 'connecting'),
-      wallet('Stall', 'live'),
-      wallet('Shop', 'connecting', longAgo),
-    ];
-    expect(troubleFirst(wallets).map(({ name }) => name)).toEqual([
-      'Bar',
-      'Shop',
-      'Terrace',
-      'Counter',
-      'Stall',
-    ]);
-    expect(wallets[0]?.name).toBe('Counter');
   });
 });
 

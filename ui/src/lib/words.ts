@@ -2,6 +2,7 @@ import type { CatchUp } from '../host/generated/CatchUp';
 import type { Display } from '../host/generated/Display';
 import type { LinkState } from '../host/generated/LinkState';
 import type { LinkView } from '../host/generated/LinkView';
+import type { More } from '../host/generated/More';
 import type { Paid } from '../host/generated/Paid';
 import type { Verdict } from '../host/generated/Verdict';
 import { amountText } from './amount';
@@ -35,14 +36,20 @@ export function spokenPaid(paid: Paid): string {
     paid.comment ?? '',
     verdictWords[paid.verdict],
   ];
-  if (paid.more) parts.push(`and ${paid.more.count} more, ${amountText(paid.more.totalMsat)}`);
+  if (paid.more) parts.push(`and ${moreWords(paid.more, ', ')}`);
   return parts.filter((part) => part !== '').join(', ');
+}
+
+/** "3 more · 4,500 sats": what waits behind a payment. */
+export function moreWords({ count, totalMsat }: More, between: string): string {
+  return totalMsat === null ? `${count} more` : `${count} more${between}${amountText(totalMsat)}`;
 }
 
 export function spokenCatchUp(catchUp: CatchUp): string {
   const into = new Set(catchUp.items.map((item) => item.wallet).filter((name) => name !== null));
   const wallets = into.size > 0 ? `, in ${[...into].join(', ')}` : '';
-  return `${catchUp.count} ${awayWords(catchUp.count)}, ${amountText(catchUp.totalMsat)} together${wallets}`;
+  const total = catchUp.totalMsat === null ? '' : `, ${amountText(catchUp.totalMsat)} together`;
+  return `${catchUp.count} ${awayWords(catchUp.count)}${total}${wallets}`;
 }
 
 /** A screen can be unreliable while connected, when a key was revoked or the disk is full. */

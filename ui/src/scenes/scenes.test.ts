@@ -1,7 +1,18 @@
 import { flushSync } from 'svelte';
 import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { LinkState } from '../host/generated/LinkState';
-import { display, failure, live, lost, memos, paid, progressAt, scenes, success } from '../host/samples';
+import {
+  display,
+  failure,
+  live,
+  lost,
+  memos,
+  paid,
+  progressAt,
+  said,
+  scenes,
+  success,
+} from '../host/samples';
 import { click, part, press, rehearse, role, settle, text, type } from '../testing/rehearsal';
 
 beforeEach(() => {
@@ -14,12 +25,14 @@ beforeEach(() => {
 const minutesAgo = (minutes: number) => new Date(Date.now() - minutes * 60_000).toISOString();
 const unreliable = (state: LinkState = 'down') => ({
   link: { ...lost(27), state },
-  unreliable: { since: minutesAgo(27), detail: 'The server is silent.' },
+  unreliable: { since: minutesAgo(27), detail: said('The server is silent.') },
 });
 
 describe('idle', () => {
-  it('shows shop, pay code, clock, last payment and link', () => {
-    rehearse(display(scenes.idle()));
+  it('shows shop, pay code, clock, last payment and link', async () => {
+    const { host } = rehearse(display(scenes.idle()));
+    await settle();
+    expect(host.payCode.mock.calls).toEqual([[1]]);
     expect(text('shop')).toBe('Beans & Brew');
     expect(part('pay-code').querySelector('path')?.getAttribute('d')).toMatch(/^M0 0h7/);
     expect(part('pay-code').querySelector('svg')?.getAttribute('viewBox')).toBe('-4 -4 33 33');
@@ -67,7 +80,7 @@ describe('idle', () => {
 
   it('hands back a notice that is put away', () => {
     const { host } = rehearse(
-      display(scenes.idle(), { notices: [{ id: 7, text: 'Act.', weight: 'warning' }] }),
+      display(scenes.idle(), { notices: [{ id: 7, sentence: said('Act.'), weight: 'warning' }] }),
     );
     expect(text('notice')).toBe('Act.');
     click('put-away');
@@ -86,6 +99,57 @@ describe('idle', () => {
   it('does not say "not connected" when it is connected and still cannot be trusted', () => {
     rehearse(display(scenes.idle(), unreliable('live')));
     expect(text('untrusted')).toContain('Not reliable since');
+  });
+});
+
+describe('for customers', () => {
+  const customer = (scene: Parameters<typeof display>[0], change = {}) =>
+    rehearse(display(scene, { role: 'customer', ...change }));
+  const idle = { ...scenes.idle(), last: null } as ReturnType<typeof scenes.idle>;
+
+  it('has the pay code and nothing that leads to the settings', async () => {
+    const { host } = customer(idle);
+    await settle();
+    expect(document.documentElement.dataset.display).toBe('customer');
+    expect(role('pay-code')).not.toBeNull();
+    expect(role('settings-button')).toBeNull();
+    press('s');
+    press('F11');
+    expect(role('settings')).toBeNull();
+    expect(host.toggleFullScreen).not.toHaveBeenCalled();
+    expect(document.body.textContent).not.toContain('Ready for the first payment');
+  });
+
+  it('says that it is not paired, and offers no form', () => {
+    customer(scenes.welcome());
+    expect(text('not-paired')).toContain('not paired yet');
+    expect(role('pairing')).toBeNull();
+    expect(document.documentElement.dataset.scene).toBe('welcome');
+  });
+
+  it('tells a catch-up by its count alone', () => {
+    customer({ ...scenes.catchUp(3), items: [], totalMsat: null });
+    expect(text('count')).toBe('3');
+    expect(role('total')).toBeNull();
+    expect(role('item')).toBeNull();
+    expect(text('spoken')).toBe('3 payments while this display was away');
+  });
+
+  it('says how many more there are, without their sum', () => {
+    customer(scenes.paid({ more: { count: 3, totalMsat: null } }));
+    expect(text('more')).toBe('+3 more');
+  });
+
+  it('says where to ask when it cannot be relied on', () => {
+    customer(idle, { ...unreliable(), unreliable: { since: minutesAgo(27), detail: null } });
+    expect(text('untrusted')).toContain('Ask at the counter');
+    expect(role('settings-button')).toBeNull();
+  });
+
+  it('leads nowhere from the demo', () => {
+    customer(scenes.idle(), { demo: true });
+    expect(text('ribbon')).toContain('DEMO');
+    expect(role('pair-your-wallet')).toBeNull();
   });
 });
 
@@ -153,7 +217,7 @@ describe('paid', () => {
   });
 
   it('keeps notices out of the flash', () => {
-    rehearse(display(scenes.paid(), { notices: [{ id: 1, text: 'Act.', weight: 'note' }] }));
+    rehearse(display(scenes.paid(), { notices: [{ id: 1, sentence: said('Act.'), weight: 'note' }] }));
     expect(role('notice')).toBeNull();
   });
 
@@ -241,7 +305,7 @@ describe('welcome', () => {
   };
   const preview = {
     server: 'https://a.example',
-    kind: 'an address',
+    kind: said('an address'),
     name: null,
     needsKey: false,
     insecure: false,
@@ -264,7 +328,7 @@ describe('welcome', () => {
       ...preview,
       needsKey: true,
       insecure: true,
-      remarks: ['Dropped.'],
+      remarks: [said('Dropped.')],
     });
     await paste('http://a.example');
     expect(text('remark')).toBe('Dropped.');

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { LinkView } from '../host/generated/LinkView';
-import { display, live, lost, scenes, wallets } from '../host/samples';
+import { display, live, lost, said, scenes, wallets } from '../host/samples';
 import {
   click,
   pairedWallets,
@@ -43,23 +43,24 @@ describe('idle with several wallets', () => {
   it('shows a state for each', () => {
     rehearse(display(scenes.idle(), { wallets: heard(3, { Terrace: { ...live, state: 'polling' } }) }));
     expect(parts('wallet-state').map((it) => [it.dataset.wallet, it.dataset.state, plain(it)])).toEqual([
-      ['Terrace', 'polling', 'Terrace asking every few seconds'],
       ['Counter', 'live', 'Counter listening'],
       ['Bar', 'live', 'Bar listening'],
+      ['Terrace', 'polling', 'Terrace asking every few seconds'],
     ]);
     expect(role('link-state')).toBeNull();
     expect(role('wallet-down')).toBeNull();
     expect(role('wallets-unlisted')).toBeNull();
   });
 
-  it('shows as many as there is room for, those in trouble first, and counts the others', () => {
-    rehearse(display(scenes.idle(), { wallets: heard(12, { Workshop: lost(27) }) }));
-    expect(names('wallet-state')).toEqual(['Workshop', 'Counter', 'Bar', 'Terrace', 'Market stall']);
+  it('shows as many as there is room for, and counts the others', () => {
+    rehearse(display(scenes.idle(), { wallets: heard(6), moreWallets: 6 }));
+    expect(names('wallet-state')).toEqual(['Counter', 'Bar', 'Terrace', 'Market stall', 'Catering']);
     expect(text('wallets-unlisted')).toBe('and 7 more');
   });
 
-  it('names the one that is down and keeps the pay code', () => {
+  it('names the one that is down and keeps the pay code', async () => {
     rehearse(display(scenes.idle(), { wallets: heard(3, { Bar: lost(27, 'The server is silent.') }) }));
+    await settle();
     expect(text('wallet-down')).toBe(
       'Bar: not connected since 14:03. Its payments do not show here. The server is silent.',
     );
@@ -96,7 +97,10 @@ describe('idle with several wallets', () => {
 });
 
 describe('an unreliable screen with several wallets', () => {
-  const unreliable = { since: new Date(2026, 10, 24, 14, 3).toISOString(), detail: 'The disk is full.' };
+  const unreliable = {
+    since: new Date(2026, 10, 24, 14, 3).toISOString(),
+    detail: said('The disk is full.'),
+  };
 
   it('says that payments cannot be relied on', () => {
     rehearse(display(scenes.idle(), { unreliable, wallets: heard(3, { Bar: lost(27) }) }));
@@ -167,7 +171,7 @@ describe('the settings of several wallets', () => {
       'https://counter.example.com',
       'https://bar.example.com',
     ]);
-    expect(text('wallet-key')).toBe('invoice key in the keyring');
+    expect(text('wallet-key')).toBe('invoice key in this desktop’s keyring');
     expect(text('settings')).toContain('to pay into “Counter”');
   });
 

@@ -4,6 +4,7 @@ import App from '../App.svelte';
 import type { Display } from '../host/generated/Display';
 import type { PairedWallet } from '../host/generated/PairedWallet';
 import type { SettingsView } from '../host/generated/SettingsView';
+import { drawnCode, said } from '../host/samples';
 import type { Host } from '../host/types';
 import { keepTime } from '../lib/now.svelte';
 import { Screen } from '../lib/screen.svelte';
@@ -14,7 +15,7 @@ export const settingsView: SettingsView = {
   chimes: ['counter bell', 'glass'],
   theme: 'auto',
   payCode: '',
-  wallets: [{ name: 'Beans & Brew', server: 'https://pay.example.com', keyPlace: 'the keyring' }],
+  wallets: [{ name: 'Beans & Brew', server: 'https://pay.example.com', keyPlace: 'keyring' }],
   file: '/home/shop/settings.toml',
 };
 
@@ -22,7 +23,7 @@ export function pairedWallets(...names: string[]): PairedWallet[] {
   return names.map((name) => ({
     name,
     server: `https://${name.toLowerCase()}.example.com`,
-    keyPlace: 'the keyring',
+    keyPlace: 'keyring',
   }));
 }
 
@@ -32,9 +33,10 @@ export function silentHost() {
     subscribe: vi.fn<Host['subscribe']>(async () => {}),
     painted: vi.fn<Host['painted']>(async () => {}),
     heartbeat: vi.fn<Host['heartbeat']>(async () => {}),
+    payCode: vi.fn<Host['payCode']>(async () => drawnCode),
     previewPairing: vi.fn<Host['previewPairing']>(async () => ({
       server: 'https://pay.example.com',
-      kind: 'an address',
+      kind: said('an address'),
       name: null,
       needsKey: false,
       insecure: false,

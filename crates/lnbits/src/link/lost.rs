@@ -4,18 +4,18 @@ use std::io;
 use std::time::Duration;
 
 use http::StatusCode;
+use serde::Serialize;
 use tokio_tungstenite::tungstenite::Error as WsError;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 
 use crate::dial::DialError;
 use crate::headers::{elsewhere, redirect_target, retry_after};
 
-/// Why there is no socket. Names hosts, never a path: the path holds the channel's id, which may be a key.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+/// Why there is no socket. Names hosts, never a path: the path holds the channel's id, which may be a key. Serialises as a code
+/// and its arguments.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
+#[serde(tag = "code", rename_all = "kebab-case")]
 pub enum Lost {
-    /// It could not be dialled, or the upgrade was not answered in time.
-    #[error(transparent)]
-    Dial(#[from] DialError),
     /// What answered is no WebSocket server: a page instead of an upgrade, or no HTTP at all.
     #[error(
         "What answers there is not LNbits: check the address, or sign in to this network if it asks you to."
@@ -29,6 +29,7 @@ pub enum Lost {
     },
     /// The upgrade was refused (4xx).
     #[error("The server refuses the socket ({status}): its proxy may not let WebSockets through.")]
+    #[serde(rename = "socket-refused")]
     Refused {
         /// The HTTP status.
         status: u16,
@@ -37,18 +38,22 @@ pub enum Lost {
     #[error("The server asks us to slow down.")]
     Busy {
         /// `Retry-After`, where it came.
+        #[serde(skip)]
         retry_after: Option<Duration>,
     },
     /// The upgrade failed on the server's side (5xx).
     #[error("The server has a problem of its own ({status}): is LNbits running behind its proxy?")]
+    #[serde(rename = "proxy-error")]
     ServerError {
         /// The HTTP status.
         status: u16,
     },
     /// The server closed the socket.
     #[error("The server closed the socket ({code}).")]
+    #[serde(rename = "socket-closed")]
     Closed {
         /// The code of its close frame: 1001 and 1012 when it restarts, 1005 when it gave none (RFC 6455, 7.4).
+        #[serde(rename = "status")]
         code: u16,
     },
     /// The connection was reset.
@@ -62,10 +67,15 @@ pub enum Lost {
     Silent,
     /// A message larger than any that LNbits sends by far.
     #[error("The server sent an enormous message.")]
+    #[serde(rename = "message-too-large")]
     TooLarge,
     /// The server broke the WebSocket protocol.
     #[error("The server's messages make no sense.")]
     Garbled,
+    /// It could not be dialled, or the upgrade was not answered in time.
+    #[error(transparent)]
+    #[serde(untagged)]
+    Dial(#[from] DialError),
 }
 
 impl Lost {

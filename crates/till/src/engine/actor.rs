@@ -1,29 +1,28 @@
 //! The actor: waits for whatever comes next, lets the pure machines decide, carries out, publishes.
 
+mod asked;
+mod pairing;
+mod picture;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tillbell_lnbits::dial::Dialer;
-use tillbell_lnbits::{InvoiceKey, Msat, PaymentHash, Text, WalletId};
+use tillbell_lnbits::{Msat, PaymentHash, Text, WalletId};
 use tokio::sync::{mpsc, watch};
-use tokio::task::AbortHandle;
 
-use super::adopt::{AdoptError, Adopted, Adoption};
 use super::announcer::{self, Announcer, Delivered};
+use super::attempt::{Attempt, Tried, Welcome};
 use super::books::{self, Books, Opened, Written};
-use super::enrol::{EnrolError, Enrolled, enrol, read_form};
-use super::outlets::{BellOrder, Line, LinkLine, NowPaired, PendingLine, RejectedLine, WalletLine};
-use super::request::{Asker, DemoWallet, Options, Output, Request, StartError};
+use super::outlets::{BellOrder, Line, LinkLine, PendingLine, RejectedLine};
+use super::request::{DemoWallet, Message, Options, Output, StartError};
 use super::wallets::{self, Wallet, Wallets};
-use super::words;
+use super::words::{News, Refusal};
 use crate::clock::{Clock, Moment, Now};
 use crate::ledger::{Copied, Outlet};
-use crate::screen::pay_code;
-use crate::screen::view::{
-    Display, LinkState, LinkView, Notice, NoticeWeight, PairedWallet, PairingForm, PairingOutcome,
-    PairingProgress, PayCode, Scene, SettingsForm, SettingsView, SoundView, Theme, Unreliable, WalletView,
-};
+use crate::screen::view::{Display, LinkState, LinkView, Notice, NoticeWeight, PayCode, SoundView};
+use crate::sentence::{Say, Sentence};
 use crate::store::alive::Alive;
 use crate::store::pairings::{self, Paired};
 use crate::store::profile::{Lock, Profile};
@@ -51,7 +50,9 @@ pub(super) struct Actor {
     settings: SettingsFile,
     alive: Alive,
     chimes: Vec<String>,
-    pay_code: Option<PayCode>,
+    /// The pay code and its number, which no other one has had.
+    pay_code: Option<(u64, PayCode)>,
+    pay_codes: u64,
     output: Output,
     dialer: Dialer,
     clock: Arc<dyn Clock>,
@@ -71,60 +72,15 @@ pub(super) struct Actor {
     /// Somebody asked us to listen closely; the stage's own strips ask too.
     invoice_awaited: bool,
 
-    inbox: mpsc::Receiver<Request>,
+    inbox: mpsc::Receiver<Message>,
     tried: (mpsc::Sender<Tried>, mpsc::Receiver<Tried>),
     copied: (mpsc::Sender<Copied>, mpsc::Receiver<Copied>),
     display: watch::Sender<Arc<Display>>,
 }
 
-/// The pairing screen is open.
-#[derive(Debug, Default)]
-struct Welcome {
-    progress: Option<PairingProgress>,
-    /// A success was shown from here on.
-    paired_at: Option<Moment>,
-}
-
-/// A pairing under way.
-struct Attempt {
-    number: u64,
-    task: AbortHandle,
-    /// Who hears of it, where that is not the screen.
-    asker: Option<Asker>,
-}
-
-impl Attempt {
-    /// Whoever asked for it waits no more.
-    fn is_forsaken(&self) -> bool {
-        self.asker.as_ref().is_some_and(|asker| asker.ended.is_closed())
-    }
-}
-
-impl Drop for Attempt {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-/// What a pairing under way has to say.
-struct Tried {
-    number: u64,
-    what: TriedWhat,
-}
-
-enum TriedWhat {
-    Progress(PairingProgress),
-    Ended(Box<Result<Enrolled, EnrolError>>),
-    /// The key is kept, and whatever came before it is stored: the last step is ours.
-    Kept(Box<Kept>),
-}
-
-/// A pairing whose key is kept, and where.
-type Kept = Result<(Adoption, Option<(InvoiceKey, Place)>), AdoptError>;
-
 /// What woke the actor.
 enum Woken {
-    Request(Option<Request>),
+    Message(Option<Message>),
     Wallet(wallets::Event),
     Tried(Tried),
     Copied(Copied),
@@ -134,7 +90,7 @@ enum Woken {
 impl Actor {
     pub(super) fn new(
         options: Options,
-        inbox: mpsc::Receiver<Request>,
+        inbox: mpsc::Receiver<Message>,
         bell: mpsc::Sender<BellOrder>,
         lines: mpsc::Sender<Line>,
     ) -> Result<(Self, watch::Receiver<Arc<Display>>), StartError> {
@@ -149,7 +105,7 @@ impl Actor {
             Some(_) => SettingsFile::open(&settings_file, now.wall)?,
             None => SettingsFile::borrowed(&settings_file),
         };
-        let (display, pictures) = watch::channel(Arc::new(first_picture()));
+        let (display, pictures) = watch::channel(Arc::new(picture::first_picture()));
         let secrets = Secrets::of(&options.profile);
         let copied = mpsc::channel(4);
         let outlets = options.output.outlets();
@@ -164,6 +120,7 @@ impl Actor {
             settings: opened.file,
             chimes: options.chimes,
             pay_code: None,
+            pay_codes: 0,
             output: options.output,
             dialer: options.dialer,
             clock: options.clock,
@@ -182,7 +139,8 @@ impl Actor {
             display,
         };
         if let Some(aside) = opened.aside {
-            actor.notice(NoticeWeight::Warning, words::settings_set_aside(&aside));
+            let aside = aside.display().to_string();
+            actor.notice(NoticeWeight::Warning, &News::SettingsSetAside { aside });
         }
         actor.settings_changed();
         match options.demo {
@@ -207,7 +165,7 @@ impl Actor {
             let now = self.clock.now();
             let wait = self.next_wake(now).map(|at| at.since(now.at));
             let woken = tokio::select! {
-                request = self.inbox.recv() => Woken::Request(request),
+                message = self.inbox.recv() => Woken::Message(message),
                 event = self.wallets.next() => Woken::Wallet(event),
                 Some(tried) = self.tried.1.recv() => Woken::Tried(tried),
                 Some(copied) = self.copied.1.recv() => Woken::Copied(copied),
@@ -215,17 +173,19 @@ impl Actor {
             };
             let now = self.clock.now();
             match woken {
-                Woken::Request(None) => break,
-                Woken::Request(Some(Request::Stop(done))) => {
+                Woken::Message(None) => break,
+                Woken::Message(Some(Message::Stop(done))) => {
                     self.close();
                     let _ = done.send(());
                     return;
                 }
-                Woken::Request(Some(request)) => self.on_request(request, now),
+                Woken::Message(Some(message)) => self.on_message(message, now),
                 Woken::Wallet(event) => self.on_wallet(event, now),
                 Woken::Tried(tried) => self.on_tried(tried, now),
                 Woken::Copied(Ok(())) | Woken::Time => {}
-                Woken::Copied(Err(error)) => self.notice(NoticeWeight::Warning, words::not_copied(&error)),
+                Woken::Copied(Err(error)) => {
+                    self.notice(NoticeWeight::Warning, &News::not_copied(&error));
+                }
             }
             self.settle(now);
         }
@@ -248,14 +208,17 @@ impl Actor {
         let found = match pairings::find(&self.profile, now.wall)? {
             pairings::Found::Pairings(found) => found,
             pairings::Found::SetAside(path) => {
-                self.notice(NoticeWeight::Warning, words::pairings_set_aside(&path));
+                let aside = path.display().to_string();
+                self.notice(NoticeWeight::Warning, &News::PairingsSetAside { aside });
                 Vec::new()
             }
         };
         if let Some(name) = only {
             let Some(paired) = found.iter().find(|paired| paired.name == name) else {
                 let names: Vec<_> = found.into_iter().map(|paired| paired.name).collect();
-                return Err(StartError::NoSuchWallet(words::not_paired(name, &names)));
+                return Err(StartError::NoSuchWallet(
+                    Refusal::not_paired(name, names).to_string(),
+                ));
             };
             self.wallets.listen_only_to(paired.reference.clone());
         }
@@ -293,7 +256,7 @@ impl Actor {
 
     fn begin(&mut self, opened: Opened, now: Now) -> Result<(), crate::ledger::LedgerError> {
         if let Some(loss) = &opened.loss {
-            self.notice(NoticeWeight::Warning, words::lost(loss.as_ref(), now.wall));
+            self.notice(NoticeWeight::Warning, &News::lost(loss.as_ref(), now.wall));
         }
         let heard: BTreeMap<_, _> = opened
             .held
@@ -380,393 +343,6 @@ impl Actor {
         self.open_books(now);
     }
 
-    // ── What others ask ────────────────────────────────────────────────────────────────────────────
-
-    fn on_request(&mut self, request: Request, now: Now) {
-        match request {
-            Request::Painted(showing) => {
-                let delivered = self.announcer.painted(showing, now);
-                self.mark([delivered]);
-            }
-            Request::Rang(ring) => {
-                let delivered = self.announcer.rang(ring);
-                self.mark([delivered]);
-            }
-            Request::LineWritten(seq) => {
-                let delivered = self.announcer.written(seq);
-                self.mark([delivered]);
-            }
-            Request::Device(state) => self.device = state,
-            Request::Dismiss(showing) => self.announcer.stage.dismiss(showing),
-            Request::DismissNotice(id) => self.notices.retain(|notice| notice.id != id),
-            Request::OpenWelcome => {
-                self.welcome.get_or_insert_default();
-            }
-            Request::LeaveWelcome => {
-                if !self.wallets.is_empty() {
-                    self.attempt = None;
-                    self.welcome = None;
-                }
-            }
-            Request::Pair(form) => {
-                *self.welcome.get_or_insert_default() = Welcome::default();
-                self.begin_attempt(form, None);
-            }
-            Request::PairFor(form, asker) => match &self.attempt {
-                Some(attempt) if !attempt.is_forsaken() => {
-                    let _ = asker.ended.send(Err(words::PAIRING_UNDER_WAY.to_owned()));
-                }
-                Some(_) | None => self.begin_attempt(form, Some(asker)),
-            },
-            Request::CancelPairing => {
-                self.attempt = None;
-                if let Some(welcome) = &mut self.welcome {
-                    welcome.progress = None;
-                }
-            }
-            // A shop that sells is not put aside for a pretended one.
-            Request::StartDemo(_) if !self.demo && !self.wallets.is_empty() => {}
-            Request::StartDemo(wallet) => {
-                self.attempt = None;
-                self.open_demo(wallet, now);
-            }
-            Request::Wallets(reply) => {
-                let _ = reply.send(self.wallet_lines());
-            }
-            Request::Settings(reply) => {
-                let _ = reply.send(self.settings_view());
-            }
-            Request::ChangeSettings(form, reply) => {
-                let _ = reply.send(self.change_settings(&form));
-            }
-            Request::Unpair(name, reply) => {
-                let _ = reply.send(self.unpair(&name));
-            }
-            Request::Rename(name, to, reply) => {
-                let _ = reply.send(self.rename(&name, &to));
-            }
-            Request::TestRing => self.announcer.test_ring(),
-            Request::AwaitInvoice(awaited) => self.invoice_awaited = awaited,
-            // Taken by the loop, which ends there.
-            Request::Stop(_) => {}
-        }
-    }
-
-    fn wallet_lines(&self) -> Vec<WalletLine> {
-        let trouble = self.books.trouble();
-        let line = |wallet: &Wallet| WalletLine {
-            name: wallet.paired.name.clone(),
-            server: wallet.paired.server.as_str().to_owned(),
-            state: (!wallet.left_alone).then(|| link_of(wallet, trouble, self.books.is_open()).state),
-        };
-        self.wallets.iter().map(line).collect()
-    }
-
-    fn names(&self) -> Vec<String> {
-        let real = self.wallets.iter().filter(|_| !self.demo);
-        real.map(|wallet| wallet.paired.name.clone()).collect()
-    }
-
-    fn settings_view(&self) -> SettingsView {
-        let settings = self.settings.settings();
-        let real = self.wallets.iter().filter(|_| !self.demo);
-        SettingsView {
-            volume: settings.volume,
-            chime: settings.chime.clone(),
-            chimes: self.chimes.clone(),
-            theme: settings.theme,
-            pay_code: settings.pay_code.clone(),
-            wallets: real
-                .map(|wallet| PairedWallet {
-                    name: wallet.paired.name.clone(),
-                    server: wallet.paired.server.as_str().to_owned(),
-                    key_place: wallet.key_place.map(|place| place.describe().to_owned()),
-                })
-                .collect(),
-            file: self.settings.path().display().to_string(),
-        }
-    }
-
-    fn change_settings(&mut self, form: &SettingsForm) -> Result<SettingsView, String> {
-        if let Some(code) = &form.pay_code {
-            pay_code::draw(code).map_err(|error| error.to_string())?;
-        }
-        if let Some(chime) = &form.chime
-            && !self.chimes.contains(chime)
-        {
-            return Err(words::no_such_chime(chime, &self.chimes));
-        }
-        self.settings
-            .change(form)
-            .map_err(|error| words::settings_not_saved(&error))?;
-        self.settings_changed();
-        Ok(self.settings_view())
-    }
-
-    fn settings_changed(&mut self) {
-        let settings = self.settings.settings().clone();
-        self.announcer.set(settings.dwell(), settings.chime.clone());
-        self.pay_code = match pay_code::draw(&settings.pay_code) {
-            Ok(code) => code,
-            Err(error) => {
-                self.notice(NoticeWeight::Warning, error.to_string());
-                None
-            }
-        };
-        self.announcer.order(BellOrder::Volume(settings.volume));
-    }
-
-    /// Forgets a wallet and its key; its history stays.
-    fn unpair(&mut self, name: &str) -> Result<SettingsView, String> {
-        let paired = match self.wallets.named(name).filter(|_| !self.demo) {
-            Some(wallet) => wallet.paired.clone(),
-            None => return Err(words::not_paired(name, &self.names())),
-        };
-        let left: Vec<_> = self
-            .wallets
-            .pairings()
-            .into_iter()
-            .filter(|other| other.reference != paired.reference)
-            .collect();
-        pairings::store(&self.profile, &left).map_err(|error| words::not_unpaired(&error))?;
-        let was_first = self
-            .wallets
-            .first()
-            .is_some_and(|first| first.paired.reference == paired.reference);
-        self.let_go(&paired.reference);
-        if was_first {
-            self.take_pay_code_away(&paired.name);
-        }
-        if self.wallets.is_empty() {
-            self.welcome = Some(Welcome::default());
-        }
-        Ok(self.settings_view())
-    }
-
-    /// The pay code belonged to the first wallet, and would pay into that still.
-    fn take_pay_code_away(&mut self, of: &str) {
-        if self.wallets.is_empty() || self.settings.settings().pay_code.is_empty() {
-            return;
-        }
-        let form = SettingsForm {
-            pay_code: Some(String::new()),
-            ..SettingsForm::default()
-        };
-        if let Err(error) = self.settings.change(&form) {
-            tracing::warn!(%error, "the pay code could not be taken away");
-        }
-        self.settings_changed();
-        self.notice(NoticeWeight::Warning, words::pay_code_taken_away(of));
-    }
-
-    /// A wallet is not paired any more: nothing of it is left but its history.
-    fn let_go(&mut self, reference: &str) {
-        self.wallets.remove(reference);
-        if let Some(row) = self.books.remove(reference) {
-            self.announcer.forget(row);
-        }
-        self.alive.forget(reference);
-        self.announcer
-            .name_wallets(wallets::names(&self.wallets, &self.books));
-        if let Err(error) = self.secrets.forget_in_file(reference) {
-            self.notice(NoticeWeight::Warning, words::key_not_removed(&error));
-        }
-        let (secrets, reference) = (self.secrets.clone(), reference.to_owned());
-        // The keyring may take its time.
-        tokio::spawn(async move {
-            if let Err(error) = secrets.forget(&reference).await {
-                tracing::warn!(%error, "a former wallet's key could not be removed");
-            }
-        });
-    }
-
-    fn rename(&mut self, name: &str, to: &str) -> Result<SettingsView, String> {
-        let to = Text::clean_to(to.trim(), Text::MAX_NAME).to_string();
-        if to.is_empty() {
-            return Err(words::NAME_MISSING.to_owned());
-        }
-        if name != to && self.wallets.named(&to).is_some() {
-            return Err(words::name_taken(&to));
-        }
-        let Some(wallet) = self.wallets.iter_mut().find(|wallet| wallet.paired.name == name) else {
-            return Err(words::not_paired(name, &self.names()));
-        };
-        wallet.paired.name = to;
-        self.store_pairings();
-        self.announcer
-            .name_wallets(wallets::names(&self.wallets, &self.books));
-        Ok(self.settings_view())
-    }
-
-    // ── Pairing ────────────────────────────────────────────────────────────────────────────────────
-
-    fn begin_attempt(&mut self, form: PairingForm, asker: Option<Asker>) {
-        self.attempt = None;
-        self.attempts += 1;
-        let number = self.attempts;
-        let (dialer, tell) = (self.dialer.clone(), self.tried.0.clone());
-        let task = tokio::spawn(async move {
-            // Progress is for looking at: a picture that nobody takes may be skipped.
-            let mut step = |progress: &PairingProgress| {
-                let what = TriedWhat::Progress(progress.clone());
-                let _ = tell.try_send(Tried { number, what });
-            };
-            let result = match read_form(&form) {
-                Ok(pairing) => enrol(pairing, &dialer, &mut step).await,
-                Err(error) => Err(error),
-            };
-            let what = TriedWhat::Ended(Box::new(result));
-            let _ = tell.send(Tried { number, what }).await;
-        });
-        self.attempt = Some(Attempt {
-            number,
-            task: task.abort_handle(),
-            asker,
-        });
-    }
-
-    fn on_tried(&mut self, Tried { number, what }: Tried, now: Now) {
-        let Some(attempt) = self.attempt.as_ref().filter(|attempt| attempt.number == number) else {
-            return;
-        };
-        // What is stored already is put in force, whoever waits.
-        if attempt.is_forsaken() && !matches!(what, TriedWhat::Kept(_)) {
-            self.attempt = None;
-            return;
-        }
-        match what {
-            TriedWhat::Progress(progress) => match &attempt.asker {
-                Some(asker) => {
-                    let _ = asker.steps.try_send(progress);
-                }
-                None => self.welcome.get_or_insert_default().progress = Some(progress),
-            },
-            TriedWhat::Ended(result) => {
-                let begun = result
-                    .map_err(|error| error.to_string())
-                    .and_then(|enrolled| self.begin_adoption(enrolled, number, now));
-                if let Err(sentence) = begun {
-                    self.attempt_ended(Err(sentence), now);
-                }
-            }
-            TriedWhat::Kept(kept) => {
-                let result = self.finish_adoption(*kept, now);
-                self.attempt_ended(result, now);
-            }
-        }
-    }
-
-    fn attempt_ended(&mut self, result: Result<NowPaired, String>, now: Now) {
-        let asker = self.attempt.take().and_then(|mut attempt| attempt.asker.take());
-        if let Some(asker) = asker {
-            // A screen that waited for its first wallet has one now.
-            if result.is_ok() && self.wallets.iter().nth(1).is_none() {
-                self.welcome = None;
-            }
-            let _ = asker.ended.send(result);
-            return;
-        }
-        let outcome = match result {
-            Ok(now_paired) => {
-                if let Some(known_as) = &now_paired.known_as {
-                    self.notice(NoticeWeight::Note, words::known_wallet(known_as));
-                }
-                PairingOutcome::Paired {
-                    shop: now_paired.name,
-                }
-            }
-            Err(sentence) => PairingOutcome::Failed { sentence },
-        };
-        let welcome = self.welcome.get_or_insert_default();
-        let paired = matches!(outcome, PairingOutcome::Paired { .. });
-        if paired {
-            welcome.paired_at = Some(now.at);
-        }
-        let steps = welcome
-            .progress
-            .take()
-            .map_or_else(Vec::new, |progress| progress.steps);
-        welcome.progress = Some(PairingProgress {
-            steps,
-            outcome: Some(outcome),
-        });
-        if paired {
-            self.announcer.test_ring();
-        }
-    }
-
-    /// Begins to store a pairing that works: the keyring may ask a person for its password, and the wallets that are
-    /// being listened to go on meanwhile.
-    fn begin_adoption(&mut self, enrolled: Enrolled, number: u64, now: Now) -> Result<(), String> {
-        if self.lock.is_none() {
-            self.lock = Some(self.profile.lock().map_err(|error| error.to_string())?);
-            self.settings.own();
-        }
-        let known = if self.demo {
-            Vec::new()
-        } else {
-            self.wallets.pairings()
-        };
-        let key = |wallet: &Wallet| Some((wallet.paired.reference.clone(), wallet.key.clone()?));
-        let keys = self.wallets.iter().filter_map(key).collect();
-        let adoption =
-            Adoption::begin(enrolled, &known, &keys, &self.profile, now.wall).map_err(words::not_stored)?;
-        let (secrets, tell) = (self.secrets.clone(), self.tried.0.clone());
-        let task = tokio::spawn(async move {
-            let kept = adoption.keep_key(&secrets).await;
-            let what = TriedWhat::Kept(Box::new(kept.map(|key| (adoption, key))));
-            let _ = tell.send(Tried { number, what }).await;
-        });
-        if let Some(attempt) = &mut self.attempt {
-            attempt.task = task.abort_handle();
-        }
-        Ok(())
-    }
-
-    /// Puts a pairing whose key is kept in force and begins to listen to it.
-    fn finish_adoption(&mut self, kept: Kept, now: Now) -> Result<NowPaired, String> {
-        let (adoption, key) = kept.map_err(words::not_stored)?;
-        // What the wallet owes is written before it is begun again.
-        self.write(now);
-        let known = if self.demo {
-            Vec::new()
-        } else {
-            self.wallets.pairings()
-        };
-        let Adopted { paired, known_as } =
-            adoption.finish(known, &self.profile).map_err(words::not_stored)?;
-        let now_paired = NowPaired {
-            name: paired.name.clone(),
-            server: paired.server.as_str().to_owned(),
-            known_as,
-            key_place: key.as_ref().map(|(_, place)| place.describe().to_owned()),
-        };
-        if std::mem::replace(&mut self.demo, false) {
-            self.wallets.clear();
-            self.books = Books::of(&self.profile, self.output.outlets(), self.copied.0.clone(), now);
-        }
-        let reference = paired.reference.clone();
-        let added = self.books.add(&paired);
-        self.wallets.put(paired, key);
-        if self.books.is_open() {
-            if added
-                .and_then(|()| self.wallets.begin(&reference, &self.books, now))
-                .is_err()
-            {
-                self.replace_ledger(now);
-            }
-        } else {
-            self.open_books(now);
-        }
-        self.announcer
-            .name_wallets(wallets::names(&self.wallets, &self.books));
-        self.books.copy();
-        match self.books.trouble() {
-            None => Ok(now_paired),
-            Some((_, advice)) => Err(words::paired_but(&now_paired.name, advice)),
-        }
-    }
-
     fn store_pairings(&mut self) {
         if self.demo {
             self.store_again = None;
@@ -797,7 +373,7 @@ impl Actor {
             }
             wallets::Event::Faulty { name, faults } => {
                 if faults > 1 {
-                    self.notice(NoticeWeight::Warning, words::faulty(&name));
+                    self.notice(NoticeWeight::Warning, &News::ListeningFailed { wallet: name });
                 }
             }
         }
@@ -821,12 +397,12 @@ impl Actor {
                 self.store_pairings();
             }
             Said::Unexplained(count) => {
-                let text = words::unexplained(&wallet.paired.name, count);
-                self.notice(NoticeWeight::Warning, text);
+                let wallet = wallet.paired.name.clone();
+                self.notice(NoticeWeight::Warning, &News::Unexplained { wallet, count });
             }
             Said::TooMany(count) => {
-                let text = words::too_many(&wallet.paired.name, count);
-                self.notice(NoticeWeight::Warning, text);
+                let wallet = wallet.paired.name.clone();
+                self.notice(NoticeWeight::Warning, &News::TooMany { wallet, count });
             }
             Said::Rejected { doubt, hash } => {
                 wallet.rejections.latest = Some((doubt, hash));
@@ -861,14 +437,14 @@ impl Actor {
                 && other.wallet.as_ref() == Some(&id)
         };
         let known = self.wallets.iter().find(is_same).map(|known| {
-            let text = words::twin(&learned.name, &known.paired.name);
-            (known.left_alone, text)
+            let (wallet, first) = (learned.name.clone(), known.paired.name.clone());
+            (known.left_alone, News::Twin { wallet, first })
         });
         match known {
             // An engine that listens to both learns it again, and joins them.
             Some((true, _)) => return,
-            Some((false, text)) => {
-                self.notice(NoticeWeight::Warning, text);
+            Some((false, news)) => {
+                self.notice(NoticeWeight::Warning, &news);
                 self.let_go(reference);
             }
             None => {
@@ -929,7 +505,7 @@ impl Actor {
             self.wallets.recorded(&reference, recorded);
         }
         for sum in restored.into_iter().filter(|sum| sum.count > 0) {
-            self.notice(NoticeWeight::Note, words::recorded_silently(sum));
+            self.notice(NoticeWeight::Note, &News::recorded_silently(sum));
         }
         if ruined {
             self.replace_ledger(now);
@@ -1023,24 +599,28 @@ impl Actor {
             }
         }
         if forged {
-            self.notice(NoticeWeight::Note, words::FORGERIES.to_owned());
+            self.notice(NoticeWeight::Note, &News::Forgeries);
         }
     }
 
     fn tell_links(&mut self, now: Now) {
-        let trouble = self.books.trouble();
         for wallet in self.wallets.iter_mut().filter(|wallet| !wallet.left_alone) {
-            let LinkView { state, detail, .. } = link_of(wallet, trouble, self.books.is_open());
-            let known = |(told, why): &(LinkState, Option<String>)| *told == state && *why == detail;
+            let LinkView { state, detail, .. } = wallet.link(&self.books);
+            let known = |(told, why): &(LinkState, Option<Sentence>)| *told == state && *why == detail;
             if wallet.told_link.as_ref().is_some_and(known) {
                 continue;
             }
-            tracing::info!(state = ?state, detail = detail.as_deref(), wallet = wallet.paired.name, "link");
+            let text = detail.as_ref().map(|detail| detail.text.clone());
+            tracing::info!(state = ?state, detail = text.as_deref(), wallet = wallet.paired.name, "link");
             let line = LinkLine {
                 at: now.wall,
                 wallet: wallet.paired.name.clone(),
                 state,
-                detail: detail.clone(),
+                detail: text,
+                code: detail.as_ref().map(|detail| detail.code.clone()),
+                args: detail
+                    .as_ref()
+                    .map_or_else(BTreeMap::new, |detail| detail.args.clone()),
             };
             // A state that nobody took is told again with the next change.
             if self.announcer.tell(Line::Link(line)) {
@@ -1049,13 +629,14 @@ impl Actor {
         }
     }
 
-    fn notice(&mut self, weight: NoticeWeight, text: String) {
-        tracing::warn!("{text}");
+    fn notice(&mut self, weight: NoticeWeight, news: &News) {
+        tracing::warn!("{news}");
+        let sentence = news.say();
         self.notice_count += 1;
-        self.notices.retain(|notice| notice.text != text);
+        self.notices.retain(|notice| notice.sentence != sentence);
         self.notices.push(Notice {
             id: self.notice_count,
-            text,
+            sentence,
             weight,
         });
     }
@@ -1087,141 +668,11 @@ impl Actor {
         .flatten()
         .min()
     }
-
-    // ── The picture ────────────────────────────────────────────────────────────────────────────────
-
-    fn publish(&self) {
-        let fresh = self.picture();
-        self.display.send_if_modified(|shown| {
-            let fresh = Display {
-                revision: shown.revision,
-                ..fresh
-            };
-            if **shown == fresh {
-                return false;
-            }
-            *shown = Arc::new(Display {
-                revision: shown.revision + 1,
-                ..fresh
-            });
-            true
-        });
-    }
-
-    fn picture(&self) -> Display {
-        let checking = self.wallets.iter().any(|wallet| wallet.checking);
-        let real_showing = self.announcer.stage.is_showing() && !self.demo;
-        let scene = match &self.welcome {
-            // A real payment is shown over everything.
-            Some(welcome) if !real_showing => Scene::Welcome {
-                progress: welcome.progress.clone(),
-                can_leave: !self.wallets.is_empty(),
-            },
-            Some(_) | None => self.announcer.stage.scene(checking, self.pay_code.clone()),
-        };
-        let trouble = self.books.trouble();
-        let wallets: Vec<_> = self
-            .wallets
-            .listened()
-            .map(|wallet| WalletView {
-                name: wallet.paired.name.clone(),
-                link: link_of(wallet, trouble, self.books.is_open()),
-            })
-            .collect();
-        Display {
-            revision: 0,
-            scene,
-            link: worst(&wallets),
-            unreliable: unreliable(&wallets, self.pay_code.is_some()),
-            wallets,
-            sound: match self.settings.settings().volume {
-                0 => SoundView::Muted,
-                _ => self.device,
-            },
-            demo: self.demo,
-            notices: self.notices.clone(),
-            theme: self.settings.settings().theme,
-            shop: self
-                .wallets
-                .listened()
-                .next()
-                .map(|wallet| wallet.paired.name.clone()),
-        }
-    }
-}
-
-/// A wallet's link: where its payments cannot be recorded it is not to be relied on, whatever the line does.
-fn link_of(wallet: &Wallet, trouble: Option<(jiff::Timestamp, &'static str)>, is_open: bool) -> LinkView {
-    let link = wallet.link();
-    match trouble {
-        Some((since, advice)) => LinkView {
-            state: if is_open { link.state } else { LinkState::Down },
-            detail: Some(advice.to_owned()),
-            untrusted_since: Some(since.to_string()),
-        },
-        None => link,
-    }
-}
-
-/// The worst of their states; without a wallet there is none.
-fn worst(wallets: &[WalletView]) -> LinkView {
-    let badness = |wallet: &&WalletView| {
-        let state = match wallet.link.state {
-            LinkState::Live => 0,
-            LinkState::Polling => 1,
-            LinkState::Connecting => 2,
-            LinkState::Down => 3,
-        };
-        (wallet.link.untrusted_since.is_some(), state)
-    };
-    // Of equals the first.
-    wallets.iter().rev().max_by_key(badness).map_or_else(
-        || LinkView {
-            state: LinkState::Down,
-            detail: None,
-            untrusted_since: None,
-        },
-        |wallet| wallet.link.clone(),
-    )
-}
-
-/// The screen cannot be relied on when none of the wallets can, or when the one cannot that its pay code belongs to: the first.
-fn unreliable(wallets: &[WalletView], shows_pay_code: bool) -> Option<Unreliable> {
-    let of = |wallet: &WalletView| {
-        let since = wallet.link.untrusted_since.clone()?;
-        let detail = wallet.link.detail.clone();
-        Some(Unreliable { since, detail })
-    };
-    let first = wallets.first().and_then(of)?;
-    let none_works = wallets.iter().all(|wallet| wallet.link.untrusted_since.is_some());
-    (none_works || shows_pay_code).then_some(first)
 }
 
 async fn sleep(wait: Option<Duration>) {
     match wait {
         Some(wait) => tokio::time::sleep(wait).await,
         None => std::future::pending().await,
-    }
-}
-
-fn first_picture() -> Display {
-    Display {
-        revision: 0,
-        scene: Scene::Welcome {
-            progress: None,
-            can_leave: false,
-        },
-        link: LinkView {
-            state: LinkState::Connecting,
-            detail: None,
-            untrusted_since: None,
-        },
-        wallets: Vec::new(),
-        unreliable: None,
-        sound: SoundView::Starting,
-        demo: false,
-        notices: Vec::new(),
-        theme: Theme::Auto,
-        shop: None,
     }
 }

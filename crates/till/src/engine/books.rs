@@ -11,7 +11,8 @@ use tokio::sync::mpsc;
 use crate::clock::{Moment, Now};
 use crate::failpoint::{self, Failpoint};
 use crate::ledger::{
-    self, Copied, Entry, Ledger, LedgerError, Loss, Outlet, Place, Seq, Sum, Upkeep, WalletRow, WalletState,
+    self, Advice, Copied, Entry, Ledger, LedgerError, Loss, Outlet, Place, Seq, Sum, Upkeep, WalletRow,
+    WalletState,
 };
 use crate::payment::Found;
 use crate::store::alive::Alive;
@@ -37,7 +38,7 @@ pub(super) struct Books {
     open: Option<Open>,
     writes: VecDeque<Write>,
     /// It cannot be opened or written: since when, and what the merchant can do about it.
-    stuck: Option<(Timestamp, &'static str)>,
+    stuck: Option<(Timestamp, Advice)>,
     retry: Option<Moment>,
     /// It is ruined and is to be replaced by its copy.
     ruined: bool,
@@ -159,7 +160,7 @@ impl Books {
     }
 
     /// Since when it refuses, and what the merchant can do about it.
-    pub(super) const fn trouble(&self) -> Option<(Timestamp, &'static str)> {
+    pub(super) const fn trouble(&self) -> Option<(Timestamp, Advice)> {
         self.stuck
     }
 

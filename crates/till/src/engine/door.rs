@@ -17,7 +17,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Mutex, mpsc};
@@ -25,9 +25,10 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
 use super::Engine;
-use super::outlets::{NowPaired, WalletLine};
+use super::request::{Reply, Request};
+use super::words::Refusal;
 use crate::files::replace;
-use crate::screen::view::{PairingForm, PairingProgress};
+use crate::screen::view::{PairingForm, PairingProgress, Role};
 use crate::store::profile::Profile;
 
 /// The word's hex digits.
@@ -48,67 +49,6 @@ const CONNECT: Duration = Duration::from_secs(1);
 const ANSWER: Duration = Duration::from_secs(10);
 /// … but for a step of a pairing, which may wait for a server, or for a person who unlocks the keyring.
 const STEP: Duration = Duration::from_secs(120);
-
-/// What can be asked.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(tag = "ask", rename_all = "kebab-case")]
-pub enum Asked {
-    /// Bring the window to the front.
-    Show,
-    /// List the wallets.
-    Wallets,
-    /// Forget a wallet.
-    Unpair {
-        /// Its name.
-        name: String,
-    },
-    /// Call a wallet by another name.
-    Rename {
-        /// Its name.
-        name: String,
-        /// What to call it.
-        to: String,
-    },
-    /// Pair a wallet.
-    Pair {
-        /// Which. Holds a key; its `Debug` does not show it.
-        form: PairingForm,
-    },
-    /// What only another version knows.
-    #[serde(other)]
-    Unknown,
-}
-
-/// What is answered.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "answer", rename_all = "kebab-case")]
-pub enum Answer {
-    /// It is done.
-    Done,
-    /// The wallets, the first one paired first.
-    Wallets {
-        /// Each of them.
-        wallets: Vec<WalletLine>,
-    },
-    /// A pairing goes on; another answer follows.
-    Progress {
-        /// How far it is.
-        progress: PairingProgress,
-    },
-    /// A wallet is paired.
-    Paired {
-        /// Which, and how.
-        paired: NowPaired,
-    },
-    /// It is not done.
-    Refused {
-        /// Why, and what to do.
-        sentence: String,
-    },
-    /// What only another version knows.
-    #[serde(other)]
-    Unknown,
-}
 
 /// Shows the window. False where there is none.
 pub type Show = Box<dyn Fn() -> bool + Send + Sync>;
@@ -213,12 +153,12 @@ async fn receive(mut guest: TcpStream, host: Arc<Host>) -> io::Result<()> {
     let message = timeout(PATIENCE, hear(&mut guest, &host.word)).await??;
     // The reason why it is not understood may repeat a key.
     let answer = match serde_json::from_slice(&message) {
-        Ok(Asked::Pair { form }) => match host.pair(form, &mut guest).await? {
+        Ok(Request::Pair { form }) => match host.pair(form, &mut guest).await? {
             Some(answer) => answer,
             None => return Ok(()),
         },
-        Ok(asked) => host.answer(asked).await,
-        Err(_) => refused("This Tillbell does not understand that request."),
+        Ok(request) => host.answer(request).await,
+        Err(_) => Reply::refused(&Refusal::NotUnderstood),
     };
     tell(&mut guest, &answer).await
 }
@@ -233,44 +173,21 @@ async fn hear(guest: &mut TcpStream, word: &[u8; WORD]) -> io::Result<Vec<u8>> {
     read(guest, LONGEST_ASKED).await
 }
 
-async fn tell(guest: &mut TcpStream, answer: &Answer) -> io::Result<()> {
-    timeout(PATIENCE, write(guest, answer, LONGEST_ANSWER)).await?
+async fn tell(guest: &mut TcpStream, reply: &Reply) -> io::Result<()> {
+    timeout(PATIENCE, write(guest, reply, LONGEST_ANSWER)).await?
 }
 
 impl Host {
-    async fn answer(&self, asked: Asked) -> Answer {
-        let result = match asked {
-            Asked::Show if (self.show)() => Ok(Ok(Answer::Done)),
-            Asked::Show => Ok(Err(
-                "This Tillbell has no window: it runs in a terminal.".to_owned()
-            )),
-            Asked::Wallets => {
-                let wallets = self.engine.wallets().await;
-                wallets.map(|wallets| Ok(Answer::Wallets { wallets }))
-            }
-            Asked::Unpair { name } => {
-                let unpaired = self.engine.unpair(name).await;
-                unpaired.map(|unpaired| unpaired.map(|_| Answer::Done))
-            }
-            Asked::Rename { name, to } => {
-                let renamed = self.engine.rename_wallet(name, to).await;
-                renamed.map(|renamed| renamed.map(|_| Answer::Done))
-            }
-            Asked::Pair { .. } | Asked::Unknown => Ok(Err(
-                "This Tillbell does not know that request: use programs of the same \
-                        version."
-                    .to_owned(),
-            )),
-        };
-        match result {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(sentence)) => Answer::Refused { sentence },
-            Err(ended) => refused(ended),
+    /// Whoever reaches this door is the shop's own.
+    async fn answer(&self, request: Request) -> Reply {
+        if matches!(request, Request::Show) && (self.show)() {
+            return Reply::Done;
         }
+        self.engine.ask(Role::Operator, request).await
     }
 
     /// Pairs, and tells of each step. `None` when whoever asked has gone: then the pairing is given up.
-    async fn pair(&self, form: PairingForm, guest: &mut TcpStream) -> io::Result<Option<Answer>> {
+    async fn pair(&self, form: PairingForm, guest: &mut TcpStream) -> io::Result<Option<Reply>> {
         let (steps, mut told) = mpsc::channel(32);
         let mut pairing = pin!(async {
             let _turn = self.pairing.lock().await;
@@ -280,25 +197,15 @@ impl Host {
         let end = loop {
             tokio::select! {
                 biased;
-                Some(progress) = told.recv() => tell(guest, &Answer::Progress { progress }).await?,
+                Some(progress) = told.recv() => tell(guest, &Reply::Progress { progress }).await?,
                 end = &mut pairing => break end,
                 _ = guest.read(&mut more) => return Ok(None),
             }
         };
         while let Ok(progress) = told.try_recv() {
-            tell(guest, &Answer::Progress { progress }).await?;
+            tell(guest, &Reply::Progress { progress }).await?;
         }
-        Ok(Some(match end {
-            Ok(Ok(paired)) => Answer::Paired { paired },
-            Ok(Err(sentence)) => Answer::Refused { sentence },
-            Err(ended) => refused(ended),
-        }))
-    }
-}
-
-fn refused(sentence: impl ToString) -> Answer {
-    Answer::Refused {
-        sentence: sentence.to_string(),
+        Ok(Some(end))
     }
 }
 
@@ -335,9 +242,9 @@ pub enum DoorError {
 /// When there is no answer. An answer may be a refusal.
 pub async fn ask(
     profile: &Profile,
-    asked: &Asked,
+    request: &Request,
     step: &mut (dyn FnMut(&PairingProgress) + Send),
-) -> Result<Answer, DoorError> {
+) -> Result<Reply, DoorError> {
     let nobody = || DoorError::Nobody(profile.folder().to_owned());
     let sign = std::fs::read_to_string(profile.front_door_file()).map_err(|_| nobody())?;
     let (port, word) = sign.split_once(' ').ok_or_else(nobody)?;
@@ -347,14 +254,15 @@ pub async fn ask(
     in_time(CONNECT, door.write_all(word.as_bytes()))
         .await
         .ok_or_else(nobody)?;
-    match timeout(PATIENCE, write(&mut door, asked, LONGEST_ASKED)).await {
+    match timeout(PATIENCE, write(&mut door, request, LONGEST_ASKED)).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => return Err(DoorError::TooLong),
         Ok(Err(_)) | Err(_) => return Err(nobody()),
     }
-    let patience = match asked {
-        Asked::Pair { .. } => STEP,
-        Asked::Show | Asked::Wallets | Asked::Unpair { .. } | Asked::Rename { .. } | Asked::Unknown => ANSWER,
+    let patience = if matches!(request, Request::Pair { .. }) {
+        STEP
+    } else {
+        ANSWER
     };
     let mut heard = false;
     loop {
@@ -366,8 +274,8 @@ pub async fn ask(
         };
         heard = true;
         match serde_json::from_slice(&message) {
-            Ok(Answer::Progress { progress }) => step(&progress),
-            Ok(Answer::Unknown) | Err(_) => return Err(DoorError::OtherVersion),
+            Ok(Reply::Progress { progress }) => step(&progress),
+            Ok(Reply::Unknown) | Err(_) => return Err(DoorError::OtherVersion),
             Ok(answer) => return Ok(answer),
         }
     }
@@ -406,26 +314,26 @@ mod tests {
 
     const KEY: &str = "0123456789abcdef0123456789abcdef";
 
-    fn pair() -> Asked {
+    fn pair() -> Request {
         let form = PairingForm {
             pairing: format!("lndhub://invoice:{KEY}@https://pay.example.com/lndhub/ext/"),
             invoice_key: Some(KEY.to_owned()),
             name: Some("shop".to_owned()),
             allow_insecure: false,
         };
-        Asked::Pair { form }
+        Request::Pair { form }
     }
 
     #[test]
     fn questions_have_the_documented_form() {
-        let json = |asked: &Asked| serde_json::to_string(asked).unwrap();
-        assert_eq!(json(&Asked::Show), r#"{"ask":"show"}"#);
-        assert_eq!(json(&Asked::Wallets), r#"{"ask":"wallets"}"#);
-        let unpair = Asked::Unpair {
+        let json = |asked: &Request| serde_json::to_string(asked).unwrap();
+        assert_eq!(json(&Request::Show), r#"{"ask":"show"}"#);
+        assert_eq!(json(&Request::Wallets), r#"{"ask":"wallets"}"#);
+        let unpair = Request::Unpair {
             name: "shop".to_owned(),
         };
         assert_eq!(json(&unpair), r#"{"ask":"unpair","name":"shop"}"#);
-        let rename = Asked::Rename {
+        let rename = Request::Rename {
             name: "shop".to_owned(),
             to: "bar".to_owned(),
         };
@@ -436,12 +344,15 @@ mod tests {
     #[test]
     fn what_another_version_asks_is_understood_as_that() {
         for text in [r#"{"ask":"serve"}"#, r#"{"ask":"serve","at":{"port":1}}"#] {
-            assert!(matches!(serde_json::from_str(text), Ok(Asked::Unknown)), "{text}");
+            assert!(
+                matches!(serde_json::from_str(text), Ok(Request::Unknown)),
+                "{text}"
+            );
         }
         let more = r#"{"ask":"unpair","name":"shop","and":"more"}"#;
-        assert!(matches!(serde_json::from_str(more), Ok(Asked::Unpair { .. })));
+        assert!(matches!(serde_json::from_str(more), Ok(Request::Unpair { .. })));
         let answer = r#"{"answer":"later","in":5}"#;
-        assert_eq!(serde_json::from_str::<Answer>(answer).unwrap(), Answer::Unknown);
+        assert_eq!(serde_json::from_str::<Reply>(answer).unwrap(), Reply::Unknown);
     }
 
     #[test]

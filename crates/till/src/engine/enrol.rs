@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
 use tillbell_lnbits::dial::Dialer;
 use tillbell_lnbits::link::{Channel, Link, SocketState};
 use tillbell_lnbits::pairing::{Credential, PairingError};
@@ -11,9 +12,10 @@ use tillbell_lnbits::rest::{Dialect, RestError, WalletInfo};
 use tillbell_lnbits::{InvoiceKey, Msat, Pairing, Rest, Server, Text, WalletId};
 
 use crate::screen::view::{PairingForm, PairingPreview, PairingProgress, PairingStep, StepState};
+use crate::sentence::{Say, Sentence};
 use crate::wallet::Listen;
 use crate::wallet::baseline::{Baseline, BaselineError, take_baseline};
-use crate::wallet::health::BLIND;
+use crate::wallet::health::Why;
 
 /// The socket may take this long.
 const SOCKET: Duration = Duration::from_secs(15);
@@ -36,12 +38,10 @@ pub struct Enrolled {
     pub baseline: Option<Baseline>,
 }
 
-/// Why a pairing failed; each says what to do.
-#[derive(Debug, thiserror::Error)]
+/// Why a pairing failed; each says what to do. Serialises as a code and its arguments.
+#[derive(Debug, Serialize, thiserror::Error)]
+#[serde(tag = "code", rename_all = "kebab-case")]
 pub enum EnrolError {
-    /// The text.
-    #[error(transparent)]
-    Text(#[from] PairingError),
     /// The key is still missing.
     #[error("Paste the wallet's invoice key too: in LNbits, open the wallet and look under API info.")]
     KeyMissing,
@@ -49,6 +49,7 @@ pub enum EnrolError {
     #[error(
         "This is the wallet's admin key, which can spend. A display needs no key that can spend: use the invoice key."
     )]
+    #[serde(rename = "admin-key-answered")]
     AdminKey,
     /// A wallet id where the key is wanted.
     #[error(
@@ -59,24 +60,36 @@ pub enum EnrolError {
     #[error(
         "{host} answers, but not as an LNbits does. Check the address, and that no login page stands in between."
     )]
+    #[serde(rename = "not-as-lnbits")]
     NotLnbits {
         /// The host's name.
         host: String,
     },
-    /// A question had no usable answer.
-    #[error(transparent)]
-    Rest(#[from] RestError),
     /// There is money, and no payment to be seen.
-    #[error("{BLIND}")]
+    #[error("{}", Why::KeyBlind)]
+    #[serde(rename = "key-blind")]
     Blind,
     /// The list changed too fast for a baseline.
     #[error(
         "The wallet's list of payments changes faster than it can be read: try again in a quieter minute."
     )]
+    #[serde(rename = "list-torn")]
     Torn,
     /// The socket could not be opened.
-    #[error("The wallet answers, but its live channel does not open. {0}")]
-    Socket(String),
+    #[error("The wallet answers, but its live channel does not open. {why}")]
+    #[serde(rename = "socket-not-open")]
+    Socket {
+        /// What is known of it.
+        why: Sentence,
+    },
+    /// The text.
+    #[error(transparent)]
+    #[serde(untagged)]
+    Text(#[from] PairingError),
+    /// A question had no usable answer.
+    #[error(transparent)]
+    #[serde(untagged)]
+    Rest(#[from] RestError),
 }
 
 impl From<BaselineError> for EnrolError {
@@ -89,14 +102,59 @@ impl From<BaselineError> for EnrolError {
 }
 
 /// The steps, in order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, derive_more::Display)]
+#[serde(tag = "code", rename_all = "kebab-case")]
 enum Stage {
+    #[display("Understand the text")]
+    #[serde(rename = "step-text")]
     Text,
+    #[display("Reach the server")]
+    #[serde(rename = "step-server")]
     Server,
+    #[display("Try the key")]
+    #[serde(rename = "step-key")]
     Key,
+    #[display("Open the live channel")]
+    #[serde(rename = "step-socket")]
     Socket,
+    #[display("Hear ourselves on it")]
+    #[serde(rename = "step-echo")]
     Echo,
+    #[display("Remember what was there")]
+    #[serde(rename = "step-baseline")]
     Baseline,
+}
+
+/// What a step found, and what is to be remarked about a text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, derive_more::Display)]
+#[serde(tag = "code", rename_all = "kebab-case")]
+enum Found {
+    #[display("This address holds a password (usr=). It was dropped: a display does not need it.")]
+    PasswordDropped,
+    #[display("Others on the way could read this connection: it is not encrypted.")]
+    NotEncrypted,
+    #[display("LNbits {version}")]
+    Lnbits { version: String },
+    #[display("it answers, but offers nothing to ask")]
+    NothingToAsk,
+    #[display("{host}")]
+    Host { host: String },
+    #[display("wallet “{wallet}”")]
+    Wallet { wallet: String },
+    #[display("payments will be shown as not confirmed by the wallet")]
+    NotConfirmed,
+    #[display("It did not answer within {} seconds.", SOCKET.as_secs())]
+    SocketSilent,
+    #[display("nothing came back: the wallet will be asked every few seconds as well")]
+    NoEcho,
+    #[display("this server has no way to try")]
+    NoWayToTry,
+    #[display("nothing can be asked")]
+    NothingAsked,
+    #[display("one invoice is waiting")]
+    OneWaits,
+    #[display("{count} invoices are waiting")]
+    Waiting { count: usize },
 }
 
 impl Stage {
@@ -108,17 +166,6 @@ impl Stage {
         Self::Echo,
         Self::Baseline,
     ];
-
-    const fn label(self) -> &'static str {
-        match self {
-            Self::Text => "Understand the text",
-            Self::Server => "Reach the server",
-            Self::Key => "Try the key",
-            Self::Socket => "Open the live channel",
-            Self::Echo => "Hear ourselves on it",
-            Self::Baseline => "Remember what was there",
-        }
-    }
 }
 
 /// Tells how far a pairing is.
@@ -130,7 +177,7 @@ struct Steps<'a> {
 impl<'a> Steps<'a> {
     fn new(tell: &'a mut (dyn FnMut(&PairingProgress) + Send)) -> Self {
         let step = |stage: Stage| PairingStep {
-            label: stage.label().to_owned(),
+            label: stage.say(),
             state: StepState::Waiting,
             detail: None,
         };
@@ -143,7 +190,7 @@ impl<'a> Steps<'a> {
         }
     }
 
-    fn set(&mut self, stage: Stage, state: StepState, detail: Option<String>) {
+    fn set(&mut self, stage: Stage, state: StepState, detail: Option<Sentence>) {
         if let Some(step) = self.progress.steps.get_mut(stage as usize) {
             step.state = state;
             step.detail = detail;
@@ -155,7 +202,7 @@ impl<'a> Steps<'a> {
         self.set(stage, StepState::Running, None);
     }
 
-    fn done(&mut self, stage: Stage, detail: impl Into<Option<String>>) {
+    fn done(&mut self, stage: Stage, detail: impl Into<Option<Sentence>>) {
         self.set(stage, StepState::Done, detail.into());
     }
 
@@ -181,16 +228,14 @@ pub fn preview(text: &str) -> Result<PairingPreview, PairingError> {
     let pairing: Pairing = text.parse()?;
     let mut remarks = Vec::new();
     if pairing.dropped_password {
-        remarks.push(
-            "This address holds a password (usr=). It was dropped: a display does not need it.".to_owned(),
-        );
+        remarks.push(Found::PasswordDropped.say());
     }
     if pairing.is_insecure() {
-        remarks.push("Others on the way could read this connection: it is not encrypted.".to_owned());
+        remarks.push(Found::NotEncrypted.say());
     }
     Ok(PairingPreview {
         server: pairing.server.as_str().to_owned(),
-        kind: pairing.describe().to_owned(),
+        kind: pairing.kind().say(),
         name: pairing.name.as_ref().map(ToString::to_string),
         needs_key: matches!(pairing.credential, Credential::Missing),
         insecure: pairing.is_insecure(),
@@ -243,7 +288,7 @@ pub async fn enrol(
 
 async fn try_all(pairing: Pairing, dialer: &Dialer, steps: &mut Steps<'_>) -> Result<Enrolled, EnrolError> {
     steps.begin(Stage::Text);
-    steps.done(Stage::Text, pairing.describe().to_owned());
+    steps.done(Stage::Text, pairing.kind().say());
 
     steps.begin(Stage::Server);
     let anonymous = Rest::new(dialer.clone(), pairing.server.clone(), None);
@@ -257,10 +302,15 @@ async fn try_all(pairing: Pairing, dialer: &Dialer, steps: &mut Steps<'_>) -> Re
     steps.done(
         Stage::Server,
         match &version {
-            Some(version) => format!("LNbits {}", version.text),
-            None if nothing_to_ask => "it answers, but offers nothing to ask".to_owned(),
-            None => pairing.server.host().to_owned(),
-        },
+            Some(version) => Found::Lnbits {
+                version: version.text.to_string(),
+            },
+            None if nothing_to_ask => Found::NothingToAsk,
+            None => Found::Host {
+                host: pairing.server.host().to_owned(),
+            },
+        }
+        .say(),
     );
 
     steps.begin(Stage::Key);
@@ -289,9 +339,12 @@ async fn try_all(pairing: Pairing, dialer: &Dialer, steps: &mut Steps<'_>) -> Re
     steps.done(
         Stage::Key,
         match &info {
-            Some(info) => format!("wallet “{}”", info.name),
-            None => "payments will be shown as not confirmed by the wallet".to_owned(),
-        },
+            Some(info) => Found::Wallet {
+                wallet: info.name.to_string(),
+            },
+            None => Found::NotConfirmed,
+        }
+        .say(),
     );
 
     steps.begin(Stage::Socket);
@@ -314,10 +367,8 @@ async fn try_all(pairing: Pairing, dialer: &Dialer, steps: &mut Steps<'_>) -> Re
         Stage::Echo,
         match heard {
             Some(true) => None,
-            Some(false) => {
-                Some("nothing came back: the wallet will be asked every few seconds as well".to_owned())
-            }
-            None => Some("this server has no way to try".to_owned()),
+            Some(false) => Some(Found::NoEcho.say()),
+            None => Some(Found::NoWayToTry.say()),
         },
     );
 
@@ -340,10 +391,11 @@ async fn try_all(pairing: Pairing, dialer: &Dialer, steps: &mut Steps<'_>) -> Re
     steps.done(
         Stage::Baseline,
         match (&baseline, waiting) {
-            (None, _) => "nothing can be asked".to_owned(),
-            (Some(_), 1) => "one invoice is waiting".to_owned(),
-            (Some(_), n) => format!("{n} invoices are waiting"),
-        },
+            (None, _) => Found::NothingAsked,
+            (Some(_), 1) => Found::OneWaits,
+            (Some(_), count) => Found::Waiting { count },
+        }
+        .say(),
     );
 
     let name = pairing
@@ -383,10 +435,10 @@ async fn open(link: &mut Link) -> Result<(), EnrolError> {
     .await;
     match opened.as_ref().map(|state| state.as_deref()) {
         Ok(Ok(SocketState::Open { .. })) => Ok(()),
-        Ok(Ok(SocketState::Waiting { why, .. })) => Err(EnrolError::Socket(why.to_string())),
-        Ok(Ok(SocketState::Dialling) | Err(_)) | Err(_) => Err(EnrolError::Socket(
-            "It did not answer within 15 seconds.".to_owned(),
-        )),
+        Ok(Ok(SocketState::Waiting { why, .. })) => Err(EnrolError::Socket { why: why.say() }),
+        Ok(Ok(SocketState::Dialling) | Err(_)) | Err(_) => Err(EnrolError::Socket {
+            why: Found::SocketSilent.say(),
+        }),
     }
 }
 

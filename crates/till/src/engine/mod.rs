@@ -6,6 +6,7 @@
 mod actor;
 mod adopt;
 mod announcer;
+mod attempt;
 mod books;
 pub mod door;
 pub mod enrol;
@@ -22,17 +23,18 @@ use tokio::task::JoinHandle;
 
 pub use adopt::{AdoptError, Adopted, adopt};
 pub use outlets::{BellOrder, Line, LinkLine, NowPaired, PaymentLine, PendingLine, RejectedLine, WalletLine};
-pub use request::{DemoWallet, Options, Output, StartError};
+pub use request::{DemoWallet, Options, Output, Reply, Request, StartError};
 pub use unpair::{UnpairError, unpair};
 
-use self::request::{Asker, Request};
+use self::request::{Asker, Message};
+use self::words::Refusal;
 use crate::ledger::Seq;
-use crate::screen::view::{Display, PairingForm, PairingProgress, SettingsForm, SettingsView, SoundView};
+use crate::screen::view::{Display, PairingForm, PairingProgress, Role, SoundView};
 
 /// A running engine, to be held by whoever shows it. Cheap to clone; the engine ends with the last one.
 #[derive(Debug, Clone)]
 pub struct Engine {
-    requests: mpsc::Sender<Request>,
+    messages: mpsc::Sender<Message>,
     display: watch::Receiver<Arc<Display>>,
 }
 
@@ -80,13 +82,13 @@ impl Engine {
     /// # Errors
     /// When the profile is in use or cannot be used.
     pub fn start(options: Options) -> Result<(Self, Outlets), StartError> {
-        let (requests, inbox) = mpsc::channel(64);
+        let (messages, inbox) = mpsc::channel(64);
         let (bell, bell_orders) = mpsc::channel(16);
         let (lines, line_feed) = mpsc::channel(64);
         let (actor, display) = actor::Actor::new(options, inbox, bell, lines)?;
         let end = tokio::spawn(supervise(actor));
         Ok((
-            Self { requests, display },
+            Self { messages, display },
             Outlets {
                 bell: bell_orders,
                 lines: line_feed,
@@ -101,185 +103,80 @@ impl Engine {
         self.display.clone()
     }
 
-    async fn tell(&self, request: Request) -> Result<(), Ended> {
-        self.requests.send(request).await.map_err(|_| Ended)
+    async fn tell(&self, message: Message) -> Result<(), Ended> {
+        self.messages.send(message).await.map_err(|_| Ended)
     }
 
-    async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<T>) -> Request) -> Result<T, Ended> {
+    /// Asks for something, in a role. An engine that has ended refuses everything.
+    pub async fn ask(&self, role: Role, request: Request) -> Reply {
+        if !request.is_for(role) {
+            return Reply::refused(&Refusal::NotAllowed);
+        }
         let (reply, answer) = oneshot::channel();
-        self.tell(request(reply)).await?;
-        answer.await.map_err(|_| Ended)
-    }
-
-    /// A window has painted this showing.
-    ///
-    /// # Errors
-    /// When the engine has ended; so for every method here.
-    pub async fn painted(&self, showing: u64) -> Result<(), Ended> {
-        self.tell(Request::Painted(showing)).await
-    }
-
-    /// The bell has started with this ring, or there will be no sound.
-    ///
-    /// # Errors
-    /// See [`Self::painted`].
-    pub async fn rang(&self, ring: u64) -> Result<(), Ended> {
-        self.tell(Request::Rang(ring)).await
-    }
-
-    /// The sound device changed.
-    ///
-    /// # Errors
-    /// See [`Self::painted`].
-    pub async fn sound(&self, state: SoundView) -> Result<(), Ended> {
-        self.tell(Request::Device(state)).await
-    }
-
-    /// Somebody tapped a showing away.
-    ///
-    /// # Errors
-    /// See [`Self::painted`].
-    pub async fn dismiss_showing(&self, showing: u64) -> Result<(), Ended> {
-        self.tell(Request::Dismiss(showing)).await
-    }
-
-    /// Somebody put a notice away.
-    ///
-    /// # Errors
-    /// See [`Self::painted`].
-    pub async fn dismiss_notice(&self, id: u64) -> Result<(), Ended> {
-        self.tell(Request::DismissNotice(id)).await
-    }
-
-    /// Shows the pairing screen.
-    ///
-    /// # Errors
-    /// See [`Self::painted`].
-    pub async fn open_welcome(&self) -> Result<(), Ended> {
-        self.tell(Request::OpenWelcome).await
-    }
-
-    /// Goes back from the pairing screen, where there is something to go back to.
-    ///
-    /// # Errors
-    /// See [`Self::painted`].
-    pub async fn leave_welcome(&self) -> Result<(), Ended> {
-        self.tell(Request::LeaveWelcome).await
-    }
-
-    /// Begins a pairing; its progress is in the pictures.
-    ///
-    /// # Errors
-    /// See [`Self::painted`].
-    pub async fn pair(&self, form: PairingForm) -> Result<(), Ended> {
-        self.tell(Request::Pair(form)).await
-    }
-
-    /// Pairs a wallet and waits for the end; `steps` hears of each step. The pictures show nothing of it. When this is dropped the
-    /// pairing is given up. The inner error is a sentence for the merchant.
-    ///
-    /// # Errors
-    /// See [`Self::painted`].
-    pub async fn pair_and_wait(
-        &self,
-        form: PairingForm,
-        steps: mpsc::Sender<PairingProgress>,
-    ) -> Result<Result<NowPaired, String>, Ended> {
-        let (ended, end) = oneshot::channel();
-        self.tell(Request::PairFor(form, Asker { steps, ended })).await?;
-        match end.await {
-            Ok(end) => Ok(end),
-            Err(_) if self.requests.is_closed() => Err(Ended),
-            Err(_) => Ok(Err(words::PAIRING_GIVEN_UP.to_owned())),
+        let asked = self.tell(Message::Ask(request, reply)).await;
+        match (asked, answer.await) {
+            (Ok(()), Ok(reply)) => reply,
+            (Ok(()), Err(_)) | (Err(Ended), _) => Reply::refused(&Refusal::Closing),
         }
     }
 
-    /// Gives the pairing under way up.
-    ///
-    /// # Errors
-    /// See [`Self::painted`].
-    pub async fn cancel_pairing(&self) -> Result<(), Ended> {
-        self.tell(Request::CancelPairing).await
+    /// Pairs a wallet and waits for the end; `steps` hears of each step. The pictures show nothing of it. When this is dropped the
+    /// pairing is given up.
+    pub async fn pair_and_wait(&self, form: PairingForm, steps: mpsc::Sender<PairingProgress>) -> Reply {
+        let (ended, end) = oneshot::channel();
+        let asked = self.tell(Message::Pair(form, Asker { steps, ended })).await;
+        match (asked, end.await) {
+            (Ok(()), Ok(reply)) => reply,
+            (Ok(()), Err(_)) if !self.messages.is_closed() => Reply::refused(&Refusal::PairingGivenUp),
+            (Ok(()), Err(_)) | (Err(Ended), _) => Reply::refused(&Refusal::Closing),
+        }
     }
 
     /// Plays a pretended shop.
     ///
     /// # Errors
-    /// See [`Self::painted`].
+    /// When the engine has ended; so for every method here.
     pub async fn start_demo(&self, wallet: DemoWallet) -> Result<(), Ended> {
-        self.tell(Request::StartDemo(wallet)).await
+        self.tell(Message::StartDemo(wallet)).await
     }
 
-    /// Every wallet and how it is heard, the first one paired first.
+    /// The bell has started with this ring, or there will be no sound.
     ///
     /// # Errors
-    /// See [`Self::painted`].
-    pub async fn wallets(&self) -> Result<Vec<WalletLine>, Ended> {
-        self.ask(Request::Wallets).await
+    /// See [`Self::start_demo`].
+    pub async fn rang(&self, ring: u64) -> Result<(), Ended> {
+        self.tell(Message::Rang(ring)).await
     }
 
-    /// The settings sheet.
+    /// The sound device changed.
     ///
     /// # Errors
-    /// See [`Self::painted`].
-    pub async fn settings(&self) -> Result<SettingsView, Ended> {
-        self.ask(Request::Settings).await
-    }
-
-    /// Changes settings; the inner error is a sentence for the merchant.
-    ///
-    /// # Errors
-    /// See [`Self::painted`].
-    pub async fn change_settings(&self, form: SettingsForm) -> Result<Result<SettingsView, String>, Ended> {
-        self.ask(|reply| Request::ChangeSettings(form, reply)).await
-    }
-
-    /// Forgets a wallet and its key; its history stays. The inner error is a sentence for the merchant.
-    ///
-    /// # Errors
-    /// See [`Self::painted`].
-    pub async fn unpair(&self, name: String) -> Result<Result<SettingsView, String>, Ended> {
-        self.ask(|reply| Request::Unpair(name, reply)).await
-    }
-
-    /// Calls a wallet by another name. The inner error is a sentence for the merchant.
-    ///
-    /// # Errors
-    /// See [`Self::painted`].
-    pub async fn rename_wallet(
-        &self,
-        name: String,
-        to: String,
-    ) -> Result<Result<SettingsView, String>, Ended> {
-        self.ask(|reply| Request::Rename(name, to, reply)).await
-    }
-
-    /// Rings once, to be heard.
-    ///
-    /// # Errors
-    /// See [`Self::painted`].
-    pub async fn test_ring(&self) -> Result<(), Ended> {
-        self.tell(Request::TestRing).await
+    /// See [`Self::start_demo`].
+    pub async fn sound(&self, state: SoundView) -> Result<(), Ended> {
+        self.tell(Message::Device(state)).await
     }
 
     /// A payment's line was written.
     ///
     /// # Errors
-    /// See [`Self::painted`].
+    /// See [`Self::start_demo`].
     pub async fn line_written(&self, seq: Seq) -> Result<(), Ended> {
-        self.tell(Request::LineWritten(seq)).await
+        self.tell(Message::LineWritten(seq)).await
     }
 
     /// An invoice is (no longer) on the screen: listen and look more closely.
     ///
     /// # Errors
-    /// See [`Self::painted`].
+    /// See [`Self::start_demo`].
     pub async fn await_invoice(&self, awaited: bool) -> Result<(), Ended> {
-        self.tell(Request::AwaitInvoice(awaited)).await
+        self.tell(Message::AwaitInvoice(awaited)).await
     }
 
     /// Ends the engine and waits until it has let go of the profile.
     pub async fn stop(&self) {
-        let _already_ended = self.ask(Request::Stop).await;
+        let (done, ended) = oneshot::channel();
+        if self.tell(Message::Stop(done)).await.is_ok() {
+            let _it_has_ended_either_way = ended.await;
+        }
     }
 }

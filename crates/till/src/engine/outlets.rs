@@ -1,11 +1,14 @@
 //! What leaves the engine: rings for the bell, lines for a terminal, answers to whoever asks.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tillbell_lnbits::{Msat, PaymentHash};
+use ts_rs::TS;
 
 use crate::ledger::{Entry, Seq};
-use crate::screen::view::{Kind, LinkState, Verdict};
+use crate::screen::view::{KeyPlace, Kind, LinkState, Verdict};
 
 /// An order for the bell.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,8 +54,12 @@ pub struct LinkLine {
     pub wallet: String,
     /// The state.
     pub state: LinkState,
-    /// A sentence for people.
+    /// Why, where there is more to say: a sentence in English …
     pub detail: Option<String>,
+    /// … its code, and what it speaks of.
+    pub code: Option<String>,
+    /// See `code`; empty without one.
+    pub args: BTreeMap<String, serde_json::Value>,
 }
 
 /// A payment is announced.
@@ -116,7 +123,8 @@ pub struct RejectedLine {
 }
 
 /// A wallet, as `wallets` lists it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export)]
 pub struct WalletLine {
     /// Its name here.
     pub name: String,
@@ -127,7 +135,8 @@ pub struct WalletLine {
 }
 
 /// A pairing that is in force now.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export)]
 pub struct NowPaired {
     /// The wallet's name here.
     pub name: String,
@@ -135,8 +144,8 @@ pub struct NowPaired {
     pub server: String,
     /// It was paired before, under this name.
     pub known_as: Option<String>,
-    /// Where its key is kept, in words; `None` where it has none.
-    pub key_place: Option<String>,
+    /// Where its key is kept; `None` where it has none.
+    pub key_place: Option<KeyPlace>,
 }
 
 impl PaymentLine {

@@ -1,15 +1,20 @@
-//! What an engine is started with, and what may be asked of it.
+//! What an engine is started with, what may be asked of it, and by whom.
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use tillbell_lnbits::dial::Dialer;
 use tillbell_lnbits::{InvoiceKey, Server};
 use tokio::sync::{mpsc, oneshot};
+use ts_rs::TS;
 
 use super::outlets::{NowPaired, WalletLine};
 use crate::clock::Clock;
 use crate::ledger::{Outlet, Seq};
-use crate::screen::view::{PairingForm, PairingProgress, SettingsForm, SettingsView, SoundView};
+use crate::screen::view::{
+    PairingForm, PairingPreview, PairingProgress, PayCode, Role, SettingsForm, SettingsView, SoundView,
+};
+use crate::sentence::{Say, Sentence};
 use crate::store::profile::{Profile, ProfileError};
 
 /// Where announcements go.
@@ -75,26 +80,197 @@ impl Output {
     }
 }
 
-/// What may be asked of the actor.
+/// What a display, a terminal or another program may ask. As JSON: `{"ask":"unpair","name":"shop"}`.
+///
+/// Some can only be answered where there is a window; elsewhere they are refused.
+#[derive(Debug, Clone, Serialize, Deserialize, TS)]
+#[serde(tag = "ask", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+#[ts(export)]
+pub enum Request {
+    /// This showing is on the glass.
+    Painted {
+        /// Its number.
+        #[ts(type = "number")]
+        showing: u64,
+    },
+    /// This display still draws.
+    Heartbeat {
+        /// Grows by one.
+        #[ts(type = "number")]
+        beat: u64,
+    },
+    /// Put a payment or a catch-up away before its time.
+    DismissShowing {
+        /// Its number.
+        #[ts(type = "number")]
+        showing: u64,
+    },
+    /// The drawing of a pay code.
+    PayCode {
+        /// Its number in the picture.
+        #[ts(type = "number")]
+        id: u64,
+    },
+    /// Put a notice away.
+    DismissNotice {
+        /// Its number.
+        #[ts(type = "number")]
+        id: u64,
+    },
+    /// Show the pairing screen.
+    OpenWelcome,
+    /// Go back from it, where there is something to go back to.
+    LeaveWelcome,
+    /// What is understood of a pasted text; nothing is dialled.
+    PreviewPairing {
+        /// The text.
+        text: String,
+    },
+    /// Pair a wallet. At a display its progress is in the pictures; at the door each step is an answer.
+    Pair {
+        /// What to pair.
+        form: PairingForm,
+    },
+    /// Give the pairing under way up.
+    CancelPairing,
+    /// Play a pretended shop.
+    TryDemo,
+    /// List the wallets and how each is heard, the first one paired first.
+    Wallets,
+    /// Forget a wallet and its key. Its history stays.
+    Unpair {
+        /// Its name.
+        name: String,
+    },
+    /// Call a wallet by another name.
+    Rename {
+        /// Its name.
+        name: String,
+        /// Its new name.
+        to: String,
+    },
+    /// The settings sheet.
+    Settings,
+    /// Change settings.
+    ChangeSettings {
+        /// What to change.
+        form: SettingsForm,
+    },
+    /// Ring once, to be heard.
+    TestRing,
+    /// Let the window fill the screen, or no longer.
+    ToggleFullScreen,
+    /// Bring the window to the front.
+    Show,
+    /// What only another version knows.
+    #[serde(other)]
+    #[ts(skip)]
+    Unknown,
+}
+
+/// What is answered. As JSON: `{"answer":"done"}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(tag = "answer", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+#[ts(export)]
+pub enum Reply {
+    /// It is done, or begun.
+    Done,
+    /// A pay code to draw.
+    PayCode {
+        /// The drawing.
+        code: PayCode,
+    },
+    /// What was understood of a text.
+    Preview {
+        /// What.
+        preview: PairingPreview,
+    },
+    /// A pairing goes on; another answer follows.
+    Progress {
+        /// How far it is.
+        progress: PairingProgress,
+    },
+    /// A wallet is paired.
+    Paired {
+        /// Which, and how.
+        paired: NowPaired,
+    },
+    /// The wallets.
+    Wallets {
+        /// Each of them.
+        wallets: Vec<WalletLine>,
+    },
+    /// The settings, as they are now.
+    Settings {
+        /// All of them.
+        settings: SettingsView,
+    },
+    /// It is not done.
+    Refused {
+        /// Why, and what to do.
+        sentence: Sentence,
+    },
+    /// What only another version knows.
+    #[serde(other)]
+    #[ts(skip)]
+    Unknown,
+}
+
+impl Request {
+    /// True for what this role may ask. A customer's display says what is on its glass, and that is all.
+    #[must_use]
+    pub const fn is_for(&self, role: Role) -> bool {
+        match (role, self) {
+            (Role::Operator, _)
+            | (
+                Role::Customer,
+                Self::Painted { .. }
+                | Self::Heartbeat { .. }
+                | Self::DismissShowing { .. }
+                | Self::PayCode { .. },
+            ) => true,
+            (
+                Role::Customer,
+                Self::DismissNotice { .. }
+                | Self::OpenWelcome
+                | Self::LeaveWelcome
+                | Self::PreviewPairing { .. }
+                | Self::Pair { .. }
+                | Self::CancelPairing
+                | Self::TryDemo
+                | Self::Wallets
+                | Self::Unpair { .. }
+                | Self::Rename { .. }
+                | Self::Settings
+                | Self::ChangeSettings { .. }
+                | Self::TestRing
+                | Self::ToggleFullScreen
+                | Self::Show
+                | Self::Unknown,
+            ) => false,
+        }
+    }
+}
+
+impl Reply {
+    /// A refusal.
+    #[must_use]
+    pub fn refused(why: &impl Say) -> Self {
+        Self::Refused { sentence: why.say() }
+    }
+}
+
+/// What reaches the actor.
 #[derive(Debug)]
-pub(super) enum Request {
-    Painted(u64),
+pub(super) enum Message {
+    /// Somebody asks who may.
+    Ask(Request, oneshot::Sender<Reply>),
+    /// Somebody wants a wallet paired and hears of each step.
+    Pair(PairingForm, Asker),
+    StartDemo(DemoWallet),
+    /// The bell has started with this ring, or there will be no sound.
     Rang(u64),
     Device(SoundView),
-    Dismiss(u64),
-    DismissNotice(u64),
-    OpenWelcome,
-    LeaveWelcome,
-    Pair(PairingForm),
-    PairFor(PairingForm, Asker),
-    CancelPairing,
-    StartDemo(DemoWallet),
-    Wallets(oneshot::Sender<Vec<WalletLine>>),
-    Settings(oneshot::Sender<SettingsView>),
-    ChangeSettings(SettingsForm, oneshot::Sender<Result<SettingsView, String>>),
-    Unpair(String, oneshot::Sender<Result<SettingsView, String>>),
-    Rename(String, String, oneshot::Sender<Result<SettingsView, String>>),
-    TestRing,
     LineWritten(Seq),
     AwaitInvoice(bool),
     Stop(oneshot::Sender<()>),
@@ -105,6 +281,6 @@ pub(super) enum Request {
 pub(super) struct Asker {
     /// Each step. One that nobody takes in time is skipped.
     pub(super) steps: mpsc::Sender<PairingProgress>,
-    /// How it ended; otherwise a sentence.
-    pub(super) ended: oneshot::Sender<Result<NowPaired, String>>,
+    /// How it ended.
+    pub(super) ended: oneshot::Sender<Reply>,
 }

@@ -4,7 +4,7 @@ use std::io;
 
 use jiff::Timestamp;
 
-use super::words;
+use super::words::{News, Refusal};
 use crate::ledger::{Ledger, LedgerError};
 use crate::screen::view::SettingsForm;
 use crate::store::alive::Alive;
@@ -17,7 +17,7 @@ use crate::store::settings::SettingsFile;
 #[derive(Debug, thiserror::Error)]
 pub enum UnpairError {
     /// There is none of this name; the second are those that there are.
-    #[error("{}", words::not_paired(.0, .1))]
+    #[error("{}", Refusal::not_paired(.0, .1.clone()))]
     Unknown(String, Vec<String>),
     /// What names the wallets.
     #[error("the pairings' file cannot be used: {0}")]
@@ -60,7 +60,8 @@ pub async fn unpair(
     // The pay code belongs to the first wallet.
     let taken_away = place == 0 && !known.is_empty() && take_pay_code_away(profile, now)?;
     key?;
-    Ok(taken_away.then(|| words::pay_code_taken_away(name)))
+    let wallet = name.to_owned();
+    Ok(taken_away.then(|| News::PayCodeTakenAway { wallet }.to_string()))
 }
 
 /// True when there was one.

@@ -13,6 +13,7 @@ use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use super::books::Books;
 use crate::clock::{Clock, Moment, Now};
 use crate::ledger::LedgerError;
+use crate::sentence::{Say, Sentence};
 use crate::store::pairings::Paired;
 use crate::store::secrets::{Place, Secrets, SecretsError};
 use crate::wallet::Listen;
@@ -70,7 +71,7 @@ pub(super) struct Wallet {
     /// This engine does not listen to it, and tells nothing of it.
     pub(super) left_alone: bool,
     /// The key could not be found: since when, and why.
-    keyless: Option<(Timestamp, String)>,
+    keyless: Option<(Timestamp, Sentence)>,
     running: Option<Running>,
     link: LinkView,
     pub(super) checking: bool,
@@ -82,7 +83,7 @@ pub(super) struct Wallet {
     recorded: VecDeque<PaymentHash>,
     pub(super) rejections: Rejections,
     /// What a terminal was told of the link.
-    pub(super) told_link: Option<(LinkState, Option<String>)>,
+    pub(super) told_link: Option<(LinkState, Option<Sentence>)>,
     faults: u32,
     /// When it is listened to again after a fault of ours.
     restart: Option<Moment>,
@@ -507,7 +508,8 @@ impl Wallets {
                 Some(reference)
             }
             Err(error) => {
-                let why = format!("{}.", capitalised(&error.to_string()));
+                let mut why = error.say();
+                why.text = format!("{}.", capitalised(&why.text));
                 let since = wallet.keyless.as_ref().map_or(now.wall, |(since, _)| *since);
                 wallet.keyless = Some((since, why));
                 self.look_again = Some(now.at + KEY_RETRY);
@@ -543,15 +545,24 @@ impl Wallet {
         }
     }
 
-    /// The link as the merchant should see it.
-    pub(super) fn link(&self) -> LinkView {
-        match &self.keyless {
-            Some((since, why)) => LinkView {
+    /// The link as the merchant should see it: where its payments cannot be recorded it is not to be relied on, whatever the line
+    /// does.
+    pub(super) fn link(&self, books: &Books) -> LinkView {
+        match (books.trouble(), &self.keyless) {
+            (Some((since, advice)), keyless) => LinkView {
+                state: match keyless {
+                    None if books.is_open() => self.link.state,
+                    Some(_) | None => LinkState::Down,
+                },
+                detail: Some(advice.say()),
+                untrusted_since: Some(since.to_string()),
+            },
+            (None, Some((since, why))) => LinkView {
                 state: LinkState::Down,
                 detail: Some(why.clone()),
                 untrusted_since: Some(since.to_string()),
             },
-            None => self.link.clone(),
+            (None, None) => self.link.clone(),
         }
     }
 }

@@ -1,117 +1,182 @@
-//! The sentences that the engine says to the merchant.
-
-use std::io;
-use std::path::Path;
+//! What the engine says to the merchant: each with its code, its arguments and how it reads in English.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use serde::Serialize;
 
-use super::adopt::AdoptError;
-use crate::ledger::{LedgerError, Loss, Sum};
+use super::enrol::EnrolError;
+use crate::ledger::{Advice, LedgerError, Loss, Sum};
+use crate::screen::pay_code::TooLong;
 use crate::screen::view::{Display, LinkState, LinkView, Scene, Unreliable, WalletView};
-use crate::store::secrets::SecretsError;
+use crate::sentence::{Say, Sentence};
 
-pub(super) const FORGERIES: &str =
-    "Somebody is sending false payment messages to this wallet. None of them was believed.";
-const FAULT: &str = "Tillbell has failed by a fault of its own. If it does not start again by itself in a moment, start it again.";
-pub(super) const NAME_MISSING: &str = "Give the wallet a name.";
-pub(super) const PAIRING_UNDER_WAY: &str =
-    "Another wallet is being paired at this moment: wait for its end, and try again.";
-pub(super) const PAIRING_GIVEN_UP: &str =
-    "This pairing was given up, because somebody began another one: try again.";
-
-pub(super) fn settings_set_aside(aside: &Path) -> String {
-    let aside = aside.display();
-    format!("The settings could not be read and were set aside as {aside}. The defaults are in use.")
+/// What is told without being asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, derive_more::Display)]
+#[serde(tag = "code", rename_all = "kebab-case")]
+pub(super) enum News {
+    #[display(
+        "Tillbell has failed by a fault of its own. If it does not start again by itself in a moment, start it again."
+    )]
+    Fault,
+    #[display("Listening to “{wallet}” has failed by a fault of Tillbell's own, and was begun again.")]
+    ListeningFailed { wallet: String },
+    #[display("Somebody is sending false payment messages to this wallet. None of them was believed.")]
+    Forgeries,
+    #[display(
+        "{count} messages more said “paid” to “{wallet}” than can be true at once, and were left out: somebody may be \
+         inventing them. Check your wallet."
+    )]
+    TooMany { wallet: String, count: u64 },
+    #[display("{} arrived in “{wallet}” that its list does not show: check your wallet.", have(*count))]
+    Unexplained { wallet: String, count: u64 },
+    #[display("The settings could not be read and were set aside as {aside}. The defaults are in use.")]
+    SettingsSetAside { aside: String },
+    #[display("The pairing could not be read and was set aside as {aside}. Pair again.")]
+    PairingsSetAside { aside: String },
+    #[display(
+        "The record before {} was written by a newer Tillbell and set aside as {aside}: install that Tillbell, and give the \
+         file its name back.{}", clock(*at), by_its_copy(*restored)
+    )]
+    RecordNewer {
+        at: Timestamp,
+        aside: String,
+        restored: bool,
+    },
+    #[display(
+        "The record before {} could not be read and was set aside as {aside}: check your wallet.{}", clock(*at),
+        by_its_copy(*restored)
+    )]
+    RecordUnreadable {
+        at: Timestamp,
+        aside: String,
+        restored: bool,
+    },
+    #[display("The record before {} is missing: check your wallet.{}", clock(*at), by_its_copy(*restored))]
+    RecordMissing { at: Timestamp, restored: bool },
+    #[display(
+        "{} recorded while the record was replaced ({} sats in all); most were shown before. Check your wallet.", were(*count),
+        total_msat / 1_000
+    )]
+    RecordedSilently { count: u64, total_msat: u64 },
+    #[display("The payment record could not be copied: {error}. Check that the disk is not full.")]
+    NotCopied { error: String },
+    #[display(
+        "“{wallet}” is the same wallet as “{first}”, by another key: it was joined with that, so that it rings once."
+    )]
+    Twin { wallet: String, first: String },
+    #[display("This wallet was paired before, as “{wallet}”: its history goes on.")]
+    KnownWallet { wallet: String },
+    #[display(
+        "The pay code was for “{wallet}” and was taken away with it: set one for the wallet that is first now."
+    )]
+    PayCodeTakenAway { wallet: String },
+    #[display("The wallet's key could not be removed: {error}.")]
+    KeyNotRemoved { error: String },
+    #[display("{_0}")]
+    #[serde(untagged)]
+    PayCode(TooLong),
 }
 
-pub(super) fn pairings_set_aside(aside: &Path) -> String {
-    format!(
-        "The pairing could not be read and was set aside as {}. Pair again.",
-        aside.display()
-    )
+/// Why something that was asked is not done.
+#[derive(Debug, Serialize, thiserror::Error)]
+#[serde(tag = "code", rename_all = "kebab-case")]
+pub(super) enum Refusal {
+    #[error("Tillbell is closing.")]
+    Closing,
+    #[error(
+        "This display is for customers: change that on the shop's own, or start Tillbell without --kiosk."
+    )]
+    NotAllowed,
+    #[error("This Tillbell has no window: it runs in a terminal.")]
+    NoWindow,
+    #[error("This Tillbell does not understand that request.")]
+    NotUnderstood,
+    #[error("This Tillbell does not know that request: use programs of the same version.")]
+    Unknown,
+    #[error("That code is not shown any more.")]
+    NoSuchPayCode,
+    #[error("Give the wallet a name.")]
+    NameMissing,
+    #[error("Another wallet is called “{name}”: choose another name.")]
+    NameTaken { name: String },
+    #[error("Nothing is paired.")]
+    NothingPaired,
+    #[error("No wallet is called “{name}”. Paired are: {}.", quoted(names))]
+    NotPaired { name: String, names: Vec<String> },
+    #[error("Another wallet is being paired at this moment: wait for its end, and try again.")]
+    PairingUnderWay,
+    #[error("This pairing was given up, because somebody began another one: try again.")]
+    PairingGivenUp,
+    #[error("The pairing could not be stored: {error}.")]
+    NotStored { error: String },
+    #[error("{error}")]
+    ProfileInUse { error: String },
+    #[error("“{wallet}” is paired, but nothing can be recorded yet. {advice}")]
+    PairedBut { wallet: String, advice: Sentence },
+    #[error("The pairing could not be removed: {error}.")]
+    NotUnpaired { error: String },
+    #[error("There is no chime called “{chime}”. Choose one of: {}.", chimes.join(", "))]
+    NoSuchChime { chime: String, chimes: Vec<String> },
+    #[error("The settings could not be saved: {error}. Check that the disk is not full.")]
+    SettingsNotSaved { error: String },
+    #[error(transparent)]
+    #[serde(untagged)]
+    PayCode(#[from] TooLong),
+    #[error(transparent)]
+    #[serde(untagged)]
+    Enrol(#[from] EnrolError),
 }
 
-pub(super) fn lost(loss: Option<&Loss>, now: Timestamp) -> String {
-    let time = now
-        .to_zoned_datetime(TimeZone::system())
-        .strftime("%H:%M")
-        .to_string();
-    let what = match loss.and_then(|loss| loss.moved_to.as_ref().map(|to| (to.display(), loss.newer))) {
-        Some((aside, true)) => format!(
-            "The record before {time} was written by a newer Tillbell and set aside as {aside}: install that Tillbell, \
-             and give the file its name back."
-        ),
-        Some((aside, false)) => format!(
-            "The record before {time} could not be read and was set aside as {aside}: check your wallet."
-        ),
-        None => format!("The record before {time} is missing: check your wallet."),
-    };
-    let restored = loss.is_some_and(|loss| loss.restored);
-    what + if restored {
-        " Its copy has taken its place."
-    } else {
-        ""
+impl Refusal {
+    /// `names` are those of the wallets that are paired.
+    pub(super) fn not_paired(name: &str, names: Vec<String>) -> Self {
+        if names.is_empty() {
+            return Self::NothingPaired;
+        }
+        Self::NotPaired {
+            name: name.to_owned(),
+            names,
+        }
+    }
+
+    pub(super) fn paired_but(wallet: &str, advice: Advice) -> Self {
+        Self::PairedBut {
+            wallet: wallet.to_owned(),
+            advice: advice.say(),
+        }
     }
 }
 
-pub(super) fn recorded_silently(Sum { count, total }: Sum) -> String {
-    let payments = if count == 1 {
-        "1 payment was".to_owned()
-    } else {
-        format!("{count} payments were")
-    };
-    let sats = total.0 / 1_000;
-    format!(
-        "{payments} recorded while the record was replaced ({sats} sats in all); most were shown before. Check your wallet."
-    )
-}
+impl News {
+    pub(super) fn lost(loss: Option<&Loss>, at: Timestamp) -> Self {
+        let restored = loss.is_some_and(|loss| loss.restored);
+        let aside = loss.and_then(|loss| Some((loss.moved_to.as_ref()?.display().to_string(), loss.newer)));
+        match aside {
+            Some((aside, true)) => Self::RecordNewer { at, aside, restored },
+            Some((aside, false)) => Self::RecordUnreadable { at, aside, restored },
+            None => Self::RecordMissing { at, restored },
+        }
+    }
 
-pub(super) fn not_copied(error: &LedgerError) -> String {
-    format!("The payment record could not be copied: {error}. Check that the disk is not full.")
-}
+    pub(super) const fn recorded_silently(Sum { count, total }: Sum) -> Self {
+        Self::RecordedSilently {
+            count,
+            total_msat: total.0,
+        }
+    }
 
-pub(super) fn unexplained(wallet: &str, count: u64) -> String {
-    let payments = if count == 1 {
-        "1 payment has".to_owned()
-    } else {
-        format!("{count} payments have")
-    };
-    format!("{payments} arrived in “{wallet}” that its list does not show: check your wallet.")
-}
-
-pub(super) fn too_many(wallet: &str, count: u64) -> String {
-    format!(
-        "{count} messages more said “paid” to “{wallet}” than can be true at once, and were left out: somebody may be \
-         inventing them. Check your wallet."
-    )
-}
-
-pub(super) fn faulty(wallet: &str) -> String {
-    format!("Listening to “{wallet}” has failed by a fault of Tillbell's own, and was begun again.")
-}
-
-pub(super) fn twin(name: &str, first: &str) -> String {
-    format!(
-        "“{name}” is the same wallet as “{first}”, by another key: it was joined with that, so that it rings once."
-    )
-}
-
-pub(super) fn known_wallet(name: &str) -> String {
-    format!("This wallet was paired before, as “{name}”: its history goes on.")
-}
-
-pub(super) fn pay_code_taken_away(of: &str) -> String {
-    format!(
-        "The pay code was for “{of}” and was taken away with it: set one for the wallet that is first now."
-    )
+    pub(super) fn not_copied(error: &LedgerError) -> Self {
+        Self::NotCopied {
+            error: error.to_string(),
+        }
+    }
 }
 
 /// The last picture of an engine that has ended by a fault of ours: nothing that it showed can be relied on.
 pub(super) fn after_a_fault(shown: &Display, now: Timestamp) -> Display {
     let link = LinkView {
         state: LinkState::Down,
-        detail: Some(FAULT.to_owned()),
+        detail: Some(News::Fault.say()),
         untrusted_since: Some(now.to_string()),
     };
     let down = |wallet: &WalletView| WalletView {
@@ -128,50 +193,43 @@ pub(super) fn after_a_fault(shown: &Display, now: Timestamp) -> Display {
         wallets: shown.wallets.iter().map(down).collect(),
         unreliable: Some(Unreliable {
             since: now.to_string(),
-            detail: Some(FAULT.to_owned()),
+            detail: Some(News::Fault.say()),
         }),
         link,
         ..shown.clone()
     }
 }
 
-pub(super) fn paired_but(name: &str, advice: &str) -> String {
-    format!("“{name}” is paired, but nothing can be recorded yet. {advice}")
-}
-
-/// `names` are those of the wallets that are paired.
-pub(super) fn not_paired(name: &str, names: &[String]) -> String {
-    if names.is_empty() {
-        return "Nothing is paired.".to_owned();
+fn have(count: u64) -> String {
+    match count {
+        1 => "1 payment has".to_owned(),
+        count => format!("{count} payments have"),
     }
+}
+
+fn were(count: u64) -> String {
+    match count {
+        1 => "1 payment was".to_owned(),
+        count => format!("{count} payments were"),
+    }
+}
+
+/// The time of day where this machine stands.
+fn clock(at: Timestamp) -> impl std::fmt::Display {
+    at.to_zoned_datetime(TimeZone::system())
+        .strftime("%H:%M")
+        .to_string()
+}
+
+const fn by_its_copy(restored: bool) -> &'static str {
+    if restored {
+        " Its copy has taken its place."
+    } else {
+        ""
+    }
+}
+
+fn quoted(names: &[String]) -> String {
     let names: Vec<_> = names.iter().map(|name| format!("“{name}”")).collect();
-    format!("No wallet is called “{name}”. Paired are: {}.", names.join(", "))
-}
-
-pub(super) fn name_taken(name: &str) -> String {
-    format!("Another wallet is called “{name}”: choose another name.")
-}
-
-pub(super) fn not_unpaired(error: &io::Error) -> String {
-    format!("The pairing could not be removed: {error}.")
-}
-
-pub(super) fn key_not_removed(error: &SecretsError) -> String {
-    format!("The wallet's key could not be removed: {error}.")
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "given to map_err")]
-pub(super) fn not_stored(error: AdoptError) -> String {
-    format!("The pairing could not be stored: {error}.")
-}
-
-pub(super) fn no_such_chime(chime: &str, chimes: &[String]) -> String {
-    format!(
-        "There is no chime called “{chime}”. Choose one of: {}.",
-        chimes.join(", ")
-    )
-}
-
-pub(super) fn settings_not_saved(error: &impl std::fmt::Display) -> String {
-    format!("The settings could not be saved: {error}. Check that the disk is not full.")
+    names.join(", ")
 }

@@ -1,6 +1,7 @@
 //! Why a ledger cannot be read or written, and what the merchant can do about it.
 
 use rusqlite::ErrorCode;
+use serde::Serialize;
 
 /// Why the ledger cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -48,30 +49,57 @@ impl LedgerError {
 
     /// What the merchant can do about it while this display keeps trying.
     #[must_use]
-    pub fn advice(&self) -> &'static str {
+    pub fn advice(&self) -> Advice {
         let code = match self {
-            Self::SetAside(_) => {
-                return "Payments cannot be recorded: the damaged payment record cannot be set aside. See that its \
-                        folder may be written; this display goes on by itself.";
-            }
+            Self::SetAside(_) => return Advice::SetAside,
             Self::Sqlite(error) => error.sqlite_error_code(),
             Self::TooNew | Self::Damaged(_) | Self::Pairing(_) | Self::Copy(_) | Self::Thread(_) => None,
         };
         match code {
-            Some(ErrorCode::DiskFull) => {
-                "Payments cannot be recorded: the disk is full. Free some space; this display goes on by itself."
-            }
+            Some(ErrorCode::DiskFull) => Advice::DiskFull,
             Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
-                "Payments cannot be recorded: the payment record may not be written. See that its folder may be \
-                 written; this display goes on by itself."
+                Advice::NotWritable
             }
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-                "Payments cannot be recorded: another program holds the payment record. Close it; this display goes on \
-                 by itself."
-            }
-            Some(_) | None => {
-                "Payments cannot be recorded: is the disk full? Free some space; this display goes on by itself."
-            }
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Advice::Held,
+            Some(_) | None => Advice::Unusable,
         }
     }
+}
+
+/// Why payments cannot be recorded, and what to do about it. Serialises as a code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, derive_more::Display)]
+#[serde(tag = "code", rename_all = "kebab-case")]
+pub enum Advice {
+    /// A damaged record stands in the way.
+    #[display(
+        "Payments cannot be recorded: the damaged payment record cannot be set aside. See that its folder may be written; \
+         this display goes on by itself."
+    )]
+    #[serde(rename = "record-not-set-aside")]
+    SetAside,
+    /// There is no room.
+    #[display(
+        "Payments cannot be recorded: the disk is full. Free some space; this display goes on by itself."
+    )]
+    #[serde(rename = "record-disk-full")]
+    DiskFull,
+    /// We may not write there.
+    #[display(
+        "Payments cannot be recorded: the payment record may not be written. See that its folder may be written; this \
+         display goes on by itself."
+    )]
+    #[serde(rename = "record-not-writable")]
+    NotWritable,
+    /// Another program has it.
+    #[display(
+        "Payments cannot be recorded: another program holds the payment record. Close it; this display goes on by itself."
+    )]
+    #[serde(rename = "record-held")]
+    Held,
+    /// Anything else.
+    #[display(
+        "Payments cannot be recorded: is the disk full? Free some space; this display goes on by itself."
+    )]
+    #[serde(rename = "record-unusable")]
+    Unusable,
 }

@@ -12,7 +12,7 @@ mod schema;
 mod upkeep;
 
 pub use entry::{Entry, Outlet, Seq, Sum, WalletRow, WalletState};
-pub use error::LedgerError;
+pub use error::{Advice, LedgerError};
 pub use record::Ledger;
 pub use restore::{Loss, Place, open_or_restore, replace};
 pub use upkeep::{Copied, Upkeep, copy};

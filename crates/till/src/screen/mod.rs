@@ -1,5 +1,6 @@
 //! What displays show: the queue of announcements, scenes, the pay code, and the types that cross to a page.
 
+pub mod customer;
 pub mod pay_code;
 pub mod ringer;
 pub mod stage;

@@ -1,13 +1,15 @@
 //! The merchant's own code to scan: any text they give, drawn by the qrcode crate.
 
 use qrcode::{Color, EcLevel, QrCode};
+use serde::Serialize;
 
 use crate::screen::view::PayCode;
 
 /// A text that does not fit into a QR code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, thiserror::Error)]
+#[serde(tag = "code", rename = "pay-code-too-long")]
 #[error("This pay code is too long for a QR code: use a shorter one.")]
-pub struct TooLong;
+pub struct TooLong {}
 
 /// Draws `text`; `None` when there is nothing to draw.
 ///
@@ -27,7 +29,7 @@ pub fn draw(text: &str) -> Result<Option<PayCode>, TooLong> {
     } else {
         text.to_owned()
     };
-    let code = QrCode::with_error_correction_level(&encoded, EcLevel::M).map_err(|_| TooLong)?;
+    let code = QrCode::with_error_correction_level(&encoded, EcLevel::M).map_err(|_| TooLong {})?;
     let modules = code.width();
     let mut path = String::new();
     for (y, row) in code.to_colors().chunks(modules).enumerate() {
@@ -61,6 +63,6 @@ mod tests {
     #[test]
     fn no_text_is_no_code_and_a_novel_is_too_long() {
         assert_eq!(draw("  "), Ok(None));
-        assert_eq!(draw(&"novel ".repeat(1_000)), Err(TooLong));
+        assert_eq!(draw(&"novel ".repeat(1_000)), Err(TooLong {}));
     }
 }

@@ -28,8 +28,10 @@ pub const UNSEEN: Duration = Duration::from_millis(1_500);
 const CATCH_UP_DWELL: Duration = Duration::from_secs(60);
 /// Late payments wait this long for the catch-up to finish, then are shown as they are.
 const GATHER: Duration = Duration::from_secs(10);
-/// Lines of the catch-up list.
-const CATCH_UP_LINES: usize = 50;
+/// Lines of the catch-up list: what a small screen has room for.
+const CATCH_UP_LINES: usize = 6;
+/// A memo beside others is one line: so many of its characters cross to a page.
+const LINE: usize = 120;
 /// A documented `pending` frame is believed this long.
 const STRIP: Duration = Duration::from_secs(10 * 60);
 /// Strips on the idle screen, and kept at all.
@@ -364,7 +366,7 @@ impl Stage {
 
     /// The picture.
     #[must_use]
-    pub fn scene(&self, checking: bool, pay_code: Option<view::PayCode>) -> Scene {
+    pub fn scene(&self, checking: bool, pay_code: Option<u64>) -> Scene {
         match self.showing.as_ref().map(|showing| (showing.id, &showing.what)) {
             Some((id, What::Paid { head, together })) => Scene::Paid(self.paid(id, head, together)),
             Some((
@@ -377,7 +379,7 @@ impl Stage {
             )) => Scene::CatchUp(view::CatchUp {
                 showing: id,
                 count: *count,
-                total_msat: total.0,
+                total_msat: Some(total.0),
                 items: entries
                     .iter()
                     .rev()
@@ -408,7 +410,7 @@ impl Stage {
             at: head.arrived_at().to_string(),
             more: (count > 0).then(|| view::More {
                 count,
-                total_msat: behind().map(|entry| entry.amount).sum::<Msat>().0,
+                total_msat: Some(behind().map(|entry| entry.amount).sum::<Msat>().0),
             }),
         }
     }
@@ -433,7 +435,7 @@ impl Stage {
     fn line_of(&self, entry: &Entry) -> view::CatchUpItem {
         view::CatchUpItem {
             amount_msat: entry.amount.0,
-            memo: entry.memo.clone(),
+            memo: line(&entry.memo),
             wallet: self.names.get(&entry.wallet).cloned(),
             at: entry.arrived_at().to_string(),
         }
@@ -456,6 +458,11 @@ impl What {
     }
 }
 
+/// A memo as it stands beside others.
+fn line(memo: &str) -> String {
+    memo.chars().take(LINE).collect()
+}
+
 fn late(entry: Entry) -> Entry {
     Entry {
         kind: Kind::Late,
@@ -467,7 +474,7 @@ impl Strip {
     fn view(&self) -> view::PendingStrip {
         view::PendingStrip {
             amount_msat: self.amount.0,
-            memo: self.memo.as_str().to_owned(),
+            memo: line(self.memo.as_str()),
         }
     }
 }
@@ -485,7 +492,7 @@ fn catch_up(entries: Vec<Entry>) -> What {
 fn last_of(entry: &Entry) -> view::LastPayment {
     view::LastPayment {
         amount_msat: entry.amount.0,
-        memo: entry.memo.clone(),
+        memo: line(&entry.memo),
         verdict: entry.verdict,
         at: entry.arrived_at().to_string(),
     }
@@ -612,7 +619,7 @@ mod tests {
             paid(&stage).more,
             Some(view::More {
                 count: 8,
-                total_msat: 44_000
+                total_msat: Some(44_000)
             })
         );
         assert_eq!(begins(&mut stage, at(1_500)), Some((2, Kind::Live)));
@@ -620,7 +627,7 @@ mod tests {
             paid(&stage).more,
             Some(view::More {
                 count: 7,
-                total_msat: 42_000
+                total_msat: Some(42_000)
             })
         );
         assert_eq!(stage.painted(2, at(1_500)), (2..=9).map(Seq).collect::<Vec<_>>());
@@ -875,9 +882,12 @@ mod tests {
         stage.caught_up(None);
         stage.advance(at(0));
         let list = caught(&stage);
-        assert_eq!((list.showing, list.count, list.total_msat), (1, 51, 1_326_000));
+        assert_eq!(
+            (list.showing, list.count, list.total_msat),
+            (1, 51, Some(1_326_000))
+        );
         let memos: Vec<_> = list.items.into_iter().map(|item| item.memo).collect();
-        let newest: Vec<_> = (2..=51).rev().map(|seq| format!("payment {seq}")).collect();
+        let newest: Vec<_> = (46..=51).rev().map(|seq| format!("payment {seq}")).collect();
         assert_eq!(memos, newest);
         assert_eq!(stage.painted(1, at(0)), (1..=51).map(Seq).collect::<Vec<_>>());
         assert_eq!(stage.next_wake(), Some(at(60_000)));
@@ -1035,13 +1045,9 @@ mod tests {
             stage.painted(1, at(0));
             stage.advance(at(6_000));
             wait_for(&mut stage, 2, at(6_000));
-            let pay_code = Some(view::PayCode {
-                text: "till@shop.example".to_owned(),
-                modules: 1,
-                path: "M0 0h1v1h-1z".to_owned(),
-            });
+            let pay_code = Some(7);
             assert_eq!(
-                stage.scene(false, pay_code.clone()),
+                stage.scene(false, pay_code),
                 Scene::Idle {
                     pay_code,
                     last: Some(view::LastPayment {

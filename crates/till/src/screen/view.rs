@@ -6,6 +6,8 @@
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
+use crate::sentence::Sentence;
+
 pub use crate::payment::{Kind, Verdict};
 pub use crate::wallet::health::{LinkState, LinkView};
 
@@ -17,12 +19,16 @@ pub struct Display {
     /// Grows by one with each picture; a display drops one that is older than what it shows.
     #[ts(type = "number")]
     pub revision: u64,
+    /// For whom it is drawn (`data-display`).
+    pub role: Role,
     /// What is on the screen.
     pub scene: Scene,
     /// How the wallets are heard, in the worst of their states.
     pub link: LinkView,
-    /// Each wallet and how it is heard; the first one paired stands first.
+    /// The wallets and how each is heard: those in trouble first, otherwise as they were paired.
     pub wallets: Vec<WalletView>,
+    /// So many wallets more than those.
+    pub more_wallets: u32,
     /// Why this screen cannot be relied on, if it cannot: shown in place of the pay code.
     pub unreliable: Option<Unreliable>,
     /// Whether the bell can be heard.
@@ -35,6 +41,17 @@ pub struct Display {
     pub theme: Theme,
     /// The paired shop's name, `None` while nothing is paired.
     pub shop: Option<String>,
+}
+
+/// Who asks, and for whom a picture is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "kebab-case")]
+#[ts(export)]
+pub enum Role {
+    /// A display that customers stand before: it is looked at, and changes nothing.
+    Customer,
+    /// The shop's own people.
+    Operator,
 }
 
 /// A wallet, and how it is heard.
@@ -56,7 +73,7 @@ pub struct Unreliable {
     /// Since when (RFC 3339).
     pub since: String,
     /// Why, and what to do.
-    pub detail: Option<String>,
+    pub detail: Option<Sentence>,
 }
 
 /// What the display shows now (`data-scene`).
@@ -73,8 +90,9 @@ pub enum Scene {
     },
     /// Nothing is happening: shop name, pay code, clock, last payment.
     Idle {
-        /// The merchant's own code to scan, if they set one.
-        pay_code: Option<PayCode>,
+        /// The merchant's own code to scan, if they set one: to be asked for by this number.
+        #[ts(type = "number | null")]
+        pay_code: Option<u64>,
         /// The latest payment that was shown, if any.
         last: Option<LastPayment>,
         /// Invoices known to be waiting, newest first, at most three.
@@ -123,9 +141,9 @@ pub struct Paid {
 pub struct More {
     /// How many.
     pub count: u32,
-    /// Their sum in millisatoshis.
-    #[ts(type = "number")]
-    pub total_msat: u64,
+    /// Their sum in millisatoshis; not for customers.
+    #[ts(type = "number | null")]
+    pub total_msat: Option<u64>,
 }
 
 /// Payments that arrived while this display was away.
@@ -138,10 +156,10 @@ pub struct CatchUp {
     pub showing: u64,
     /// How many there were.
     pub count: u32,
-    /// Their sum in millisatoshis.
-    #[ts(type = "number")]
-    pub total_msat: u64,
-    /// The latest of them, newest first; `count` may be larger.
+    /// Their sum in millisatoshis; not for customers.
+    #[ts(type = "number | null")]
+    pub total_msat: Option<u64>,
+    /// The latest of them, newest first; `count` may be larger. None for customers.
     pub items: Vec<CatchUpItem>,
 }
 
@@ -162,7 +180,7 @@ pub struct CatchUpItem {
 }
 
 /// The merchant's pay code, ready to draw.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[ts(export)]
 pub struct PayCode {
@@ -225,8 +243,8 @@ pub struct Notice {
     /// To hand back in `dismiss_notice`.
     #[ts(type = "number")]
     pub id: u64,
-    /// The sentence.
-    pub text: String,
+    /// What is to be known or done.
+    pub sentence: Sentence,
     /// How much it matters.
     pub weight: NoticeWeight,
 }
@@ -257,14 +275,14 @@ pub enum Theme {
 }
 
 /// What was understood of a pasted text, before anything is dialled. Never holds the key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[ts(export)]
 pub struct PairingPreview {
     /// The server's address without any secret, e.g. `https://pay.example.com`.
     pub server: String,
     /// What kind of text it was, in words: "a wallet page's address".
-    pub kind: String,
+    pub kind: Sentence,
     /// The name that came with it.
     pub name: Option<String>,
     /// True when the invoice key must still be pasted.
@@ -272,7 +290,7 @@ pub struct PairingPreview {
     /// True when the traffic would be readable by others on the way.
     pub insecure: bool,
     /// What else the merchant should know ("the password in this address was dropped").
-    pub remarks: Vec<String>,
+    pub remarks: Vec<Sentence>,
 }
 
 /// What the merchant asks to be paired.
@@ -316,11 +334,11 @@ pub struct PairingProgress {
 #[ts(export)]
 pub struct PairingStep {
     /// What is tried: "Reach the server".
-    pub label: String,
+    pub label: Sentence,
     /// How it stands.
     pub state: StepState,
     /// What was found ("LNbits 1.6.2"), where there is something to say.
-    pub detail: Option<String>,
+    pub detail: Option<Sentence>,
 }
 
 /// How a step stands.
@@ -351,12 +369,12 @@ pub enum PairingOutcome {
     /// Nothing was changed; what was paired before still is.
     Failed {
         /// What to do, in a sentence.
-        sentence: String,
+        sentence: Sentence,
     },
 }
 
 /// The settings sheet.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[ts(export)]
 pub struct SettingsView {
@@ -377,7 +395,7 @@ pub struct SettingsView {
 }
 
 /// A paired wallet, in the settings sheet.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[ts(export)]
 pub struct PairedWallet {
@@ -385,12 +403,25 @@ pub struct PairedWallet {
     pub name: String,
     /// Its server's address, without any secret.
     pub server: String,
-    /// Where its invoice key is kept, in words; `None` where there is none, or where it was not found yet.
-    pub key_place: Option<String>,
+    /// Where its invoice key is kept; `None` where there is none, or where it was not found yet.
+    pub key_place: Option<KeyPlace>,
+}
+
+/// Where a key is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, derive_more::Display)]
+#[serde(rename_all = "kebab-case")]
+#[ts(export)]
+pub enum KeyPlace {
+    /// The desktop's keyring.
+    #[display("this desktop's keyring")]
+    Keyring,
+    /// A file for this user only.
+    #[display("a file that only this user can read")]
+    File,
 }
 
 /// A change to the settings; what is absent stays.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, TS)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, TS, Serialize)]
 #[serde(rename_all = "camelCase", default)]
 #[ts(export, optional_fields)]
 pub struct SettingsForm {

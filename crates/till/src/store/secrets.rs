@@ -8,11 +8,13 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
+use serde::Serialize;
 use tillbell_lnbits::InvoiceKey;
 use tokio::sync::Mutex as Turns;
 
-use crate::files::replace;
-use crate::files::set_aside;
+use crate::files::{replace, set_aside};
+pub use crate::screen::view::KeyPlace as Place;
+use crate::sentence;
 use crate::store::keyring::{self, KeyringError};
 use crate::store::profile::Profile;
 
@@ -27,40 +29,51 @@ pub struct Secrets {
     changing: Arc<Mutex<()>>,
 }
 
-/// Where a key is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
-    /// The desktop's keyring.
-    Keyring,
-    /// A file for this user only.
-    File,
-}
-
-/// Why a key cannot be kept or found.
-#[derive(Debug, thiserror::Error)]
+/// Why a key cannot be kept or found. Serialises as a code and its arguments.
+#[derive(Debug, Serialize, thiserror::Error)]
+#[serde(tag = "code", rename_all = "kebab-case")]
 pub enum SecretsError {
     /// The file cannot be read or written.
-    #[error("the invoice key's file cannot be used: {0}")]
-    File(#[from] io::Error),
+    #[error("the invoice key's file cannot be used: {error}")]
+    #[serde(rename = "key-file-unusable")]
+    File {
+        /// What the system says.
+        #[from]
+        #[serde(serialize_with = "sentence::shown")]
+        error: io::Error,
+    },
     /// The file holds something else than keys.
-    #[error("the invoice key's file {} is damaged: pair again", .0.display())]
-    Garbled(PathBuf),
+    #[error("the invoice key's file {} is damaged: pair again", file.display())]
+    #[serde(rename = "key-file-damaged")]
+    Garbled {
+        /// Which.
+        #[serde(serialize_with = "sentence::path")]
+        file: PathBuf,
+    },
     /// The keyring has it and is locked.
     #[error(
         "the invoice key is in this desktop's keyring, and that is locked: unlock it, and this display goes on by itself"
     )]
+    #[serde(rename = "keyring-locked")]
     Locked,
     /// Neither place has it.
     #[error("the invoice key is not where it was kept: unlock the keyring, or pair again")]
+    #[serde(rename = "key-missing-from-keyring")]
     Missing,
     /// The profile's own folder does not have it, and nothing of a portable profile lies anywhere else.
-    #[error("the invoice key is not in {} any more: pair again", .0.display())]
-    Gone(PathBuf),
+    #[error("the invoice key is not in {} any more: pair again", file.display())]
+    #[serde(rename = "key-gone")]
+    Gone {
+        /// Where it was.
+        #[serde(serialize_with = "sentence::path")]
+        file: PathBuf,
+    },
     /// It was to be forgotten, and the keyring does not let go of it.
     #[error(
         "the invoice key may still be in this desktop's keyring, which is locked or does not answer: unlock it, and remove \
          “Tillbell” there"
     )]
+    #[serde(rename = "key-not-forgotten")]
     NotForgotten,
 }
 
@@ -110,7 +123,11 @@ impl Secrets {
     pub async fn find(&self, reference: &str, ask: bool) -> Result<(InvoiceKey, Place), SecretsError> {
         match (self.find_in_file(reference), self.keyring) {
             (Ok(Some(key)), _) => return Ok((key, Place::File)),
-            (Ok(None), false) => return Err(SecretsError::Gone(self.file.clone())),
+            (Ok(None), false) => {
+                return Err(SecretsError::Gone {
+                    file: self.file.clone(),
+                });
+            }
             (Err(error), false) => return Err(error),
             (Ok(None) | Err(_), true) => {}
         }
@@ -159,7 +176,9 @@ impl Secrets {
 
     fn read_file(&self) -> Result<BTreeMap<String, String>, SecretsError> {
         match fs::read(&self.file) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|_| SecretsError::Garbled(self.file.clone())),
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|_| SecretsError::Garbled {
+                file: self.file.clone(),
+            }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeMap::new()),
             Err(error) => Err(error.into()),
         }
@@ -171,7 +190,7 @@ impl Secrets {
     ) -> Result<(), SecretsError> {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut keys = match self.read_file() {
-            Err(SecretsError::Garbled(file)) => {
+            Err(SecretsError::Garbled { file }) => {
                 let aside = set_aside(&file, Timestamp::now())?;
                 tracing::warn!(aside = %aside.display(), "the damaged file of keys was set aside");
                 BTreeMap::new()
@@ -183,17 +202,6 @@ impl Secrets {
             replace(&self.file, &text)?;
         }
         Ok(())
-    }
-}
-
-impl Place {
-    /// In words, for the settings sheet.
-    #[must_use]
-    pub const fn describe(self) -> &'static str {
-        match self {
-            Self::Keyring => "this desktop's keyring",
-            Self::File => "a file that only this user can read",
-        }
     }
 }
 
@@ -211,7 +219,7 @@ mod tests {
         secrets.forget("a").await.unwrap();
         assert!(matches!(
             secrets.find("a", true).await,
-            Err(SecretsError::Gone(_))
+            Err(SecretsError::Gone { .. })
         ));
     }
 
@@ -222,7 +230,7 @@ mod tests {
         fs::write(folder.path().join("secrets.json"), "{\"a\": ").unwrap();
         assert!(matches!(
             secrets.find("a", true).await,
-            Err(SecretsError::Garbled(_))
+            Err(SecretsError::Garbled { .. })
         ));
         let key: InvoiceKey = "0123456789abcdef0123456789abcdef".parse().unwrap();
         secrets.keep("a", &key).await.unwrap();

@@ -76,16 +76,19 @@ impl Baseline {
     }
 }
 
-/// Why a baseline could not be taken.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+/// Why a baseline could not be taken. Serialises as a code and its arguments.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
+#[serde(tag = "code", rename_all = "kebab-case")]
 pub enum BaselineError {
-    /// A question had no usable answer.
-    #[error(transparent)]
-    Rest(#[from] RestError),
     /// Pages of the list did not overlap, however often they were read: an invoice may have slipped between them. May
     /// pass.
     #[error("The wallet's list of payments changes faster than it can be read.")]
+    #[serde(rename = "list-changes")]
     Torn,
+    /// A question had no usable answer.
+    #[error(transparent)]
+    #[serde(untagged)]
+    Rest(#[from] RestError),
 }
 
 /// Takes the line between history and news: first what is pending, then what has settled around now.

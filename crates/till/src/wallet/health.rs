@@ -9,6 +9,7 @@ use tillbell_lnbits::link::SocketState;
 use ts_rs::TS;
 
 use crate::clock::{Moment, Now};
+use crate::sentence::{Say, Sentence};
 
 /// After this long without socket and list the screen says that it cannot be relied on.
 pub const UNTRUSTED_AFTER: Duration = Duration::from_secs(20);
@@ -24,8 +25,8 @@ const SILENT_AFTER: u32 = 2;
 pub struct LinkView {
     /// The state in one word.
     pub state: LinkState,
-    /// A sentence for people, where there is more to say.
-    pub detail: Option<String>,
+    /// Why, where there is more to say.
+    pub detail: Option<Sentence>,
     /// Since when this screen cannot be relied on (RFC 3339); it then says so in place of the pay code.
     pub untrusted_since: Option<String>,
 }
@@ -46,9 +47,22 @@ pub enum LinkState {
     Down,
 }
 
-/// What to do about a key that sees none of the wallet's payments.
-pub(crate) const BLIND: &str = "This key sees none of the wallet's payments. In LNbits, allow it to view payments, or pair with \
-                     another key.";
+/// What this machine says by itself. Serialises as a code and its arguments.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, derive_more::Display)]
+#[serde(tag = "code", rename_all = "kebab-case")]
+pub(crate) enum Why {
+    /// The key sees none of the wallet's payments.
+    #[display(
+        "This key sees none of the wallet's payments. In LNbits, allow it to view payments, or pair with another key."
+    )]
+    KeyBlind,
+    /// The open socket tells nothing, and the list does.
+    #[display("This server does not push; asking every few seconds.")]
+    NoPush,
+    /// There is no socket, and the list does.
+    #[display("{why} Asking every few seconds instead.")]
+    AskingInstead { why: Sentence },
+}
 
 /// The pure machine that judges the connection.
 #[derive(Debug, Clone)]
@@ -64,7 +78,7 @@ pub struct Health {
     /// Since when neither tells us anything, and the reason.
     lost: Option<Now>,
     /// The key is refused: no waiting will help.
-    refused: Option<String>,
+    refused: Option<Sentence>,
     /// The key sees none of the wallet's payments.
     blind: bool,
 }
@@ -73,14 +87,14 @@ pub struct Health {
 enum Socket {
     NotYet,
     Open { opening: u64 },
-    Lost { why: String, failures: u32 },
+    Lost { why: Sentence, failures: u32 },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum List {
     Unknown,
     Works,
-    Failed { why: String, times: u32 },
+    Failed { why: Sentence, times: u32 },
 }
 
 impl Health {
@@ -122,7 +136,7 @@ impl Health {
             }
             SocketState::Waiting { why, failures } => {
                 self.socket = Socket::Lost {
-                    why: why.to_string(),
+                    why: why.say(),
                     failures: *failures,
                 };
             }
@@ -148,7 +162,7 @@ impl Health {
     }
 
     /// The list had no answer.
-    pub fn on_list_failed(&mut self, why: String, key_refused: bool, now: Now) {
+    pub fn on_list_failed(&mut self, why: Sentence, key_refused: bool, now: Now) {
         let times = match &self.list {
             List::Failed { times, .. } => times + 1,
             List::Unknown | List::Works => 1,
@@ -210,20 +224,18 @@ impl Health {
         }
     }
 
-    fn detail(&self) -> Option<String> {
+    fn detail(&self) -> Option<Sentence> {
         if let Some(why) = &self.refused {
             return Some(why.clone());
         }
         if self.blind {
-            return Some(BLIND.to_owned());
+            return Some(Why::KeyBlind.say());
         }
         match (self.state(), &self.socket, &self.list) {
             (LinkState::Live, _, List::Unknown | List::Works | List::Failed { .. }) => None,
-            (LinkState::Polling, Socket::Open { .. }, _) => {
-                Some("This server does not push; asking every few seconds.".to_owned())
-            }
+            (LinkState::Polling, Socket::Open { .. }, _) => Some(Why::NoPush.say()),
             (LinkState::Polling, Socket::Lost { why, .. }, _) => {
-                Some(format!("{why} Asking every few seconds instead."))
+                Some(Why::AskingInstead { why: why.clone() }.say())
             }
             (
                 LinkState::Down | LinkState::Connecting,
@@ -281,6 +293,8 @@ impl Health {
 
 #[cfg(test)]
 mod tests {
+    use tillbell_lnbits::rest::RestError;
+
     use super::*;
 
     fn at(ms: u64) -> Now {
@@ -303,7 +317,7 @@ mod tests {
         let why = tillbell_lnbits::link::Lost::Vanished;
         trust.on_socket(&SocketState::Waiting { why, failures: 3 }, at(ms));
         for _ in 0..SILENT_AFTER {
-            trust.on_list_failed("no answer".to_owned(), false, at(ms));
+            trust.on_list_failed(RestError::TimedOut.say(), false, at(ms));
         }
     }
 
@@ -352,10 +366,10 @@ mod tests {
     fn a_refused_key_is_said_at_once() {
         let mut trust = live();
         for _ in 0..SILENT_AFTER {
-            trust.on_list_failed("pair again".to_owned(), true, at(1_000));
+            trust.on_list_failed(RestError::KeyRefused.say(), true, at(1_000));
         }
         assert!(trust.untrusted_since(at(1_000).at).is_some());
-        assert_eq!(trust.view(at(1_000).at).detail.as_deref(), Some("pair again"));
+        assert_eq!(trust.view(at(1_000).at).detail, Some(RestError::KeyRefused.say()));
     }
 
     #[test]
@@ -370,7 +384,7 @@ mod tests {
     fn a_key_that_works_again_is_relied_on_again() {
         let mut trust = live();
         for _ in 0..SILENT_AFTER {
-            trust.on_list_failed("pair again".to_owned(), true, at(1_000));
+            trust.on_list_failed(RestError::KeyRefused.say(), true, at(1_000));
         }
         trust.on_list(Some(1), at(2_000));
         assert_eq!(trust.untrusted_since(at(2_000).at), None);
@@ -437,7 +451,7 @@ mod tests {
         trust.on_list(None, at(1_000));
         assert_eq!(trust.state(), LinkState::Down);
         assert!(trust.untrusted_since(at(1_000).at).is_some());
-        assert_eq!(trust.view(at(1_000).at).detail.as_deref(), Some(BLIND));
+        assert_eq!(trust.view(at(1_000).at).detail, Some(Why::KeyBlind.say()));
         trust.on_socket(&SocketState::Open { opening: 2 }, at(2_000));
         trust.on_push();
         assert_eq!(trust.state(), LinkState::Down);
@@ -453,8 +467,8 @@ mod tests {
         let mut trust = live();
         trust.on_blind(true, at(1_000));
         for _ in 0..SILENT_AFTER {
-            trust.on_list_failed("pair again".to_owned(), true, at(1_000));
+            trust.on_list_failed(RestError::KeyRefused.say(), true, at(1_000));
         }
-        assert_eq!(trust.view(at(1_000).at).detail.as_deref(), Some("pair again"));
+        assert_eq!(trust.view(at(1_000).at).detail, Some(RestError::KeyRefused.say()));
     }
 }

@@ -16,6 +16,7 @@ use tillbell_lnbits::{
 
 use crate::clock::{Moment, Now};
 use crate::payment::{Found, Kind};
+use crate::sentence::Say;
 use crate::wallet::baseline::Baseline;
 use crate::wallet::count::Shows;
 use crate::wallet::health::{Health, LinkState};
@@ -677,7 +678,7 @@ impl Session {
         }
         asking.next_look = asking.list_from();
         let refused = matches!(error, RestError::KeyRefused);
-        self.health.on_list_failed(error.to_string(), refused, now);
+        self.health.on_list_failed(error.say(), refused, now);
     }
 
     /// A look was answered.
@@ -2209,7 +2210,12 @@ mod tests {
         let at = shop.answer_next();
         assert_eq!((shop.state(), shop.untrusted()), (LinkState::Down, true));
         let view = shop.session.health().view(shop.now().at);
-        assert!(view.detail.unwrap().contains("none of the wallet's payments"));
+        assert!(
+            view.detail
+                .unwrap()
+                .text
+                .contains("none of the wallet's payments")
+        );
         assert_eq!(shop.pages(), [], "there is nothing to read");
         assert_eq!(shop.answer_next(), at + 2_500);
         assert_eq!(shop.state(), LinkState::Down);

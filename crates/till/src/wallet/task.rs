@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use crate::clock::{Clock, Moment, Now, SleepWatch};
 use crate::failpoint::{self, Failpoint};
 use crate::payment::Found;
+use crate::sentence::Say;
 use crate::wallet::Listen;
 use crate::wallet::baseline::{Baseline, BaselineError, take_baseline};
 use crate::wallet::health::{Health, LinkView};
@@ -122,7 +123,7 @@ pub enum Said {
 /// What the task does.
 enum Phase {
     /// The line between history and news is taken anew.
-    TakingBaseline(Health),
+    TakingBaseline(Box<Health>),
     /// Listening.
     Listening {
         session: Box<Session>,
@@ -180,7 +181,7 @@ impl WalletTask {
             .as_ref()
             .map(|key| Rest::new(dialer.clone(), start.server.clone(), Some(key.clone())));
         Self {
-            phase: Phase::TakingBaseline(Health::new(true, clock.now())),
+            phase: Phase::TakingBaseline(Box::new(Health::new(true, clock.now()))),
             start,
             rest,
             dialer,
@@ -427,7 +428,7 @@ impl WalletTask {
                 let now = self.clock.now();
                 if let Phase::TakingBaseline(health) = &mut self.phase {
                     let refused = matches!(error, BaselineError::Rest(RestError::KeyRefused));
-                    health.on_list_failed(error.to_string(), refused, now);
+                    health.on_list_failed(error.say(), refused, now);
                 }
                 self.take_baseline(BASELINE_RETRY);
                 None

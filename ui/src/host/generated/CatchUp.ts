@@ -14,10 +14,10 @@ showing: number,
  */
 count: number, 
 /**
- * Their sum in millisatoshis.
+ * Their sum in millisatoshis; not for customers.
  */
-totalMsat: number, 
+totalMsat: number | null, 
 /**
- * The latest of them, newest first; `count` may be larger.
+ * The latest of them, newest first; `count` may be larger. None for customers.
  */
 items: Array<CatchUpItem>, };

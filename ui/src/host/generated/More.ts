@@ -9,6 +9,6 @@ export type More = {
  */
 count: number, 
 /**
- * Their sum in millisatoshis.
+ * Their sum in millisatoshis; not for customers.
  */
-totalMsat: number, };
+totalMsat: number | null, };

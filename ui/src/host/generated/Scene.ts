@@ -3,7 +3,6 @@ import type { CatchUp } from "./CatchUp";
 import type { LastPayment } from "./LastPayment";
 import type { Paid } from "./Paid";
 import type { PairingProgress } from "./PairingProgress";
-import type { PayCode } from "./PayCode";
 import type { PendingStrip } from "./PendingStrip";
 
 /**
@@ -19,9 +18,9 @@ progress: PairingProgress | null,
  */
 canLeave: boolean, } | { "name": "idle", 
 /**
- * The merchant's own code to scan, if they set one.
+ * The merchant's own code to scan, if they set one: to be asked for by this number.
  */
-payCode: PayCode | null, 
+payCode: number | null, 
 /**
  * The latest payment that was shown, if any.
  */

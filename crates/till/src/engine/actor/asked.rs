@@ -1,0 +1,274 @@
+//! What others ask of the actor, and what they are answered.
+
+use tillbell_lnbits::Text;
+
+use super::Actor;
+use crate::clock::Now;
+use crate::engine::attempt::Welcome;
+use crate::engine::enrol::preview;
+use crate::engine::outlets::{BellOrder, WalletLine};
+use crate::engine::request::{Message, Reply, Request};
+use crate::engine::wallets::{self, Wallet};
+use crate::engine::words::{News, Refusal};
+use crate::screen::pay_code;
+use crate::screen::view::{NoticeWeight, PairedWallet, SettingsForm, SettingsView};
+use crate::store::pairings;
+
+impl Actor {
+    pub(super) fn on_message(&mut self, message: Message, now: Now) {
+        match message {
+            Message::Ask(request, reply) => {
+                let _ = reply.send(self.answer(request, now));
+            }
+            Message::Pair(form, asker) => match &self.attempt {
+                Some(attempt) if !attempt.is_forsaken() => {
+                    let _ = asker.ended.send(Reply::refused(&Refusal::PairingUnderWay));
+                }
+                Some(_) | None => self.begin_attempt(form, Some(asker)),
+            },
+            // A shop that sells is not put aside for a pretended one.
+            Message::StartDemo(_) if !self.demo && !self.wallets.is_empty() => {}
+            Message::StartDemo(wallet) => {
+                self.attempt = None;
+                self.open_demo(wallet, now);
+            }
+            Message::Rang(ring) => {
+                let delivered = self.announcer.rang(ring);
+                self.mark([delivered]);
+            }
+            Message::LineWritten(seq) => {
+                let delivered = self.announcer.written(seq);
+                self.mark([delivered]);
+            }
+            Message::Device(state) => self.device = state,
+            Message::AwaitInvoice(awaited) => self.invoice_awaited = awaited,
+            // Taken by the loop, which ends there.
+            Message::Stop(_) => {}
+        }
+    }
+
+    fn answer(&mut self, request: Request, now: Now) -> Reply {
+        let answered = match request {
+            Request::Painted { showing } => {
+                let delivered = self.announcer.painted(showing, now);
+                self.mark([delivered]);
+                Ok(Reply::Done)
+            }
+            Request::DismissShowing { showing } => {
+                self.announcer.stage.dismiss(showing);
+                Ok(Reply::Done)
+            }
+            Request::PayCode { id } => self.drawn_pay_code(id),
+            Request::DismissNotice { id } => {
+                self.notices.retain(|notice| notice.id != id);
+                Ok(Reply::Done)
+            }
+            Request::OpenWelcome => {
+                self.welcome.get_or_insert_default();
+                Ok(Reply::Done)
+            }
+            Request::LeaveWelcome => {
+                if !self.wallets.is_empty() {
+                    self.attempt = None;
+                    self.welcome = None;
+                }
+                Ok(Reply::Done)
+            }
+            Request::PreviewPairing { text } => preview(&text)
+                .map(|preview| Reply::Preview { preview })
+                .map_err(|error| Refusal::Enrol(error.into())),
+            Request::Pair { form } => {
+                *self.welcome.get_or_insert_default() = Welcome::default();
+                self.begin_attempt(form, None);
+                Ok(Reply::Done)
+            }
+            Request::CancelPairing => {
+                self.attempt = None;
+                if let Some(welcome) = &mut self.welcome {
+                    welcome.progress = None;
+                }
+                Ok(Reply::Done)
+            }
+            Request::Wallets => Ok(Reply::Wallets {
+                wallets: self.wallet_lines(),
+            }),
+            Request::Unpair { name } => self.unpair(&name),
+            Request::Rename { name, to } => self.rename(&name, &to),
+            Request::Settings => Ok(self.settings_view()),
+            Request::ChangeSettings { form } => self.change_settings(&form),
+            Request::TestRing => {
+                self.announcer.test_ring();
+                Ok(Reply::Done)
+            }
+            Request::Heartbeat { .. } | Request::TryDemo | Request::ToggleFullScreen | Request::Show => {
+                Err(Refusal::NoWindow)
+            }
+            Request::Unknown => Err(Refusal::Unknown),
+        };
+        answered.unwrap_or_else(|refusal| Reply::refused(&refusal))
+    }
+
+    fn drawn_pay_code(&self, id: u64) -> Result<Reply, Refusal> {
+        match &self.pay_code {
+            Some((shown, code)) if *shown == id => Ok(Reply::PayCode { code: code.clone() }),
+            Some(_) | None => Err(Refusal::NoSuchPayCode),
+        }
+    }
+
+    fn wallet_lines(&self) -> Vec<WalletLine> {
+        let line = |wallet: &Wallet| WalletLine {
+            name: wallet.paired.name.clone(),
+            server: wallet.paired.server.as_str().to_owned(),
+            state: (!wallet.left_alone).then(|| wallet.link(&self.books).state),
+        };
+        self.wallets.iter().map(line).collect()
+    }
+
+    fn names(&self) -> Vec<String> {
+        let real = self.wallets.iter().filter(|_| !self.demo);
+        real.map(|wallet| wallet.paired.name.clone()).collect()
+    }
+
+    fn settings_view(&self) -> Reply {
+        let settings = self.settings.settings();
+        let real = self.wallets.iter().filter(|_| !self.demo);
+        let settings = SettingsView {
+            volume: settings.volume,
+            chime: settings.chime.clone(),
+            chimes: self.chimes.clone(),
+            theme: settings.theme,
+            pay_code: settings.pay_code.clone(),
+            wallets: real
+                .map(|wallet| PairedWallet {
+                    name: wallet.paired.name.clone(),
+                    server: wallet.paired.server.as_str().to_owned(),
+                    key_place: wallet.key_place,
+                })
+                .collect(),
+            file: self.settings.path().display().to_string(),
+        };
+        Reply::Settings { settings }
+    }
+
+    fn change_settings(&mut self, form: &SettingsForm) -> Result<Reply, Refusal> {
+        if let Some(code) = &form.pay_code {
+            pay_code::draw(code)?;
+        }
+        if let Some(chime) = &form.chime
+            && !self.chimes.contains(chime)
+        {
+            return Err(Refusal::NoSuchChime {
+                chime: chime.clone(),
+                chimes: self.chimes.clone(),
+            });
+        }
+        self.settings
+            .change(form)
+            .map_err(|error| Refusal::SettingsNotSaved {
+                error: error.to_string(),
+            })?;
+        self.settings_changed();
+        Ok(self.settings_view())
+    }
+
+    pub(super) fn settings_changed(&mut self) {
+        let settings = self.settings.settings().clone();
+        self.announcer.set(settings.dwell(), settings.chime.clone());
+        let drawn = pay_code::draw(&settings.pay_code).unwrap_or_else(|error| {
+            self.notice(NoticeWeight::Warning, &News::PayCode(error));
+            None
+        });
+        let shown = self.pay_code.as_ref().map(|(_, code)| code);
+        if shown != drawn.as_ref() {
+            self.pay_codes += 1;
+            self.pay_code = drawn.map(|code| (self.pay_codes, code));
+        }
+        self.announcer.order(BellOrder::Volume(settings.volume));
+    }
+
+    /// Forgets a wallet and its key; its history stays.
+    fn unpair(&mut self, name: &str) -> Result<Reply, Refusal> {
+        let paired = match self.wallets.named(name).filter(|_| !self.demo) {
+            Some(wallet) => wallet.paired.clone(),
+            None => return Err(Refusal::not_paired(name, self.names())),
+        };
+        let left: Vec<_> = self
+            .wallets
+            .pairings()
+            .into_iter()
+            .filter(|other| other.reference != paired.reference)
+            .collect();
+        pairings::store(&self.profile, &left).map_err(|error| Refusal::NotUnpaired {
+            error: error.to_string(),
+        })?;
+        let was_first = self
+            .wallets
+            .first()
+            .is_some_and(|first| first.paired.reference == paired.reference);
+        self.let_go(&paired.reference);
+        if was_first {
+            self.take_pay_code_away(&paired.name);
+        }
+        if self.wallets.is_empty() {
+            self.welcome = Some(Welcome::default());
+        }
+        Ok(self.settings_view())
+    }
+
+    /// The pay code belonged to the first wallet, and would pay into that still.
+    fn take_pay_code_away(&mut self, of: &str) {
+        if self.wallets.is_empty() || self.settings.settings().pay_code.is_empty() {
+            return;
+        }
+        let form = SettingsForm {
+            pay_code: Some(String::new()),
+            ..SettingsForm::default()
+        };
+        if let Err(error) = self.settings.change(&form) {
+            tracing::warn!(%error, "the pay code could not be taken away");
+        }
+        self.settings_changed();
+        let wallet = of.to_owned();
+        self.notice(NoticeWeight::Warning, &News::PayCodeTakenAway { wallet });
+    }
+
+    /// A wallet is not paired any more: nothing of it is left but its history.
+    pub(super) fn let_go(&mut self, reference: &str) {
+        self.wallets.remove(reference);
+        if let Some(row) = self.books.remove(reference) {
+            self.announcer.forget(row);
+        }
+        self.alive.forget(reference);
+        self.announcer
+            .name_wallets(wallets::names(&self.wallets, &self.books));
+        if let Err(error) = self.secrets.forget_in_file(reference) {
+            let error = error.to_string();
+            self.notice(NoticeWeight::Warning, &News::KeyNotRemoved { error });
+        }
+        let (secrets, reference) = (self.secrets.clone(), reference.to_owned());
+        // The keyring may take its time.
+        tokio::spawn(async move {
+            if let Err(error) = secrets.forget(&reference).await {
+                tracing::warn!(%error, "a former wallet's key could not be removed");
+            }
+        });
+    }
+
+    fn rename(&mut self, name: &str, to: &str) -> Result<Reply, Refusal> {
+        let to = Text::clean_to(to.trim(), Text::MAX_NAME).to_string();
+        if to.is_empty() {
+            return Err(Refusal::NameMissing);
+        }
+        if name != to && self.wallets.named(&to).is_some() {
+            return Err(Refusal::NameTaken { name: to });
+        }
+        let Some(wallet) = self.wallets.iter_mut().find(|wallet| wallet.paired.name == name) else {
+            return Err(Refusal::not_paired(name, self.names()));
+        };
+        wallet.paired.name = to;
+        self.store_pairings();
+        self.announcer
+            .name_wallets(wallets::names(&self.wallets, &self.books));
+        Ok(self.settings_view())
+    }
+}

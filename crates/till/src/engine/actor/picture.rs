@@ -1,0 +1,193 @@
+//! The picture that displays draw: the stage's scene, and how everything is around it.
+
+use std::sync::Arc;
+
+use super::Actor;
+use crate::screen::view::{
+    Display, LinkState, LinkView, Role, Scene, SoundView, Theme, Unreliable, WalletView,
+};
+
+/// A picture holds so many wallets and notices: what a screen has room for. It stays below 8,192 bytes, the most that reaches a page
+/// of the shell's in one piece.
+const WALLETS: usize = 6;
+const NOTICES: usize = 3;
+
+impl Actor {
+    /// Publishes the picture, if it is another one.
+    pub(super) fn publish(&self) {
+        let fresh = self.picture();
+        self.display.send_if_modified(|shown| {
+            let fresh = Display {
+                revision: shown.revision,
+                ..fresh
+            };
+            if **shown == fresh {
+                return false;
+            }
+            *shown = Arc::new(Display {
+                revision: shown.revision + 1,
+                ..fresh
+            });
+            true
+        });
+    }
+
+    fn picture(&self) -> Display {
+        let checking = self.wallets.iter().any(|wallet| wallet.checking);
+        let real_showing = self.announcer.stage.is_showing() && !self.demo;
+        let scene = match &self.welcome {
+            // A real payment is shown over everything.
+            Some(welcome) if !real_showing => Scene::Welcome {
+                progress: welcome.progress.clone(),
+                can_leave: !self.wallets.is_empty(),
+            },
+            Some(_) | None => {
+                let pay_code = self.pay_code.as_ref().map(|(id, _)| *id);
+                self.announcer.stage.scene(checking, pay_code)
+            }
+        };
+        let mut wallets: Vec<_> = self
+            .wallets
+            .listened()
+            .map(|wallet| WalletView {
+                name: wallet.paired.name.clone(),
+                link: wallet.link(&self.books),
+            })
+            .collect();
+        let unreliable = unreliable(&wallets, self.pay_code.is_some());
+        let link = worst(&wallets);
+        let more_wallets = leave_room(&mut wallets);
+        Display {
+            revision: 0,
+            role: Role::Operator,
+            scene,
+            link,
+            unreliable,
+            wallets,
+            more_wallets,
+            sound: match self.settings.settings().volume {
+                0 => SoundView::Muted,
+                _ => self.device,
+            },
+            demo: self.demo,
+            notices: self.notices[self.notices.len().saturating_sub(NOTICES)..].to_vec(),
+            theme: self.settings.settings().theme,
+            shop: self
+                .wallets
+                .listened()
+                .next()
+                .map(|wallet| wallet.paired.name.clone()),
+        }
+    }
+}
+
+/// The worst of their states; without a wallet there is none.
+fn worst(wallets: &[WalletView]) -> LinkView {
+    let badness = |wallet: &&WalletView| {
+        let state = match wallet.link.state {
+            LinkState::Live => 0,
+            LinkState::Polling => 1,
+            LinkState::Connecting => 2,
+            LinkState::Down => 3,
+        };
+        (wallet.link.untrusted_since.is_some(), state)
+    };
+    // Of equals the first.
+    wallets.iter().rev().max_by_key(badness).map_or_else(
+        || LinkView {
+            state: LinkState::Down,
+            detail: None,
+            untrusted_since: None,
+        },
+        |wallet| wallet.link.clone(),
+    )
+}
+
+/// Puts those in trouble first and takes away what a picture has no room for. Says how many that are.
+fn leave_room(wallets: &mut Vec<WalletView>) -> u32 {
+    wallets.sort_by_key(|WalletView { link, .. }| match link.state {
+        _ if link.untrusted_since.is_some() => 0,
+        LinkState::Down => 0,
+        LinkState::Connecting | LinkState::Polling => 1,
+        LinkState::Live => 2,
+    });
+    let more = wallets.len().saturating_sub(WALLETS);
+    wallets.truncate(WALLETS);
+    u32::try_from(more).unwrap_or(u32::MAX)
+}
+
+/// The screen cannot be relied on when none of the wallets can, or when the one cannot that its pay code belongs to: the first.
+fn unreliable(wallets: &[WalletView], shows_pay_code: bool) -> Option<Unreliable> {
+    let of = |wallet: &WalletView| {
+        let since = wallet.link.untrusted_since.clone()?;
+        let detail = wallet.link.detail.clone();
+        Some(Unreliable { since, detail })
+    };
+    let first = wallets.first().and_then(of)?;
+    let none_works = wallets.iter().all(|wallet| wallet.link.untrusted_since.is_some());
+    (none_works || shows_pay_code).then_some(first)
+}
+
+/// Before anything is known.
+pub(super) fn first_picture() -> Display {
+    Display {
+        revision: 0,
+        role: Role::Operator,
+        scene: Scene::Welcome {
+            progress: None,
+            can_leave: false,
+        },
+        link: LinkView {
+            state: LinkState::Connecting,
+            detail: None,
+            untrusted_since: None,
+        },
+        wallets: Vec::new(),
+        more_wallets: 0,
+        unreliable: None,
+        sound: SoundView::Starting,
+        demo: false,
+        notices: Vec::new(),
+        theme: Theme::Auto,
+        shop: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wallet(name: &str, state: LinkState, untrusted: bool) -> WalletView {
+        WalletView {
+            name: name.to_owned(),
+            link: LinkView {
+                state,
+                detail: None,
+                untrusted_since: untrusted.then(|| "2026-11-24T14:03:00Z".to_owned()),
+            },
+        }
+    }
+
+    #[test]
+    fn wallets_in_trouble_stand_first_and_the_others_in_the_order_of_their_pairing() {
+        let mut wallets = vec![
+            wallet("counter", LinkState::Live, false),
+            wallet("bar", LinkState::Down, false),
+            wallet("terrace", LinkState::Connecting, false),
+            wallet("stall", LinkState::Live, false),
+            wallet("shop", LinkState::Connecting, true),
+        ];
+        assert_eq!(leave_room(&mut wallets), 0);
+        let names: Vec<_> = wallets.iter().map(|wallet| wallet.name.as_str()).collect();
+        assert_eq!(names, ["bar", "shop", "terrace", "counter", "stall"]);
+    }
+
+    #[test]
+    fn a_picture_holds_six_wallets_and_says_how_many_more_there_are() {
+        let mut wallets: Vec<_> = (0..200)
+            .map(|n| wallet(&n.to_string(), LinkState::Live, n == 150))
+            .collect();
+        assert_eq!(leave_room(&mut wallets), 194);
+        assert_eq!((wallets.len(), wallets[0].name.as_str()), (6, "150"));
+    }
+}
