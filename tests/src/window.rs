@@ -126,10 +126,7 @@ impl Window {
             .env("NO_AT_BRIDGE", "1")
             .env("NO_COLOR", "1");
         let mut all: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        all.extend([
-            "--profile".to_owned(),
-            profile.path().display().to_string(),
-        ]);
+        all.extend(["--profile".to_owned(), profile.path().display().to_string()]);
         let session = Session::open(driver, &binary("tillbell").display().to_string(), &all)?;
         let lock = profile.path().join("lock");
         let window = Self { session, lock };

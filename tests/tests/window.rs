@@ -391,9 +391,13 @@ fn in_a_kiosk_customers_see_what_is_paid_and_can_change_nothing() -> Result {
     assert_eq!(shown.memo.as_deref(), Some("Coffee"));
     window.until_scene("idle", SOON)?;
     let there = |role: &str| {
-        window.run(&format!("return document.querySelector('[data-role={role}]') !== null"))
+        window.run(&format!(
+            "return document.querySelector('[data-role={role}]') !== null"
+        ))
     };
-    until("the pay code", SOON, || Ok((there("pay-code")? == true).then_some(())))?;
+    until("the pay code", SOON, || {
+        Ok((there("pay-code")? == true).then_some(()))
+    })?;
     for role in ["last-payment", "settings-button"] {
         assert_eq!(there(role)?, false, "{role}");
     }

@@ -1,10 +1,12 @@
 //! The control door of a real engine on a fake server.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tillbell_fake_lnbits::faults::{Fault, RestFault};
@@ -13,6 +15,7 @@ use tillbell_lnbits::dial::Dialer;
 use tillbell_till::clock::SystemClock;
 use tillbell_till::engine::door::{Door, DoorError, ask};
 use tillbell_till::engine::{Line, PaymentLine, Reply, Request, WalletLine};
+use tillbell_till::ledger::Ledger;
 use tillbell_till::screen::view::{KeyPlace, LinkState, PairingForm, Scene};
 use tillbell_till::store::pairings;
 use tillbell_till::store::profile::Profile;
@@ -306,6 +309,61 @@ async fn a_wallet_is_renamed_and_unpaired_by_the_door() {
     assert_eq!(sentence.text, "Nothing is paired.");
     let keys = std::fs::read_to_string(house.profile().secrets_file()).unwrap();
     assert_eq!(serde_json::from_str::<Value>(&keys).unwrap(), json!({}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wallet_that_is_unpaired_and_paired_again_keeps_its_history_and_rings_for_nothing_of_meanwhile() {
+    let mut house = House::open(Output::Lines).await;
+    let wallet = house.fake.add_wallet("shop");
+    assert!(matches!(house.pair(&wallet).await, Reply::Paired { .. }));
+    house.until_live().await;
+    let before = house.sell(&wallet, 1);
+    assert_eq!(house.next_payment().await.payment_hash.to_string(), before);
+    let open = house.fake.make_invoice(&wallet, NewInvoice::sats(2, "Tea"));
+    let name = "shop".to_owned();
+    let unpaired = house.ask(Request::Unpair { name }).await;
+    assert!(matches!(unpaired, Reply::Settings { .. }), "{unpaired:?}");
+
+    assert!(house.fake.settle(&open.payment_hash));
+    let meanwhile = house.sell(&wallet, 3);
+    // Servers tell the time in whole seconds: this one is over.
+    house
+        .fake
+        .faults()
+        .set(Fault::ClockOffset(SignedDuration::from_secs(1)));
+    assert!(matches!(house.pair(&wallet).await, Reply::Paired { .. }));
+    house.until_live().await;
+    let after = house.sell(&wallet, 4);
+    assert_eq!(
+        house.next_payment().await.payment_hash.to_string(),
+        after,
+        "and nothing before it"
+    );
+    let recorded = || {
+        let ledger = Ledger::open(&house.profile().ledger_file()).unwrap();
+        let [(row, ..)] = ledger.wallets().unwrap()[..] else {
+            panic!("not one wallet")
+        };
+        let entries = ledger.newest(row, 10).unwrap();
+        entries
+            .into_iter()
+            .map(|entry| entry.payment_hash.to_string())
+            .collect::<BTreeSet<_>>()
+    };
+    let all = BTreeSet::from([before, open.payment_hash, meanwhile, after]);
+    timeout(SOON, async {
+        while recorded() != all {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await
+    .unwrap();
+    let notices = house.engine.display().borrow().notices.clone();
+    let code = "recorded-silently";
+    assert!(
+        notices.iter().any(|notice| notice.sentence.code == code),
+        "{notices:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

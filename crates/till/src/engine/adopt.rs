@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tillbell_lnbits::InvoiceKey;
 
 use super::enrol::Enrolled;
-use crate::ledger::{self, Ledger, LedgerError, Place as LedgerPlace};
+use crate::ledger::{self, Ledger, LedgerError, Place as LedgerPlace, reference_of};
 use crate::store::alive::Alive;
 use crate::store::pairings::{self, Found, Paired};
 use crate::store::profile::{Lock, Profile};
@@ -115,7 +115,13 @@ impl Adoption {
                 .for_each(|old| old.begin_anew = true);
             pairings::store(profile, &noted)?;
         }
-        ledger.wallet(&paired.server, &paired.reference)?;
+        let row = ledger.wallet(&paired.server, &paired.reference)?;
+        // It was unpaired: its history goes on, and what came meanwhile is recorded silently.
+        if let (None, true, Some(baseline)) = (old, has_row, &mut paired.baseline)
+            && let Some(since) = ledger.resume(row, baseline.server_time())?
+        {
+            baseline.reach_back_to(since);
+        }
         Ok(Self { paired, key })
     }
 
@@ -187,7 +193,7 @@ fn bind(enrolled: Enrolled, old: Option<&Paired>, known: &[Paired], now: jiff::T
             reference: enrolled
                 .wallet
                 .as_ref()
-                .map_or_else(random_reference, |id| format!("wallet-{}", id.as_str())),
+                .map_or_else(random_reference, reference_of),
             name,
             listen: enrolled.listen,
             wallet: enrolled.wallet,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tillbell_lnbits::PaymentHash;
+use tillbell_lnbits::{PaymentHash, WalletId};
 use tokio::sync::mpsc;
 
 use crate::clock::{Moment, Now};
@@ -88,8 +88,9 @@ enum Write {
         outlet: Outlet,
         seqs: Vec<Seq>,
     },
-    Forget {
+    Leave {
         wallet: WalletRow,
+        id: Option<WalletId>,
     },
 }
 
@@ -308,13 +309,13 @@ impl Books {
     }
 
     /// A wallet is not paired any more. Returns its row.
-    pub(super) fn remove(&mut self, reference: &str) -> Option<WalletRow> {
+    pub(super) fn remove(&mut self, reference: &str, id: Option<WalletId>) -> Option<WalletRow> {
         self.writes.retain(|write| match write {
             Write::Record { reference: of, .. } | Write::Save { reference: of, .. } => of != reference,
-            Write::Delivered { .. } | Write::Forget { .. } => true,
+            Write::Delivered { .. } | Write::Leave { .. } => true,
         });
         let wallet = self.open.as_mut()?.rows.remove(reference)?;
-        self.writes.push_back(Write::Forget { wallet });
+        self.writes.push_back(Write::Leave { wallet, id });
         Some(wallet)
     }
 
@@ -530,7 +531,7 @@ impl Open {
                 self.ledger.delivered(*outlet, seqs, now.wall)?;
                 failpoint::reach(Failpoint::Marked);
             }
-            Write::Forget { wallet } => self.ledger.forget_owed(*wallet)?,
+            Write::Leave { wallet, id } => self.ledger.leave(*wallet, id.as_ref())?,
         }
         Ok(())
     }

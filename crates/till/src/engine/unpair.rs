@@ -89,7 +89,7 @@ fn forget_owed(profile: &Profile, paired: &Paired) -> Result<(), LedgerError> {
     let forgotten = Ledger::open(&path).and_then(|mut ledger| {
         if ledger.knows(&paired.server, &paired.reference)? {
             let row = ledger.wallet(&paired.server, &paired.reference)?;
-            ledger.forget_owed(row)?;
+            ledger.leave(row, paired.wallet.as_ref())?;
         }
         Ok(())
     });

@@ -54,8 +54,8 @@ pub(super) enum News {
     #[display("The record before {} is missing: check your wallet.{}", clock(*at), by_its_copy(*restored))]
     RecordMissing { at: Timestamp, restored: bool },
     #[display(
-        "{} recorded while the record was replaced ({} sats in all); most were shown before. Check your wallet.", were(*count),
-        total_msat / 1_000
+        "{} recorded while the record was replaced or the wallet was not paired ({} sats in all); most were shown before. Check \
+         your wallet.", were(*count), total_msat / 1_000
     )]
     RecordedSilently { count: u64, total_msat: u64 },
     #[display("The payment record could not be copied: {error}. Check that the disk is not full.")]

@@ -14,5 +14,6 @@ mod upkeep;
 pub use entry::{Entry, Outlet, Seq, Sum, WalletRow, WalletState};
 pub use error::{Advice, LedgerError};
 pub use record::Ledger;
+pub(crate) use record::reference_of;
 pub use restore::{Loss, Place, open_or_restore, replace};
 pub use upkeep::{Copied, Upkeep, copy};

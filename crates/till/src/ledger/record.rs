@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rusqlite::types::FromSqlError;
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
-use tillbell_lnbits::{Msat, PaymentHash, Server};
+use tillbell_lnbits::{Msat, PaymentHash, Server, WalletId};
 
 use super::entry::{Entry, Outlet, Seq, Sum, WalletRow, WalletState};
 use super::error::LedgerError;
@@ -239,11 +239,42 @@ impl Ledger {
         self.entries(OWED, [outlet.name()])
     }
 
-    /// A wallet is removed: nobody is owed its payments any more. Its history stays.
+    /// A wallet is removed: nobody is owed its payments any more. Its history stays, and is found again by the wallet's id, where
+    /// that is known.
     ///
     /// # Errors
     /// When the ledger cannot be written.
-    pub fn forget_owed(&self, wallet: WalletRow) -> Result<(), LedgerError> {
+    pub fn leave(&self, wallet: WalletRow, id: Option<&WalletId>) -> Result<(), LedgerError> {
+        if let Some(id) = id {
+            self.db.execute(
+                "UPDATE OR IGNORE wallet SET reference = ?2 WHERE id = ?1",
+                params![wallet.0, reference_of(id)],
+            )?;
+        }
+        self.forget_owed(wallet)
+    }
+
+    /// A wallet that was removed is paired again. What had settled by `now` and is not here came meanwhile: the next complete
+    /// reading records it silently. Returns since when that may have been made; `None` where the wallet never told anything.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read or written.
+    pub fn resume(&self, wallet: WalletRow, now: Timestamp) -> Result<Option<Timestamp>, LedgerError> {
+        let sql = "SELECT min(created_us) AS since_us FROM payment WHERE wallet = ?1";
+        let first = self.db.query_row(sql, [wallet.0], |row| time(row, "since_us"))?;
+        let Some(since) = first.into_iter().chain(self.state(wallet)?.alive).min() else {
+            return Ok(None);
+        };
+        self.db.execute(
+            "UPDATE wallet SET explained = NULL, restoring_us = ?2,
+                               restoring_seq = coalesce((SELECT max(seq) FROM payment), 0)
+             WHERE id = ?1",
+            params![wallet.0, now.as_microsecond()],
+        )?;
+        Ok(Some(since))
+    }
+
+    fn forget_owed(&self, wallet: WalletRow) -> Result<(), LedgerError> {
         self.db.execute(
             "DELETE FROM owed WHERE seq IN (SELECT seq FROM payment WHERE wallet = ?1)",
             [wallet.0],
@@ -533,6 +564,11 @@ fn time(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<Timestamp>> {
 
 fn required_time(row: &Row<'_>, column: &str) -> rusqlite::Result<Timestamp> {
     time(row, column)?.ok_or_else(|| FromSqlError::InvalidType.into())
+}
+
+/// What a wallet is called in the ledger where its id is known.
+pub(crate) fn reference_of(id: &WalletId) -> String {
+    format!("wallet-{}", id.as_str())
 }
 
 #[cfg(test)]

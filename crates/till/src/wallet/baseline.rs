@@ -58,6 +58,18 @@ impl Baseline {
         }
     }
 
+    /// What the server's clock showed when it was taken.
+    #[must_use]
+    pub fn server_time(&self) -> Timestamp {
+        self.taken.saturating_add(CLOCK_SLACK).unwrap_or(self.taken)
+    }
+
+    /// This wallet was paired before: what was made since then is news, too, whether or not it had settled by now.
+    pub fn reach_back_to(&mut self, since: Timestamp) {
+        self.taken = self.taken.min(since);
+        self.settled_lately.clear();
+    }
+
     /// True when a settled row is news: created since T and not settled by then, or pending at T.
     #[must_use]
     pub fn is_news(&self, row: &PaymentRow) -> bool {

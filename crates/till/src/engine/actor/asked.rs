@@ -234,8 +234,9 @@ impl Actor {
 
     /// A wallet is not paired any more: nothing of it is left but its history.
     pub(super) fn let_go(&mut self, reference: &str) {
-        self.wallets.remove(reference);
-        if let Some(row) = self.books.remove(reference) {
+        let removed = self.wallets.remove(reference);
+        let id = removed.and_then(|wallet| wallet.paired.wallet.clone());
+        if let Some(row) = self.books.remove(reference, id) {
             self.announcer.forget(row);
         }
         self.alive.forget(reference);
