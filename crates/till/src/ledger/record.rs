@@ -33,6 +33,10 @@ const OWED: &str = "SELECT payment.* FROM owed JOIN payment USING (seq) WHERE ou
 const LAST: &str =
     "SELECT * FROM payment WHERE announced_us IS NOT NULL AND found <> 'silently' ORDER BY seq DESC LIMIT 1";
 const NEWEST: &str = "SELECT * FROM payment WHERE wallet = ?1 ORDER BY seq DESC LIMIT ?2";
+/// A payment that nobody could see or read yet. A bell that rang did not say for what.
+const UNTOLD: &str = "(announced_us IS NULL OR seq IN (SELECT seq FROM owed WHERE outlet <> 'bell'))";
+const LAST_SEQ: i64 = i64::MAX;
+
 /// The open ledger.
 #[derive(Debug)]
 pub struct Ledger {
@@ -57,6 +61,17 @@ impl Ledger {
     /// When there is no memory for it.
     pub fn in_memory() -> Result<Self, LedgerError> {
         Self::prepare(Connection::open_in_memory()?)
+    }
+
+    /// The same ledger once more, in memory.
+    #[cfg(test)]
+    pub(crate) fn duplicate(&self) -> Self {
+        let mut db = Connection::open_in_memory().unwrap();
+        rusqlite::backup::Backup::new(&self.db, &mut db)
+            .and_then(|copy| copy.step(-1))
+            .unwrap();
+        db.pragma_update(None, "foreign_keys", true).unwrap();
+        Self { db }
     }
 
     fn prepare(mut db: Connection) -> Result<Self, LedgerError> {
@@ -410,7 +425,8 @@ impl Ledger {
     }
 
     /// This ledger is a copy that is to take a ruined one's place. What it calls unannounced was announced, nearly always: it
-    /// is counted with what is found silently. What it lacks is to be found.
+    /// is counted with what is found silently, and with what was before the copy was made, if not all was there then. What it
+    /// lacks is to be found.
     ///
     /// # Errors
     /// When the ledger cannot be written; then nothing was.
@@ -428,17 +444,19 @@ impl Ledger {
             while let Some(wallet) = wallets.next()? {
                 let (id, reference): (i64, String) = (wallet.get("id")?, wallet.get("reference")?);
                 change.execute(
-                    "UPDATE wallet SET restoring_us = max(coalesce(restoring_us, ?2), coalesce(alive_us, ?2), ?2),
-                                       restoring_seq = coalesce(
-                         (SELECT min(seq) - 1 FROM payment WHERE wallet = ?1 AND announced_us IS NULL),
-                         (SELECT max(seq) FROM payment), 0)
-                     WHERE id = ?1",
+                    &format!(
+                        "UPDATE wallet SET restoring_us = max(coalesce(restoring_us, ?2), coalesce(alive_us, ?2), ?2),
+                                           restoring_seq = min(coalesce(restoring_seq, {LAST_SEQ}), coalesce(
+                             (SELECT min(seq) - 1 FROM payment WHERE wallet = ?1 AND {UNTOLD}),
+                             (SELECT max(seq) FROM payment), 0))
+                         WHERE id = ?1"
+                    ),
                     params![id, alive(&reference).map_or(0, Timestamp::as_microsecond)],
                 )?;
             }
         }
         change.execute(
-            "UPDATE payment SET announced_us = ?1, found = 'silently' WHERE announced_us IS NULL",
+            &format!("UPDATE payment SET announced_us = ?1, found = 'silently' WHERE {UNTOLD}"),
             [now.as_microsecond()],
         )?;
         change.execute("DELETE FROM owed", [])?;
@@ -702,6 +720,40 @@ mod tests {
             "the one that the copy called unannounced, and two that it lacked"
         );
         assert_eq!(ledger.state(wallet).unwrap().restoring, None);
+    }
+
+    /// What the notice counts when all is there that a copy lacked.
+    fn counted(copy: &mut Ledger, wallet: WalletRow) -> u64 {
+        let learned = Learned {
+            restored: true,
+            ..Learned::default()
+        };
+        copy.save(wallet, &learned, now()).unwrap().unwrap().count
+    }
+
+    #[test]
+    fn a_copy_made_before_all_was_there_counts_what_was_recorded_silently_until_then() {
+        let mut ledger = Ledger::in_memory().unwrap();
+        ledger.begin_outlets(SCREENS).unwrap();
+        let wallet = ledger.wallet(&server(), "a").unwrap();
+        ledger.restore(&|_| None, now()).unwrap();
+        let silent = (arrived(1).0, Found::Silently);
+        ledger.record(wallet, &[silent], now()).unwrap();
+        let mut copy = ledger.duplicate();
+        copy.restore(&|_| None, now()).unwrap();
+        assert_eq!(counted(&mut copy, wallet), 1);
+    }
+
+    #[test]
+    fn what_the_bell_alone_has_rung_for_is_counted_when_a_copy_takes_a_ruined_ledgers_place() {
+        let mut copy = Ledger::in_memory().unwrap();
+        copy.begin_outlets(SCREENS).unwrap();
+        let wallet = copy.wallet(&server(), "a").unwrap();
+        let new = copy.record(wallet, &[arrived(1), arrived(2)], now()).unwrap();
+        copy.delivered(Outlet::Bell, &[new[0].seq, new[1].seq], now()).unwrap();
+        copy.delivered(Outlet::Screens, &[new[0].seq], now()).unwrap();
+        copy.restore(&|_| None, now()).unwrap();
+        assert_eq!(counted(&mut copy, wallet), 1, "nobody has read yet what the second was");
     }
 
     #[test]
