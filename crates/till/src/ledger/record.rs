@@ -74,6 +74,19 @@ impl Ledger {
         Self { db }
     }
 
+    /// From now on it refuses to be written, or does no longer.
+    #[cfg(test)]
+    pub(crate) fn refuse(&self, refuses: bool) {
+        self.db.pragma_update(None, "query_only", refuses).unwrap();
+    }
+
+    /// What was found silently in this wallet.
+    #[cfg(test)]
+    pub(crate) fn found_silently(&self, wallet: WalletRow) -> Vec<Entry> {
+        let sql = "SELECT * FROM payment WHERE wallet = ?1 AND found = 'silently'";
+        self.entries(sql, [wallet.0]).unwrap()
+    }
+
     fn prepare(mut db: Connection) -> Result<Self, LedgerError> {
         db.busy_timeout(Duration::from_secs(2))?;
         db.pragma_update(None, "cache_size", PAGE_CACHE)?;
@@ -750,10 +763,15 @@ mod tests {
         copy.begin_outlets(SCREENS).unwrap();
         let wallet = copy.wallet(&server(), "a").unwrap();
         let new = copy.record(wallet, &[arrived(1), arrived(2)], now()).unwrap();
-        copy.delivered(Outlet::Bell, &[new[0].seq, new[1].seq], now()).unwrap();
+        copy.delivered(Outlet::Bell, &[new[0].seq, new[1].seq], now())
+            .unwrap();
         copy.delivered(Outlet::Screens, &[new[0].seq], now()).unwrap();
         copy.restore(&|_| None, now()).unwrap();
-        assert_eq!(counted(&mut copy, wallet), 1, "nobody has read yet what the second was");
+        assert_eq!(
+            counted(&mut copy, wallet),
+            1,
+            "nobody has read yet what the second was"
+        );
     }
 
     #[test]

@@ -363,6 +363,13 @@ impl Stage {
         self.showing.is_some()
     }
 
+    /// The showing that no display has painted yet.
+    #[cfg(test)]
+    pub(crate) fn unpainted(&self) -> Option<u64> {
+        let unpainted = |showing: &&Showing| showing.confirmed.is_none();
+        self.showing.as_ref().filter(unpainted).map(|showing| showing.id)
+    }
+
     /// The picture.
     #[must_use]
     pub fn scene(&self, checking: bool, pay_code: Option<view::PayCode>) -> Scene {
