@@ -266,7 +266,14 @@ fn unit(cache: &Cache, tally: &mut Tally) -> anyhow::Result<()> {
 fn schedules(cache: &Cache, tally: &mut Tally) -> anyhow::Result<()> {
     let mut cargo = cache.cargo();
     cargo.env("TILLBELL_SCHEDULES", "1000000");
-    cargo.args(["test", "--release", "-p", "tillbell-till", "--test", "schedules"]);
+    cargo.args([
+        "test",
+        "--release",
+        "-p",
+        "tillbell-till",
+        "--lib",
+        "engine::schedules",
+    ]);
     shell::run_heard(&mut cargo, |line| tally.hear(line))
 }
 

@@ -1,7 +1,8 @@
 //! Places on the way from a hint to a marked announcement where a test lets the process die, as by a power cut.
 //!
 //! Only with the feature `failpoints` is there anything here: then `TILLBELL_DIE_AT=recorded:3` kills the process
-//! (`SIGKILL`) when it comes to that place the third time, and `TILLBELL_PANIC_AT=recorded:3` panics there.
+//! (`SIGKILL`) when it comes to that place the third time, and `TILLBELL_PANIC_AT=recorded:3` panics there. In this crate's own
+//! tests a thread stands for the process: it unwinds where [`doom`] said.
 
 /// A place, in the order in which a payment comes by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,11 +28,14 @@ pub enum Failpoint {
 }
 
 /// The process has come to this place.
-#[cfg(not(feature = "failpoints"))]
+#[cfg(not(any(feature = "failpoints", test)))]
 pub const fn reach(_: Failpoint) {}
 
+#[cfg(test)]
+pub(crate) use in_this_thread::{Killed, die, doom, reach};
+
 /// The process has come to this place: the end of it, if that was asked for.
-#[cfg(feature = "failpoints")]
+#[cfg(all(feature = "failpoints", not(test)))]
 pub fn reach(place: Failpoint) {
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU32, Ordering};
@@ -56,18 +60,18 @@ pub fn reach(place: Failpoint) {
 }
 
 /// Nothing is finished, nobody is told.
-#[cfg(all(feature = "failpoints", unix))]
+#[cfg(all(feature = "failpoints", not(test), unix))]
 fn die() {
     let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
 }
 
 /// Nothing is finished, nobody is told.
-#[cfg(all(feature = "failpoints", not(unix)))]
+#[cfg(all(feature = "failpoints", not(test), not(unix)))]
 fn die() {
     std::process::abort();
 }
 
-#[cfg(feature = "failpoints")]
+#[cfg(all(feature = "failpoints", not(test)))]
 impl Failpoint {
     const fn name(self) -> &'static str {
         match self {
@@ -81,5 +85,36 @@ impl Failpoint {
             Self::Marked => "marked",
             Self::Saved => "saved",
         }
+    }
+}
+
+#[cfg(test)]
+mod in_this_thread {
+    use std::cell::Cell;
+
+    use super::Failpoint;
+
+    thread_local! {
+        static DOOM: Cell<Option<Failpoint>> = const { Cell::new(None) };
+    }
+
+    /// What a thread unwinds with that was killed.
+    pub(crate) struct Killed;
+
+    /// This thread is killed when it comes to this place next.
+    pub(crate) fn doom(place: Option<Failpoint>) {
+        DOOM.set(place);
+    }
+
+    pub(crate) fn reach(place: Failpoint) {
+        if DOOM.get() == Some(place) {
+            die();
+        }
+    }
+
+    /// Nothing is finished, nobody is told.
+    pub(crate) fn die() -> ! {
+        DOOM.set(None);
+        std::panic::resume_unwind(Box::new(Killed))
     }
 }

@@ -167,6 +167,12 @@ impl Announcer {
         (Outlet::Bell, self.ringer.over(ring))
     }
 
+    /// What the ring on its way is for.
+    #[cfg(test)]
+    pub(super) fn ringing(&self) -> Vec<Seq> {
+        self.ringer.ringing().collect()
+    }
+
     pub(super) fn written(&mut self, seq: Seq) -> Delivered {
         if self.stray_lines > 0 {
             self.stray_lines -= 1;

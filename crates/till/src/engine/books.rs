@@ -243,36 +243,54 @@ impl Books {
         }
         let lost = loss.is_some() || missing;
         self.said |= lost;
-        let mut opened = Opened {
+        let upkeep = Upkeep::start(&files.ledger, &files.copy)?;
+        let held = self.begin_on(ledger, Some(upkeep), lost, pairings)?;
+        Ok(Opened {
             loss: lost.then_some(loss),
-            held: Vec::new(),
-        };
+            held,
+        })
+    }
+
+    fn open_in_memory(&mut self, pairings: &[Paired]) -> Result<Opened, LedgerError> {
+        self.begin_on(Ledger::in_memory()?, None, false, pairings)?;
+        Ok(Opened::default())
+    }
+
+    /// Begins on this ledger. `lost`: it has taken the place of a ruined one. Returns what that one owed, as it stands in this
+    /// one.
+    pub(super) fn begin_on(
+        &mut self,
+        mut ledger: Ledger,
+        upkeep: Option<Upkeep>,
+        lost: bool,
+        pairings: &[Paired],
+    ) -> Result<Vec<Held>, LedgerError> {
         let rows = rows(&mut ledger, pairings)?;
         ledger.begin_outlets(self.outlets)?;
         ledger.forget_all_but(rows.values().copied())?;
+        let mut taken = Vec::new();
         for held in std::mem::take(&mut self.held) {
             let entry = match rows.get(&held.reference) {
                 Some(row) if lost => ledger.take_over(*row, &held.entry, &held.outlets)?,
                 Some(_) => held.entry,
                 None => continue,
             };
-            opened.held.push(Held { entry, ..held });
+            taken.push(Held { entry, ..held });
         }
-        let upkeep = Some(Upkeep::start(&files.ledger, &files.copy)?);
         self.open = Some(Open { ledger, upkeep, rows });
-        Ok(opened)
+        Ok(taken)
     }
 
-    fn open_in_memory(&mut self, pairings: &[Paired]) -> Result<Opened, LedgerError> {
-        let mut ledger = Ledger::in_memory()?;
-        let rows = rows(&mut ledger, pairings)?;
-        ledger.begin_outlets(self.outlets)?;
-        self.open = Some(Open {
-            ledger,
-            upkeep: None,
-            rows,
-        });
-        Ok(Opened::default())
+    /// The open ledger.
+    #[cfg(test)]
+    pub(super) fn ledger(&self) -> Option<&Ledger> {
+        self.open.as_ref().map(|open| &open.ledger)
+    }
+
+    /// The open ledger, as a kill leaves it.
+    #[cfg(test)]
+    pub(super) fn into_ledger(self) -> Option<Ledger> {
+        self.open.map(|open| open.ledger)
     }
 
     /// The ledger turned out ruined while in use. It is opened anew from its copy; what it owed is kept meanwhile.

@@ -12,6 +12,8 @@ pub mod door;
 pub mod enrol;
 mod outlets;
 mod request;
+#[cfg(test)]
+mod schedules;
 mod unpair;
 mod wallets;
 mod words;

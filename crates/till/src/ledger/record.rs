@@ -33,6 +33,10 @@ const OWED: &str = "SELECT payment.* FROM owed JOIN payment USING (seq) WHERE ou
 const LAST: &str =
     "SELECT * FROM payment WHERE announced_us IS NOT NULL AND found <> 'silently' ORDER BY seq DESC LIMIT 1";
 const NEWEST: &str = "SELECT * FROM payment WHERE wallet = ?1 ORDER BY seq DESC LIMIT ?2";
+/// A payment that nobody could see or read yet. A bell that rang did not say for what.
+const UNTOLD: &str = "(announced_us IS NULL OR seq IN (SELECT seq FROM owed WHERE outlet <> 'bell'))";
+const LAST_SEQ: i64 = i64::MAX;
+
 /// The open ledger.
 #[derive(Debug)]
 pub struct Ledger {
@@ -57,6 +61,30 @@ impl Ledger {
     /// When there is no memory for it.
     pub fn in_memory() -> Result<Self, LedgerError> {
         Self::prepare(Connection::open_in_memory()?)
+    }
+
+    /// The same ledger once more, in memory.
+    #[cfg(test)]
+    pub(crate) fn duplicate(&self) -> Self {
+        let mut db = Connection::open_in_memory().unwrap();
+        rusqlite::backup::Backup::new(&self.db, &mut db)
+            .and_then(|copy| copy.step(-1))
+            .unwrap();
+        db.pragma_update(None, "foreign_keys", true).unwrap();
+        Self { db }
+    }
+
+    /// From now on it refuses to be written, or does no longer.
+    #[cfg(test)]
+    pub(crate) fn refuse(&self, refuses: bool) {
+        self.db.pragma_update(None, "query_only", refuses).unwrap();
+    }
+
+    /// What was found silently in this wallet.
+    #[cfg(test)]
+    pub(crate) fn found_silently(&self, wallet: WalletRow) -> Vec<Entry> {
+        let sql = "SELECT * FROM payment WHERE wallet = ?1 AND found = 'silently'";
+        self.entries(sql, [wallet.0]).unwrap()
     }
 
     fn prepare(mut db: Connection) -> Result<Self, LedgerError> {
@@ -176,7 +204,7 @@ impl Ledger {
     }
 
     /// An engine with these outlets begins. An outlet that the last engine lacked is owed what every outlet of that one is still
-    /// owed. What is owed to an outlet that this engine lacks is forgotten.
+    /// owed; the bell aside, which does not say what it rings for. What is owed to an outlet that this engine lacks is forgotten.
     ///
     /// # Errors
     /// When the ledger cannot be written; then nothing was.
@@ -185,8 +213,8 @@ impl Ledger {
             .db
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         {
-            let in_common =
-                "SELECT seq FROM owed GROUP BY seq HAVING count(*) = (SELECT count(*) FROM outlet)";
+            let in_common = "SELECT seq FROM owed WHERE outlet <> 'bell' GROUP BY seq
+                             HAVING count(*) = (SELECT count(*) FROM outlet WHERE name <> 'bell')";
             let mut common = change.prepare(in_common)?;
             let common: Vec<i64> = common
                 .query_map([], |row| row.get(0))?
@@ -441,7 +469,8 @@ impl Ledger {
     }
 
     /// This ledger is a copy that is to take a ruined one's place. What it calls unannounced was announced, nearly always: it
-    /// is counted with what is found silently. What it lacks is to be found.
+    /// is counted with what is found silently, and with what was before the copy was made, if not all was there then. What it
+    /// lacks is to be found.
     ///
     /// # Errors
     /// When the ledger cannot be written; then nothing was.
@@ -459,17 +488,19 @@ impl Ledger {
             while let Some(wallet) = wallets.next()? {
                 let (id, reference): (i64, String) = (wallet.get("id")?, wallet.get("reference")?);
                 change.execute(
-                    "UPDATE wallet SET restoring_us = max(coalesce(restoring_us, ?2), coalesce(alive_us, ?2), ?2),
-                                       restoring_seq = coalesce(
-                         (SELECT min(seq) - 1 FROM payment WHERE wallet = ?1 AND announced_us IS NULL),
-                         (SELECT max(seq) FROM payment), 0)
-                     WHERE id = ?1",
+                    &format!(
+                        "UPDATE wallet SET restoring_us = max(coalesce(restoring_us, ?2), coalesce(alive_us, ?2), ?2),
+                                           restoring_seq = min(coalesce(restoring_seq, {LAST_SEQ}), coalesce(
+                             (SELECT min(seq) - 1 FROM payment WHERE wallet = ?1 AND {UNTOLD}),
+                             (SELECT max(seq) FROM payment), 0))
+                         WHERE id = ?1"
+                    ),
                     params![id, alive(&reference).map_or(0, Timestamp::as_microsecond)],
                 )?;
             }
         }
         change.execute(
-            "UPDATE payment SET announced_us = ?1, found = 'silently' WHERE announced_us IS NULL",
+            &format!("UPDATE payment SET announced_us = ?1, found = 'silently' WHERE {UNTOLD}"),
             [now.as_microsecond()],
         )?;
         change.execute("DELETE FROM owed", [])?;
@@ -674,10 +705,12 @@ mod tests {
         ledger.delivered(Outlet::Bell, &[new[0].seq], now()).unwrap();
         ledger.delivered(Outlet::Screens, &[new[1].seq], now()).unwrap();
         ledger.begin_outlets(&[Outlet::Terminal]).unwrap();
-        assert_eq!(owed(&ledger, Outlet::Terminal), [new[2].seq]);
+        // A bell has rung for the first, or was silent for it: nobody has read yet what it was.
+        let untold = [new[0].seq, new[2].seq];
+        assert_eq!(owed(&ledger, Outlet::Terminal), untold);
         ledger.begin_outlets(SCREENS).unwrap();
         assert_eq!(owed(&ledger, Outlet::Terminal), [], "its rows went with it");
-        assert_eq!(owed(&ledger, Outlet::Screens), [new[2].seq]);
+        assert_eq!(owed(&ledger, Outlet::Screens), untold);
     }
 
     #[test]
@@ -736,6 +769,45 @@ mod tests {
             "the one that the copy called unannounced, and two that it lacked"
         );
         assert_eq!(ledger.state(wallet).unwrap().restoring, None);
+    }
+
+    /// What the notice counts when all is there that a copy lacked.
+    fn counted(copy: &mut Ledger, wallet: WalletRow) -> u64 {
+        let learned = Learned {
+            restored: true,
+            ..Learned::default()
+        };
+        copy.save(wallet, &learned, now()).unwrap().unwrap().count
+    }
+
+    #[test]
+    fn a_copy_made_before_all_was_there_counts_what_was_recorded_silently_until_then() {
+        let mut ledger = Ledger::in_memory().unwrap();
+        ledger.begin_outlets(SCREENS).unwrap();
+        let wallet = ledger.wallet(&server(), "a").unwrap();
+        ledger.restore(&|_| None, now()).unwrap();
+        let silent = (arrived(1).0, Found::Silently);
+        ledger.record(wallet, &[silent], now()).unwrap();
+        let mut copy = ledger.duplicate();
+        copy.restore(&|_| None, now()).unwrap();
+        assert_eq!(counted(&mut copy, wallet), 1);
+    }
+
+    #[test]
+    fn what_the_bell_alone_has_rung_for_is_counted_when_a_copy_takes_a_ruined_ledgers_place() {
+        let mut copy = Ledger::in_memory().unwrap();
+        copy.begin_outlets(SCREENS).unwrap();
+        let wallet = copy.wallet(&server(), "a").unwrap();
+        let new = copy.record(wallet, &[arrived(1), arrived(2)], now()).unwrap();
+        copy.delivered(Outlet::Bell, &[new[0].seq, new[1].seq], now())
+            .unwrap();
+        copy.delivered(Outlet::Screens, &[new[0].seq], now()).unwrap();
+        copy.restore(&|_| None, now()).unwrap();
+        assert_eq!(
+            counted(&mut copy, wallet),
+            1,
+            "nobody has read yet what the second was"
+        );
     }
 
     #[test]

@@ -47,12 +47,14 @@ impl Ringer {
         };
     }
 
-    /// What is owed.
+    /// What is owed. A ring that is on its way is as good as rung: nobody can call it back.
     pub fn owed(&self) -> impl Iterator<Item = Seq> + '_ {
-        self.owed
-            .keys()
-            .copied()
-            .chain(self.ringing.iter().flat_map(|(_, seqs)| seqs.iter().copied()))
+        self.owed.keys().copied()
+    }
+
+    /// What the ring on its way is for.
+    pub fn ringing(&self) -> impl Iterator<Item = Seq> + '_ {
+        self.ringing.iter().flat_map(|(_, seqs)| seqs.iter().copied())
     }
 
     /// The screens begin to show these. Rings for those that it has not rung for.
@@ -198,6 +200,16 @@ mod tests {
         ringer.showing(&[Seq(2)], Kind::Live, at(0));
         assert_eq!(ringer.give_up(false, at(10)), [Seq(2)]);
         assert_eq!(ringer.owed().count(), 0);
+    }
+
+    #[test]
+    fn what_a_ring_is_on_its_way_for_is_owed_no_more() {
+        let mut ringer = Ringer::default();
+        ringer.owe(Seq(1), at(0));
+        ringer.owe(Seq(2), at(0));
+        ringer.showing(&[Seq(1)], Kind::Live, at(0));
+        assert_eq!(ringer.owed().collect::<Vec<_>>(), [Seq(2)]);
+        assert_eq!(ringer.ringing().collect::<Vec<_>>(), [Seq(1)]);
     }
 
     #[test]

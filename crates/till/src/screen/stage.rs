@@ -50,7 +50,7 @@ pub struct Stage {
     gap: Option<Duration>,
     showing: Option<Showing>,
     showings: u64,
-    /// A showing went by unseen, and none has been painted since.
+    /// A showing was not painted in time, and none has been since.
     unseen: bool,
     /// What to call each wallet; empty where there is only one.
     names: BTreeMap<WalletRow, String>,
@@ -279,6 +279,7 @@ impl Stage {
         let end = self.showing.as_ref().and_then(|showing| self.ends(showing));
         self.showing.take_if(|_| end.is_some_and(|end| now >= end));
         self.become_late(now);
+        self.unseen = self.is_unseen(now);
         if self.showing.is_some() || self.held {
             return None;
         }
@@ -362,6 +363,13 @@ impl Stage {
     #[must_use]
     pub const fn is_showing(&self) -> bool {
         self.showing.is_some()
+    }
+
+    /// The showing that no display has painted yet.
+    #[cfg(test)]
+    pub(crate) fn unpainted(&self) -> Option<u64> {
+        let unpainted = |showing: &&Showing| showing.confirmed.is_none();
+        self.showing.as_ref().filter(unpainted).map(|showing| showing.id)
     }
 
     /// The picture.
@@ -966,6 +974,19 @@ mod tests {
         assert!(!stage.is_unseen(at(90_000)));
         assert_eq!(begins(&mut stage, at(96_000)), Some((3, Kind::Late)));
         assert_eq!(caught(&stage).count, 1);
+    }
+
+    #[test]
+    fn while_nobody_can_see_the_screen_it_does_not_wake_for_that_again_and_again() {
+        for heard in [Some(at(0)), None] {
+            let mut stage = Stage::default();
+            stage.push(entry(1, Kind::Live), heard, at(0));
+            stage.caught_up(None);
+            assert!(stage.advance(at(0)).is_some());
+            assert_eq!(stage.next_wake(), Some(at(1_500)));
+            assert_eq!(stage.advance(at(1_500)), None);
+            assert!(stage.next_wake().is_none_or(|wake| wake > at(1_500)), "{heard:?}");
+        }
     }
 
     #[test]

@@ -6,7 +6,11 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::sample::Index;
 use tillbell_lnbits::rest::{Answer, Dialect, Filter, Looked, Order, Page, PageQuery};
 use tillbell_lnbits::{CheckingId, Direction, Msat, PaymentHash, PaymentRow, Status, Text, WalletId};
-use tillbell_till::wallet::baseline::{Awaited, Baseline, LAST_MINUTE};
+
+use crate::wallet::baseline::{Awaited, Baseline, LAST_MINUTE};
+
+/// The wallets' names, and their ids on the server.
+pub(super) const NAMES: [&str; 3] = ["shop", "bar", "kiosk"];
 
 /// Every third invoice expires so soon, in seconds.
 const SHORT_LIVED: i64 = 90;
@@ -16,42 +20,57 @@ const CLOCK_SLACK: SignedDuration = SignedDuration::from_secs(2);
 /// What becomes of unpaid invoices while pages are read, after each page; the newest first, so that the next page
 /// begins further down in the list than it would have.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Leaving {
+pub(super) enum Leaving {
     /// So many are paid without a word: they leave the list of the pending.
     Paid(u8),
     /// So many fail: they leave every list.
     Failed(u8),
 }
 
+/// A payment of a wallet: its row's number. Every wallet has one of each number, with the same hash and the same name on the
+/// server, and with another amount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Payment(u64);
+
+impl Payment {
+    pub(super) fn of(hash: PaymentHash) -> Self {
+        Self(u64::from_be_bytes(hash.0[..8].try_into().unwrap()))
+    }
+}
+
 /// A wallet on a server.
-pub(crate) struct Server {
-    pub(crate) dialect: Dialect,
-    pub(crate) rows: Vec<PaymentRow>,
+pub(super) struct Server {
+    wallet: usize,
+    pub(super) dialect: Dialect,
+    pub(super) rows: Vec<PaymentRow>,
     /// It sorts by what changed last.
-    pub(crate) sorts_by_change: bool,
-    /// The rows that have settled, in that order.
+    pub(super) sorts_by_change: bool,
+    /// The rows that have settled, in that order, and the place of each row in it.
     settled: Vec<usize>,
+    places: Vec<Option<usize>>,
     /// Paid, but REST does not know yet: from when on it does, in milliseconds, and which row.
     late: Vec<(u64, usize)>,
     /// So many payments more arrive without a word after each page that is read.
-    pub(crate) shifting: usize,
-    pub(crate) leaving: Option<Leaving>,
+    pub(super) shifting: usize,
+    pub(super) leaving: Option<Leaving>,
     /// Rows that settled or failed by themselves; the world takes them.
-    pub(crate) changed: Vec<usize>,
+    pub(super) changed: Vec<usize>,
     /// How far the clock behind `Date` is off from the one that stamps the rows.
-    pub(crate) date_off: SignedDuration,
+    pub(super) date_off: SignedDuration,
     start: Timestamp,
     ms: u64,
 }
 
 impl Server {
     /// A wallet with some history: two of three invoices paid.
-    pub(crate) fn new(dialect: Dialect, start: Timestamp, history: usize) -> Self {
+    pub(super) fn new(wallet: usize, dialect: Dialect, start: Timestamp, history: usize) -> Self {
         let mut server = Self {
+            wallet,
             dialect,
             rows: Vec::new(),
             sorts_by_change: true,
             settled: Vec::new(),
+            places: Vec::new(),
             late: Vec::new(),
             shifting: 0,
             leaving: None,
@@ -72,7 +91,7 @@ impl Server {
     }
 
     /// Its clock.
-    pub(crate) fn now(&self) -> Timestamp {
+    pub(super) fn now(&self) -> Timestamp {
         self.start + SignedDuration::from_millis(i64::try_from(self.ms).unwrap())
     }
 
@@ -82,7 +101,7 @@ impl Server {
     }
 
     /// Time went on.
-    pub(crate) fn at(&mut self, ms: u64) {
+    pub(super) fn at(&mut self, ms: u64) {
         self.ms = ms;
         let (due, later) = std::mem::take(&mut self.late)
             .into_iter()
@@ -96,6 +115,7 @@ impl Server {
 
     fn settle(&mut self, row: usize) {
         self.rows[row].status = Status::Settled;
+        self.places[row] = Some(self.settled.len());
         self.settled.push(row);
         // As LNbits 1.5 and later have it.
         if self.sorts_by_change {
@@ -104,17 +124,18 @@ impl Server {
     }
 
     /// Makes an invoice and says which row it is.
-    pub(crate) fn invoice(&mut self) -> usize {
+    pub(super) fn invoice(&mut self) -> usize {
         let number = self.rows.len() as u64 + 1;
         let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&number.to_be_bytes());
         let payment_hash = PaymentHash(bytes);
+        self.places.push(None);
         self.rows.push(PaymentRow {
             checking_id: CheckingId(payment_hash.to_string()),
             payment_hash,
-            wallet_id: WalletId::new("shop").unwrap(),
+            wallet_id: WalletId::new(NAMES[self.wallet]).unwrap(),
             direction: Direction::Incoming,
-            amount: Msat(1_000 * number),
+            amount: Msat(1_000 * number + self.wallet as u64),
             status: Status::Pending,
             memo: Text::clean("Coffee"),
             comment: None,
@@ -128,7 +149,7 @@ impl Server {
     }
 
     /// One of the invoices that nobody has paid yet, failed ones too.
-    pub(crate) fn unpaid(&self, which: &Index) -> Option<usize> {
+    pub(super) fn unpaid(&self, which: &Index) -> Option<usize> {
         let unpaid: Vec<_> = (0..self.rows.len()).filter(|row| self.is_unpaid(*row)).collect();
         (!unpaid.is_empty()).then(|| unpaid[which.index(unpaid.len())])
     }
@@ -162,7 +183,7 @@ impl Server {
     }
 
     /// Somebody pays this row; REST knows `lag_ms` later.
-    pub(crate) fn pay(&mut self, row: usize, lag_ms: u64) -> PaymentHash {
+    pub(super) fn pay(&mut self, row: usize, lag_ms: u64) -> PaymentHash {
         if lag_ms == 0 {
             self.settle(row);
         } else {
@@ -172,7 +193,7 @@ impl Server {
     }
 
     /// Money leaves the wallet: the other side of one of its own invoices, or to a stranger.
-    pub(crate) fn spend(&mut self, own: Option<usize>) {
+    pub(super) fn spend(&mut self, own: Option<usize>) {
         let row = self.invoice();
         let own = own.map(|own| (self.rows[own].payment_hash, self.rows[own].amount));
         let spent = &mut self.rows[row];
@@ -186,18 +207,18 @@ impl Server {
     }
 
     /// True for a question at which a 0.12 drops the connection.
-    pub(crate) fn drops(&self, query: &PageQuery) -> bool {
+    pub(super) fn drops(&self, query: &PageQuery) -> bool {
         let knows = !matches!(query.filter, Filter::Hash(_)) && query.order != Order::Changed;
         self.dialect == Dialect::V0_12 && !knows
     }
 
     /// True for an order that it does not know.
-    pub(crate) fn refuses(&self, query: &PageQuery) -> bool {
+    pub(super) fn refuses(&self, query: &PageQuery) -> bool {
         query.order == Order::Changed && !self.sorts_by_change
     }
 
     /// `GET /wallet`.
-    pub(crate) fn balance(&self) -> Msat {
+    pub(super) fn balance(&self) -> Msat {
         let settled = self.rows.iter().filter(|row| row.status == Status::Settled);
         let balance = settled.fold(1_000_000_000_u64, |balance, row| match row.direction {
             Direction::Incoming => balance + row.amount.0,
@@ -207,36 +228,34 @@ impl Server {
     }
 
     /// `GET /payments/paginated`.
-    pub(crate) fn list(&mut self, query: &PageQuery) -> Answer<Page> {
-        let mut rows: Vec<&PaymentRow> = self
-            .rows
-            .iter()
-            .filter(|row| row.status != Status::Failed)
-            .filter(|row| match (query.filter, self.dialect) {
-                (Filter::All, _) | (Filter::Pending, Dialect::V0_12) => true,
-                (Filter::Pending, Dialect::V1) => row.status == Status::Pending,
-                (Filter::Arrived, Dialect::V0_12) => row.direction == Direction::Incoming,
-                (Filter::Arrived, Dialect::V1) => {
-                    row.direction == Direction::Incoming && row.status == Status::Settled
-                }
-                (Filter::Hash(hash), _) => row.payment_hash == hash,
-            })
+    pub(super) fn list(&mut self, query: &PageQuery) -> Answer<Page> {
+        let listed = |row: &PaymentRow| match (query.filter, self.dialect) {
+            _ if row.status == Status::Failed => false,
+            (Filter::All, _) | (Filter::Pending, Dialect::V0_12) => true,
+            (Filter::Pending, Dialect::V1) => row.status == Status::Pending,
+            (Filter::Arrived, Dialect::V0_12) => row.direction == Direction::Incoming,
+            (Filter::Arrived, Dialect::V1) => {
+                row.direction == Direction::Incoming && row.status == Status::Settled
+            }
+            (Filter::Hash(hash), _) => row.payment_hash == hash,
+        };
+        let mut rows: Vec<_> = (0..self.rows.len())
+            .filter(|row| listed(&self.rows[*row]))
             .collect();
         match query.order {
             // The oldest first, as 1.6.2 has it.
             Order::Any => {}
-            Order::Made => rows.sort_by_key(|row| std::cmp::Reverse((row.created, row.payment_hash))),
-            Order::Changed => rows.sort_by_cached_key(|row| {
-                let place = |place: &&usize| self.rows[**place].checking_id == row.checking_id;
-                std::cmp::Reverse(self.settled.iter().position(|index| place(&index)))
+            Order::Made => rows.sort_unstable_by_key(|row| {
+                std::cmp::Reverse((self.rows[*row].created, self.rows[*row].payment_hash))
             }),
+            Order::Changed => rows.sort_by_key(|row| std::cmp::Reverse(self.places[*row])),
         }
         let total = rows.len() as u64;
         let page: Vec<_> = rows
             .into_iter()
             .skip(query.offset as usize)
             .take(query.limit as usize)
-            .cloned()
+            .map(|row| self.rows[row].clone())
             .collect();
         for _ in 0..self.shifting {
             let row = self.invoice();
@@ -255,7 +274,7 @@ impl Server {
 
     /// `GET /payments/{hash}`. An outgoing side hides the incoming one, as on real servers when a wallet pays itself;
     /// and the question itself makes an invoice that has expired a failed one.
-    pub(crate) fn look_up(&mut self, hash: PaymentHash) -> Looked {
+    pub(super) fn look_up(&mut self, hash: PaymentHash) -> Looked {
         let now = self.now();
         for row in 0..self.rows.len() {
             let asked = &self.rows[row];
@@ -275,7 +294,7 @@ impl Server {
     /// What a pairing (or one who had to set the ledger aside) writes down. What a 0.12 is waiting for is gathered later,
     /// unless it was taken for a newer one. A `Date` that is ahead of the rows by more than the slack is beyond what a
     /// pairing can know, so none is here.
-    pub(crate) fn baseline(&self, dialect: Dialect) -> Baseline {
+    pub(super) fn baseline(&self, dialect: Dialect) -> Baseline {
         let pending = self.rows.iter().filter(|row| row.status == Status::Pending);
         let pending: BTreeMap<_, _> = pending
             .map(|row| (row.checking_id.clone(), Awaited::of(row)))
@@ -298,26 +317,27 @@ impl Server {
     }
 
     /// What the server has given up on; it may still be paid, and no list shows it.
-    pub(crate) fn failed(&self) -> impl Iterator<Item = CheckingId> {
+    pub(super) fn failed(&self) -> impl Iterator<Item = Payment> {
         let failed = self.rows.iter().filter(|row| row.status == Status::Failed);
-        failed.map(|row| row.checking_id.clone())
+        failed.map(|row| Payment::of(row.payment_hash))
     }
 
-    fn paid(&self) -> impl Iterator<Item = &PaymentRow> {
+    /// What has really arrived.
+    pub(super) fn paid(&self) -> impl Iterator<Item = Payment> {
+        let paid = self.rows.iter().filter(|row| is_paid(row));
+        paid.map(|row| Payment::of(row.payment_hash))
+    }
+
+    /// How much arrived by this payment, if it did.
+    pub(super) fn amount(&self, payment: Payment) -> Option<Msat> {
+        let row = usize::try_from(payment.0).ok()?.checked_sub(1)?;
         self.rows
-            .iter()
-            .filter(|row| row.direction == Direction::Incoming && row.status == Status::Settled)
+            .get(row)
+            .filter(|row| is_paid(row))
+            .map(|row| row.amount)
     }
+}
 
-    /// True when this has arrived.
-    pub(crate) fn is_paid(&self, id: &CheckingId) -> bool {
-        self.paid().any(|row| row.checking_id == *id)
-    }
-
-    /// What has really arrived, and with how much.
-    pub(crate) fn arrived(&self) -> BTreeMap<CheckingId, Msat> {
-        self.paid()
-            .map(|row| (row.checking_id.clone(), row.amount))
-            .collect()
-    }
+fn is_paid(row: &PaymentRow) -> bool {
+    row.direction == Direction::Incoming && row.status == Status::Settled
 }
