@@ -14,6 +14,8 @@ use crate::store::secrets::SecretsError;
 pub(super) const FORGERIES: &str =
     "Somebody is sending false payment messages to this wallet. None of them was believed.";
 const FAULT: &str = "Tillbell has failed by a fault of its own. If it does not start again by itself in a moment, start it again.";
+pub(super) const LISTENING_FAILED: &str =
+    "Listening has failed by a fault of Tillbell's own. It is begun again.";
 pub(super) const NAME_MISSING: &str = "Give the wallet a name.";
 pub(super) const PAIRING_UNDER_WAY: &str =
     "Another wallet is being paired at this moment: wait for its end, and try again.";
