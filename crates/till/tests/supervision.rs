@@ -9,8 +9,8 @@ use tempfile::TempDir;
 use tillbell_fake_lnbits::{FakeLnbits, NewInvoice, Options as FakeOptions, Version, Wallet};
 use tillbell_lnbits::dial::Dialer;
 use tillbell_till::clock::{Clock, Now, SystemClock};
-use tillbell_till::engine::End;
-use tillbell_till::screen::view::{Display, LinkState, PairingForm, Scene};
+use tillbell_till::engine::{End, Ended};
+use tillbell_till::screen::view::{Display, LinkState, PairingForm, Scene, SettingsForm};
 use tillbell_till::store::profile::Profile;
 use tillbell_till::{Engine, Options, Outlets, Output};
 use tokio::sync::mpsc;
@@ -140,6 +140,58 @@ async fn an_engine_with_a_fault_of_its_own_says_in_its_last_picture_that_it_cann
     assert!(last.wallets.iter().all(|wallet| wallet.link == last.link));
     let unreliable = last.unreliable.as_ref().unwrap();
     assert!(unreliable.detail.as_ref().unwrap().contains("fault of its own"));
+}
+
+#[tokio::test]
+async fn a_page_that_is_loaded_after_the_engines_end_gets_the_last_picture_and_no_other() {
+    let mut shop = Shop::open().await;
+    shop.pair().await;
+    let loaded_before = shop.engine.display();
+    shop.fail().await;
+    let loaded_after = shop.engine.clone().display();
+    for mut page in [loaded_before, loaded_after] {
+        let picture = page.borrow_and_update().clone();
+        assert!(picture.unreliable.is_some(), "{picture:?}");
+        assert!(page.changed().await.is_err(), "it is the last one");
+    }
+}
+
+#[tokio::test]
+async fn whoever_asks_an_engine_that_has_ended_gets_a_sentence() {
+    let mut shop = Shop::open().await;
+    shop.fail().await;
+    let engine = &shop.engine;
+    let form = || PairingForm {
+        pairing: String::new(),
+        invoice_key: None,
+        name: None,
+        allow_insecure: false,
+    };
+    let (steps, _untold) = mpsc::channel(1);
+    let name = || "shop".to_owned();
+    let answers = [
+        engine.painted(1).await,
+        engine.dismiss_showing(1).await,
+        engine.dismiss_notice(1).await,
+        engine.open_welcome().await,
+        engine.leave_welcome().await,
+        engine.pair(form()).await,
+        engine.pair_and_wait(form(), steps).await.map(drop),
+        engine.cancel_pairing().await,
+        engine.wallets().await.map(drop),
+        engine.settings().await.map(drop),
+        engine.change_settings(SettingsForm::default()).await.map(drop),
+        engine.unpair(name()).await.map(drop),
+        engine.rename_wallet(name(), name()).await.map(drop),
+        engine.test_ring().await,
+    ];
+    assert_eq!(answers, [Err(Ended); 14]);
+    let sentence = Ended.to_string();
+    assert!(
+        sentence.ends_with('.') && sentence.contains("start it again"),
+        "{sentence}"
+    );
+    engine.stop().await;
 }
 
 #[tokio::test]
