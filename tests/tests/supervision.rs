@@ -24,6 +24,23 @@ fn a_fault_where_frames_are_taken_is_got_over_and_the_payment_is_told() -> Resul
 }
 
 #[test]
+fn a_fault_where_the_socket_is_read_is_got_over_and_the_payment_is_told() -> Result {
+    let shop = PairedShop::new("")?;
+    let mut watch = Watch::faulty(&shop.profile, "framed", 1)?;
+    watch.until_live()?;
+    let sold = shop.sell(1, "in that moment")?;
+    watch.payment(&sold)?;
+    let said = watch.program().stderr();
+    assert!(said.contains("the socket's task has ended"), "{said}");
+    assert!(said.contains("a wallet's task has ended"), "{said}");
+    watch.until_live()?;
+    let next = shop.sell(2, "afterwards")?;
+    assert_eq!(watch.payment(&next)?["kind"], "live");
+    assert_eq!(watch.announced(), [sold, next], "once each");
+    watch.stop()
+}
+
+#[test]
 fn a_fault_in_a_look_up_is_got_over_and_the_payment_is_told() -> Result {
     let shop = PairedShop::new("")?;
     let mut watch = Watch::faulty(&shop.profile, "looking-up", 1)?;
