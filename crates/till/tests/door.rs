@@ -117,6 +117,21 @@ impl House {
         .unwrap();
     }
 
+    /// Takes lines until one says this of a wallet's link; returns the sentence.
+    async fn until_link(&mut self, wallet: &str, state: LinkState) -> Option<String> {
+        timeout(SOON, async {
+            loop {
+                match self.outlets.lines.recv().await.unwrap() {
+                    Line::Link(link) if link.wallet == wallet && link.state == state => return link.detail,
+                    Line::Payment(payment) => self.engine.line_written(payment.seq).await.unwrap(),
+                    Line::Link(_) | Line::Pending(_) | Line::Rejected(_) => {}
+                }
+            }
+        })
+        .await
+        .unwrap()
+    }
+
     async fn next_payment(&mut self) -> PaymentLine {
         timeout(SOON, async {
             loop {
@@ -255,6 +270,35 @@ async fn a_wallet_that_is_paired_by_two_keys_before_its_first_payment_is_told_on
             "no other was told twice"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_no_wallet_has_any_more_has_a_last_line_that_says_why() {
+    let mut house = House::open(Output::Lines).await;
+    let owner = house.fake.add_wallet("shop");
+    let shared = house.fake.share(&owner);
+    for wallet in [&owner, &shared] {
+        assert!(matches!(house.pair(wallet).await, Answer::Paired { .. }));
+    }
+    let second = house.names().await.remove(1);
+    house.until_live().await;
+    house.sell(&owner, 1);
+    house.next_payment().await;
+    // Nothing is pushed by the shared key: it learns of the payment when it looks next.
+    house.fake.drop_sockets(Ending::Close(1_012));
+    let joined = house.until_link(&second, LinkState::Down).await.unwrap();
+    assert!(joined.contains("the same wallet as “shop”"), "{joined}");
+
+    let (name, to) = ("shop".to_owned(), "terrace".to_owned());
+    assert_eq!(house.ask(Asked::Rename { name, to }).await, Answer::Done);
+    let renamed = house.until_link("shop", LinkState::Down).await.unwrap();
+    assert!(renamed.contains("“terrace”"), "{renamed}");
+    assert_eq!(house.until_link("terrace", LinkState::Live).await, None);
+
+    let name = "terrace".to_owned();
+    assert_eq!(house.ask(Asked::Unpair { name }).await, Answer::Done);
+    let gone = house.until_link("terrace", LinkState::Down).await.unwrap();
+    assert!(gone.contains("not paired any more"), "{gone}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,6 @@
 //! The actor: waits for whatever comes next, lets the pure machines decide, carries out, publishes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -64,6 +64,8 @@ pub(super) struct Actor {
     attempts: u64,
     attempt: Option<Attempt>,
     notices: Vec<Notice>,
+    /// Last lines of names that no wallet has any more, until a terminal took them.
+    last_lines: VecDeque<LinkLine>,
     notice_count: u64,
     device: SoundView,
     /// The pairings could not be stored: when to try it again.
@@ -172,6 +174,7 @@ impl Actor {
             attempts: 0,
             attempt: None,
             notices: Vec::new(),
+            last_lines: VecDeque::new(),
             notice_count: 0,
             device: SoundView::Starting,
             store_again: None,
@@ -518,8 +521,8 @@ impl Actor {
 
     /// Forgets a wallet and its key; its history stays.
     fn unpair(&mut self, name: &str) -> Result<SettingsView, String> {
-        let paired = match self.wallets.named(name).filter(|_| !self.demo) {
-            Some(wallet) => wallet.paired.clone(),
+        let (paired, was_told) = match self.wallets.named(name).filter(|_| !self.demo) {
+            Some(wallet) => (wallet.paired.clone(), wallet.told_link.is_some()),
             None => return Err(words::not_paired(name, &self.names())),
         };
         let left: Vec<_> = self
@@ -534,6 +537,9 @@ impl Actor {
             .first()
             .is_some_and(|first| first.paired.reference == paired.reference);
         self.let_go(&paired.reference);
+        if was_told {
+            self.name_has_gone(&paired.name, words::NOT_PAIRED_ANY_MORE.to_owned());
+        }
         if was_first {
             self.take_pay_code_away(&paired.name);
         }
@@ -591,7 +597,11 @@ impl Actor {
         let Some(wallet) = self.wallets.iter_mut().find(|wallet| wallet.paired.name == name) else {
             return Err(words::not_paired(name, &self.names()));
         };
-        wallet.paired.name = to;
+        wallet.paired.name.clone_from(&to);
+        // Its state is told under its new name.
+        if wallet.told_link.take().is_some() && name != to {
+            self.name_has_gone(name, words::renamed(&to));
+        }
         self.store_pairings();
         self.announcer
             .name_wallets(wallets::names(&self.wallets, &self.books));
@@ -862,14 +872,15 @@ impl Actor {
         };
         let known = self.wallets.iter().find(is_same).map(|known| {
             let text = words::twin(&learned.name, &known.paired.name);
-            (known.left_alone, text)
+            (known.left_alone, learned.name.clone(), text)
         });
         match known {
             // An engine that listens to both learns it again, and joins them.
-            Some((true, _)) => return,
-            Some((false, text)) => {
-                self.notice(NoticeWeight::Warning, text);
+            Some((true, ..)) => return,
+            Some((false, name, text)) => {
+                self.notice(NoticeWeight::Warning, text.clone());
                 self.let_go(reference);
+                self.name_has_gone(&name, text);
             }
             None => {
                 if let Some(wallet) = self.wallets.get_mut(reference) {
@@ -1027,7 +1038,23 @@ impl Actor {
         }
     }
 
+    /// No wallet has this name any more: whoever follows its link is told that it ended.
+    fn name_has_gone(&mut self, name: &str, why: String) {
+        self.last_lines.push_back(LinkLine {
+            at: self.clock.now().wall,
+            wallet: name.to_owned(),
+            state: LinkState::Down,
+            detail: Some(why),
+        });
+    }
+
     fn tell_links(&mut self, now: Now) {
+        while let Some(line) = self.last_lines.pop_front() {
+            if !self.announcer.tell(Line::Link(line.clone())) {
+                self.last_lines.push_front(line);
+                break;
+            }
+        }
         let trouble = self.books.trouble();
         for wallet in self.wallets.iter_mut().filter(|wallet| !wallet.left_alone) {
             let LinkView { state, detail, .. } = link_of(wallet, trouble, self.books.is_open());

@@ -16,6 +16,7 @@ pub(super) const FORGERIES: &str =
 const FAULT: &str = "Tillbell has failed by a fault of its own. If it does not start again by itself in a moment, start it again.";
 pub(super) const LISTENING_FAILED: &str =
     "Listening has failed by a fault of Tillbell's own. It is begun again.";
+pub(super) const NOT_PAIRED_ANY_MORE: &str = "This wallet is not paired any more.";
 pub(super) const NAME_MISSING: &str = "Give the wallet a name.";
 pub(super) const PAIRING_UNDER_WAY: &str =
     "Another wallet is being paired at this moment: wait for its end, and try again.";
@@ -97,6 +98,10 @@ pub(super) fn twin(name: &str, first: &str) -> String {
     format!(
         "“{name}” is the same wallet as “{first}”, by another key: it was joined with that, so that it rings once."
     )
+}
+
+pub(super) fn renamed(to: &str) -> String {
+    format!("This wallet is called “{to}” now.")
 }
 
 pub(super) fn known_wallet(name: &str) -> String {
