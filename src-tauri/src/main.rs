@@ -7,9 +7,9 @@ mod commands;
 mod demo;
 mod front;
 mod page;
-mod render;
 mod revival;
 mod watchdog;
+mod webkit_env;
 mod window;
 
 use std::path::PathBuf;
@@ -51,7 +51,7 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    render::prepare_webkit();
+    webkit_env::prepare();
     tillbell_till::log::start();
     match run(&arguments) {
         Ok(code) => code,

@@ -63,6 +63,35 @@ pub fn named(root: u32, name: &str) -> anyhow::Result<Vec<u32>> {
         .collect())
 }
 
+/// Every process with this name (Linux keeps its first 15 letters) that was given this argument, whoever started it.
+///
+/// # Errors
+/// When `/proc` cannot be read.
+pub fn with_argument(name: &str, argument: &str) -> anyhow::Result<Vec<u32>> {
+    let kept = name.get(..15).unwrap_or(name);
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc")? {
+        let entry = entry?;
+        let Some(id) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        // One that has ended has neither.
+        let read = |file: &str| std::fs::read(entry.path().join(file)).unwrap_or_default();
+        let has_name = read("comm").trim_ascii_end() == kept.as_bytes();
+        let mut arguments = read("cmdline");
+        arguments.push(0);
+        let has_argument = || {
+            arguments
+                .split(|byte| *byte == 0)
+                .any(|each| each == argument.as_bytes())
+        };
+        if has_name && has_argument() {
+            found.push(id);
+        }
+    }
+    Ok(found)
+}
+
 /// Their memory, added up.
 ///
 /// # Errors

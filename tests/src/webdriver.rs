@@ -26,7 +26,21 @@ impl Session {
     ///
     /// # Errors
     /// When either does not start.
-    pub(crate) fn open(mut driver: Command, binary: &str, arguments: &[String]) -> anyhow::Result<Self> {
+    pub(crate) fn open(driver: Command, binary: &str, arguments: &[String]) -> anyhow::Result<Self> {
+        let options = json!({"binary": binary, "args": arguments});
+        Self::begin(driver, &json!({"webkitgtk:browserOptions": options}))
+    }
+
+    /// Starts `driver` and lets it into a program that runs already and has its door at this port.
+    ///
+    /// # Errors
+    /// When it is not let in.
+    pub(crate) fn attach(mut driver: Command, port: u16) -> anyhow::Result<Self> {
+        driver.arg(format!("--target=127.0.0.1:{port}"));
+        Self::begin(driver, &json!({}))
+    }
+
+    fn begin(mut driver: Command, capabilities: &Value) -> anyhow::Result<Self> {
         let port = free_port()?;
         driver.arg(format!("--port={port}")).arg("--host=127.0.0.1");
         let driver = Running::start("WebKitWebDriver", driver)?;
@@ -39,8 +53,7 @@ impl Session {
                     .filter(|ready| *ready),
             )
         })?;
-        let options = json!({"binary": binary, "args": arguments});
-        let wanted = json!({"capabilities": {"alwaysMatch": {"webkitgtk:browserOptions": options}}});
+        let wanted = json!({"capabilities": {"alwaysMatch": capabilities}});
         let opened = http
             .get_done("POST", &format!("{base}/session"), &[], Some(&wanted))
             .with_context(|| format!("the window does not open. {}", driver.last_words()))?;

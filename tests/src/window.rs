@@ -1,6 +1,7 @@
 //! The real window, seen and touched through its page.
 
 use std::fs::File;
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -42,16 +43,19 @@ look();
 #[derive(Debug)]
 pub struct Window {
     session: Session,
-    /// Held by the display while it lives.
-    lock: PathBuf,
+    /// Held by the display while it lives; `None` where that is not waited for.
+    lock: Option<PathBuf>,
 }
 
 impl Drop for Window {
     fn drop(&mut self) {
         self.session.end();
+        let Some(lock) = &self.lock else {
+            return;
+        };
         // The next display on this profile would find this one and end, if it came too early.
         let _gone_or_tried_for_long_enough = until("the display's end", Duration::from_secs(10), || {
-            let lock = File::options().write(true).open(&self.lock);
+            let lock = File::options().write(true).open(lock);
             Ok(lock.is_ok_and(|lock| lock.try_lock().is_ok()).then_some(()))
         });
     }
@@ -118,20 +122,13 @@ impl Window {
         if let Some(sound) = sound {
             sound.dress(&mut driver);
         }
-        driver
-            .env("TAURI_WEBVIEW_AUTOMATION", "true")
-            .env("TAURI_AUTOMATION", "true")
-            // The faster way to draw where there is no graphics card.
-            .env("WEBKIT_DISABLE_DMABUF_RENDERER", "1")
-            .env("NO_AT_BRIDGE", "1")
-            .env("NO_COLOR", "1");
+        Self::automated(&mut driver);
         let mut all: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         all.extend(["--profile".to_owned(), profile.path().display().to_string()]);
         let session = Session::open(driver, &binary("tillbell").display().to_string(), &all)?;
-        let lock = profile.path().join("lock");
+        let lock = Some(profile.path().join("lock"));
         let window = Self { session, lock };
-        until("the first scene", Duration::from_secs(20), || window.scene())
-            .with_context(|| window.stderr())?;
+        window.until_first_scene()?;
         let (width, height) = screen.size();
         until("a window that fills the screen", Duration::from_secs(10), || {
             let size = window.run("return [innerWidth, innerHeight]")?;
@@ -140,6 +137,39 @@ impl Window {
         })?;
         window.session.run(WATCH, json!([]))?;
         Ok(window)
+    }
+
+    /// Lets a driver into the window that `command` opens.
+    pub(crate) fn automated(command: &mut Command) {
+        command
+            .env("TAURI_WEBVIEW_AUTOMATION", "true")
+            .env("TAURI_AUTOMATION", "true")
+            // The faster way to draw where there is no graphics card.
+            .env("WEBKIT_DISABLE_DMABUF_RENDERER", "1")
+            .env("NO_AT_BRIDGE", "1")
+            .env("NO_COLOR", "1");
+    }
+
+    /// The window of a program that runs already and lets a driver in at this port.
+    ///
+    /// # Errors
+    /// When there is none within 20 s, or it shows no scene within 20 s more.
+    pub(crate) fn attach(driver: Command, port: u16) -> anyhow::Result<Self> {
+        until("somebody at the port", Duration::from_secs(20), || {
+            TcpStream::connect(("127.0.0.1", port))?;
+            Ok(Some(()))
+        })?;
+        let session = Session::attach(driver, port)?;
+        let window = Self { session, lock: None };
+        window.until_first_scene()?;
+        window.session.run(WATCH, json!([]))?;
+        Ok(window)
+    }
+
+    fn until_first_scene(&self) -> anyhow::Result<()> {
+        until("the first scene", Duration::from_secs(20), || self.scene())
+            .map(drop)
+            .with_context(|| self.stderr())
     }
 
     /// `data-scene`, once there is one.

@@ -340,7 +340,7 @@ fn end_to_end(cache: &Cache, options: &Options, tally: &mut Tally) -> anyhow::Re
     shell::run_heard(&mut cargo, |line| tally.hear(line))
 }
 
-/// Builds the terminal's program once more, so that tests can kill it at chosen places, and puts it aside.
+/// Builds both programs once more, so that tests can kill them or have a fault at chosen places, and puts them aside.
 fn mortal(cache: &Cache) -> anyhow::Result<()> {
     // Both packages, so that nothing below them is built twice.
     shell::run(cache.cargo().args([
@@ -350,15 +350,15 @@ fn mortal(cache: &Cache) -> anyhow::Result<()> {
         "-p",
         "tillbell-headless",
         "--features",
-        "tillbell-headless/failpoints",
-        "--bin",
-        "tillbell-headless",
+        "tillbell/failpoints,tillbell-headless/failpoints",
     ]))?;
     let folder = cache.target().join("debug");
     let mortal = folder.join("mortal");
     std::fs::create_dir_all(&mortal)?;
-    std::fs::copy(folder.join("tillbell-headless"), mortal.join("tillbell-headless"))
-        .context("the mortal display cannot be put aside")?;
+    for program in ["tillbell", "tillbell-headless"] {
+        std::fs::copy(folder.join(program), mortal.join(program))
+            .with_context(|| format!("{program} cannot be put aside"))?;
+    }
     Ok(())
 }
 

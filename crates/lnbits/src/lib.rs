@@ -13,6 +13,7 @@
 
 mod channel;
 pub mod dial;
+pub mod failpoint;
 pub mod frame;
 mod headers;
 pub mod ids;

@@ -7,6 +7,8 @@
 /// A place, in the order in which a payment comes by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failpoint {
+    /// The socket has heard a frame.
+    Framed,
     /// The wallet's task has taken hints from the link.
     Heard,
     /// A look-up is under way.
@@ -25,6 +27,16 @@ pub enum Failpoint {
     Marked,
     /// What a run over the list learned is written.
     Saved,
+}
+
+/// Frames come to [`Failpoint::Framed`] from now on.
+#[cfg(not(feature = "failpoints"))]
+pub const fn watch_frames() {}
+
+/// Frames come to [`Failpoint::Framed`] from now on.
+#[cfg(feature = "failpoints")]
+pub fn watch_frames() {
+    tillbell_lnbits::failpoint::at_frames(|| reach(Failpoint::Framed));
 }
 
 /// The process has come to this place.
@@ -75,6 +87,7 @@ fn die() {
 impl Failpoint {
     const fn name(self) -> &'static str {
         match self {
+            Self::Framed => "framed",
             Self::Heard => "heard",
             Self::LookingUp => "looking-up",
             Self::Proven => "proven",

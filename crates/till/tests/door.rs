@@ -6,8 +6,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hmac::{Hmac, KeyInit, Mac};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
+use sha2::Sha256;
 use tempfile::TempDir;
 use tillbell_fake_lnbits::faults::{Fault, RestFault};
 use tillbell_fake_lnbits::{Ending, FakeLnbits, NewInvoice, Options as FakeOptions, Version, Wallet};
@@ -21,7 +23,7 @@ use tillbell_till::store::pairings;
 use tillbell_till::store::profile::Profile;
 use tillbell_till::{Engine, Options, Outlets, Output};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
 const SOON: Duration = Duration::from_secs(10);
@@ -118,6 +120,21 @@ impl House {
         .unwrap();
     }
 
+    /// Takes lines until one says this of a wallet's link; returns the sentence.
+    async fn until_link(&mut self, wallet: &str, state: LinkState) -> Option<String> {
+        timeout(SOON, async {
+            loop {
+                match self.outlets.lines.recv().await.unwrap() {
+                    Line::Link(link) if link.wallet == wallet && link.state == state => return link.detail,
+                    Line::Payment(payment) => self.engine.line_written(payment.seq).await.unwrap(),
+                    Line::Link(_) | Line::Pending(_) | Line::Rejected(_) => {}
+                }
+            }
+        })
+        .await
+        .unwrap()
+    }
+
     async fn next_payment(&mut self) -> PaymentLine {
         timeout(SOON, async {
             loop {
@@ -144,14 +161,26 @@ impl House {
         (port.parse().unwrap(), word.to_owned())
     }
 
-    /// Says these bytes at the door; returns the answer, or nothing where the connection was closed instead.
+    /// Says this at the door as one who knows this word; returns the answer, or nothing where the connection was closed
+    /// instead.
     async fn knock(&self, word: &str, message: &[u8]) -> Option<Value> {
         let mut guest = TcpStream::connect(("127.0.0.1", self.sign().0)).await.unwrap();
-        guest.write_all(word.as_bytes()).await.unwrap();
-        let length = u32::try_from(message.len()).unwrap().to_be_bytes();
-        // Whoever is turned away cannot say everything.
-        let _ = guest.write_all(&[&length, message].concat()).await;
         let answer = async {
+            let asker = [7; 32];
+            guest.write_all(&asker).await.ok()?;
+            let mut engine = [0; 64];
+            guest.read_exact(&mut engine).await.ok()?;
+            let (nonce, proof) = engine.split_at(32);
+            let right = &self.sign().1;
+            assert_eq!(
+                proof,
+                mac(right, [b"e", &asker, nonce]),
+                "the engine knows the word"
+            );
+            let length = u32::try_from(message.len()).unwrap().to_be_bytes();
+            let said = [&mac(word, [b"a", &asker, nonce]), &length[..], message].concat();
+            // Whoever is turned away cannot say everything.
+            let _ = guest.write_all(&said).await;
             let length = guest.read_u32().await.ok()?;
             let mut answer = vec![0; usize::try_from(length).ok()?];
             guest.read_exact(&mut answer).await.ok()?;
@@ -159,6 +188,12 @@ impl House {
         };
         timeout(Duration::from_secs(5), answer).await.unwrap()
     }
+}
+
+fn mac(word: &str, parts: [&[u8]; 3]) -> Vec<u8> {
+    let mac = Hmac::<Sha256>::new_from_slice(word.as_bytes()).unwrap();
+    let mac = parts.into_iter().fold(mac, Mac::chain_update);
+    mac.finalize().into_bytes().to_vec()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -238,6 +273,37 @@ async fn a_wallet_that_is_paired_by_two_keys_before_its_first_payment_is_told_on
             "no other was told twice"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_no_wallet_has_any_more_has_a_last_line_that_says_why() {
+    let mut house = House::open(Output::Lines).await;
+    let owner = house.fake.add_wallet("shop");
+    let shared = house.fake.share(&owner);
+    for wallet in [&owner, &shared] {
+        assert!(matches!(house.pair(wallet).await, Reply::Paired { .. }));
+    }
+    let second = house.names().await.remove(1);
+    house.until_live().await;
+    house.sell(&owner, 1);
+    house.next_payment().await;
+    // Nothing is pushed by the shared key: it learns of the payment when it looks next.
+    house.fake.drop_sockets(Ending::Close(1_012));
+    let joined = house.until_link(&second, LinkState::Down).await.unwrap();
+    assert!(joined.contains("the same wallet as “shop”"), "{joined}");
+
+    let (name, to) = ("shop".to_owned(), "terrace".to_owned());
+    let changed = house.ask(Request::Rename { name, to }).await;
+    assert!(matches!(changed, Reply::Settings { .. }), "{changed:?}");
+    let renamed = house.until_link("shop", LinkState::Down).await.unwrap();
+    assert!(renamed.contains("“terrace”"), "{renamed}");
+    assert_eq!(house.until_link("terrace", LinkState::Live).await, None);
+
+    let name = "terrace".to_owned();
+    let changed = house.ask(Request::Unpair { name }).await;
+    assert!(matches!(changed, Reply::Settings { .. }), "{changed:?}");
+    let gone = house.until_link("terrace", LinkState::Down).await.unwrap();
+    assert!(gone.contains("not paired any more"), "{gone}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -378,7 +444,7 @@ async fn whoever_has_the_wrong_word_gets_no_answer() {
     let other_end = if word.ends_with('0') { '1' } else { '0' };
     let wrong = format!("{}{other_end}", &word[..63]);
     assert_eq!(house.knock(&wrong, asked).await, None);
-    assert_eq!(house.knock("", asked).await, None, "nor who says too little");
+    assert_eq!(house.knock("", asked).await, None, "nor whoever has none");
     let answer = house.knock(&word, asked).await;
     assert_eq!(answer, Some(json!({"answer": "wallets", "wallets": []})));
 }
@@ -459,6 +525,62 @@ async fn whoever_leaves_gives_the_pairing_up() {
     house.fake.faults().clear();
     // Who comes next does not wait for it.
     assert!(matches!(house.pair(&wallet).await, Reply::Paired { .. }));
+}
+
+/// What a stranger answers who was given the port of an engine that died.
+#[derive(Clone, Copy, Debug)]
+enum Stranger {
+    Silent,
+    /// Whatever it hears, again and again.
+    Echo,
+    /// Bytes that look like a proof.
+    Nonsense,
+}
+
+/// Asks for a pairing where a stranger has the port; returns all that the stranger hears.
+async fn heard_by(stranger: Stranger) -> Vec<u8> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let profile = Profile::at(folder.path());
+    let port = listener.local_addr().unwrap().port();
+    std::fs::write(profile.front_door_file(), format!("{port} {}", "5".repeat(64))).unwrap();
+    let hearing = tokio::spawn(async move {
+        let (mut guest, _) = listener.accept().await.unwrap();
+        let mut heard = Vec::new();
+        loop {
+            let before = heard.len();
+            if guest.read_buf(&mut heard).await.unwrap_or(0) == 0 {
+                return heard;
+            }
+            // Whoever has seen through it is gone.
+            let _ = match stranger {
+                Stranger::Silent => Ok(()),
+                Stranger::Echo => guest.write_all(&heard[before..].repeat(2)).await,
+                Stranger::Nonsense => guest.write_all(&[5; 64]).await,
+            };
+        }
+    });
+    let form = PairingForm {
+        pairing: "lndhub://invoice:0123456789abcdef0123456789abcdef@https://pay.example.com/lndhub/ext/"
+            .to_owned(),
+        invoice_key: None,
+        name: None,
+        allow_insecure: false,
+    };
+    let error = ask(&profile, &Request::Pair { form }, &mut |_| {})
+        .await
+        .unwrap_err();
+    assert!(matches!(error, DoorError::Nobody(_)), "{stranger:?}: {error}");
+    timeout(SOON, hearing).await.unwrap().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_who_has_the_port_is_told_neither_word_nor_key() {
+    for stranger in [Stranger::Silent, Stranger::Echo, Stranger::Nonsense] {
+        let heard = heard_by(stranger).await;
+        assert_eq!(heard.len(), 32, "random bytes and no more: {stranger:?}");
+        assert_ne!(heard, heard_by(stranger).await, "others each time");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -36,7 +36,7 @@ pub use crate::channel::Channel;
 use crate::dial::{Budgets, DialError, Dialer, Step, Wire};
 use crate::frame::{self, MAX_FRAME_BYTES, Noise, Reading};
 use crate::headers::USER_AGENT_TEXT;
-use crate::{Hint, Server};
+use crate::{Hint, Server, failpoint};
 
 /// Hints that may wait to be taken.
 const HINTS: usize = 256;
@@ -219,6 +219,7 @@ struct FrameSink {
 
 impl FrameSink {
     fn text(&self, text: &str) {
+        failpoint::frame();
         self.meter.frames.fetch_add(1, Ordering::Relaxed);
         if text.len() > MAX_FRAME_BYTES {
             self.meter.noise.fetch_add(1, Ordering::Relaxed);

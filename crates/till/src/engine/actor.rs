@@ -4,7 +4,7 @@ mod asked;
 mod pairing;
 mod picture;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,6 +65,8 @@ pub(super) struct Actor {
     attempts: u64,
     attempt: Option<Attempt>,
     notices: Vec<Notice>,
+    /// Last lines of names that no wallet has any more, until a terminal took them.
+    last_lines: VecDeque<LinkLine>,
     notice_count: u64,
     device: SoundView,
     /// The pairings could not be stored: when to try it again.
@@ -129,6 +131,7 @@ impl Actor {
             attempts: 0,
             attempt: None,
             notices: Vec::new(),
+            last_lines: VecDeque::new(),
             notice_count: 0,
             device: SoundView::Starting,
             store_again: None,
@@ -438,14 +441,19 @@ impl Actor {
         };
         let known = self.wallets.iter().find(is_same).map(|known| {
             let (wallet, first) = (learned.name.clone(), known.paired.name.clone());
-            (known.left_alone, News::Twin { wallet, first })
+            (
+                known.left_alone,
+                learned.name.clone(),
+                News::Twin { wallet, first },
+            )
         });
         match known {
             // An engine that listens to both learns it again, and joins them.
-            Some((true, _)) => return,
-            Some((false, news)) => {
+            Some((true, ..)) => return,
+            Some((false, name, news)) => {
                 self.notice(NoticeWeight::Warning, &news);
                 self.let_go(reference);
+                self.name_has_gone(&name, &news);
             }
             None => {
                 if let Some(wallet) = self.wallets.get_mut(reference) {
@@ -603,25 +611,29 @@ impl Actor {
         }
     }
 
+    /// No wallet has this name any more: whoever follows its link is told that it ended.
+    fn name_has_gone(&mut self, name: &str, why: &News) {
+        let at = self.clock.now().wall;
+        let line = LinkLine::new(at, name, LinkState::Down, Some(why.say()));
+        self.last_lines.push_back(line);
+    }
+
     fn tell_links(&mut self, now: Now) {
+        while let Some(line) = self.last_lines.pop_front() {
+            if !self.announcer.tell(Line::Link(line.clone())) {
+                self.last_lines.push_front(line);
+                break;
+            }
+        }
         for wallet in self.wallets.iter_mut().filter(|wallet| !wallet.left_alone) {
             let LinkView { state, detail, .. } = wallet.link(&self.books);
             let known = |(told, why): &(LinkState, Option<Sentence>)| *told == state && *why == detail;
             if wallet.told_link.as_ref().is_some_and(known) {
                 continue;
             }
-            let text = detail.as_ref().map(|detail| detail.text.clone());
-            tracing::info!(state = ?state, detail = text.as_deref(), wallet = wallet.paired.name, "link");
-            let line = LinkLine {
-                at: now.wall,
-                wallet: wallet.paired.name.clone(),
-                state,
-                detail: text,
-                code: detail.as_ref().map(|detail| detail.code.clone()),
-                args: detail
-                    .as_ref()
-                    .map_or_else(BTreeMap::new, |detail| detail.args.clone()),
-            };
+            let text = detail.as_ref().map(|detail| detail.text.as_str());
+            tracing::info!(state = ?state, detail = text, wallet = wallet.paired.name, "link");
+            let line = LinkLine::new(now.wall, &wallet.paired.name, state, detail.clone());
             // A state that nobody took is told again with the next change.
             if self.announcer.tell(Line::Link(line)) {
                 wallet.told_link = Some((state, detail));

@@ -3,13 +3,23 @@
 //! The engine listens on a loopback port. It writes port and a random word into the profile's file `front-door`, so that
 //! whoever can read the profile may ask. Example of the file: `40123 9f86d0…` (64 hex digits).
 //!
-//! Whoever asks sends the word, then one message: its length in bytes (four bytes, the highest first), then JSON. It gets one
-//! message back in the same form. While a wallet is paired it gets one for each step before that.
+//! The word itself is never sent: a port may have been given to another program since. Each side sends random bytes, and
+//! proves with them that it knows the word, the engine first:
+//!
+//! ```text
+//! asker:  32 random bytes
+//! engine: 32 random bytes, proof of the engine
+//! asker:  proof of the asker, message
+//! ```
+//!
+//! A proof is `HMAC-SHA256(word, side, the asker's bytes, the engine's bytes)`; the side is the letter `e` or `a`.
+//!
+//! A message is its length in bytes (four bytes, the highest first), then JSON. Whoever asks gets one message back in the same
+//! form. While a wallet is paired it gets one for each step before that.
 //!
 //! Messages may hold a key: neither they nor what is wrong with them is ever logged.
 
 use std::future::Future;
-use std::hint::black_box;
 use std::io;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -17,7 +27,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hmac::{Hmac, KeyInit, Mac};
 use serde::Serialize;
+use sha2::Sha256;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Mutex, mpsc};
@@ -33,6 +45,10 @@ use crate::store::profile::Profile;
 
 /// The word's hex digits.
 const WORD: usize = 64;
+/// Random bytes of one side for one conversation.
+type Nonce = [u8; 32];
+/// What shows that one side knows the word.
+type Proof = [u8; 32];
 /// Whoever asks has said everything after this, and has taken each message after this.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// So many may ask at the same time; more are turned away.
@@ -121,14 +137,6 @@ fn random_word() -> [u8; WORD] {
     word
 }
 
-/// Takes as long wherever they differ.
-fn is_same(one: &[u8; WORD], other: &[u8; WORD]) -> bool {
-    let differences = one.iter().zip(other).fold(0, |differences, (one, other)| {
-        black_box(differences | (one ^ other))
-    });
-    differences == 0
-}
-
 async fn listen(listener: TcpListener, host: Arc<Host>) {
     let mut guests = JoinSet::new();
     loop {
@@ -163,13 +171,17 @@ async fn receive(mut guest: TcpStream, host: Arc<Host>) -> io::Result<()> {
     tell(&mut guest, &answer).await
 }
 
-/// The word must be right before anything else is read.
+/// Both must know the word before anything else is read.
 async fn hear(guest: &mut TcpStream, word: &[u8; WORD]) -> io::Result<Vec<u8>> {
-    let mut said = [0; WORD];
-    guest.read_exact(&mut said).await?;
-    if !is_same(&said, word) {
-        return Err(io::ErrorKind::PermissionDenied.into());
-    }
+    let mut asker = Nonce::default();
+    guest.read_exact(&mut asker).await?;
+    let nonces = Nonces {
+        asker,
+        engine: rand::random(),
+    };
+    let known = nonces.proof(Side::Engine, word);
+    guest.write_all(&[nonces.engine, known].concat()).await?;
+    nonces.check(Side::Asker, word, guest).await?;
     read(guest, LONGEST_ASKED).await
 }
 
@@ -249,9 +261,10 @@ pub async fn ask(
     let sign = std::fs::read_to_string(profile.front_door_file()).map_err(|_| nobody())?;
     let (port, word) = sign.split_once(' ').ok_or_else(nobody)?;
     let port: u16 = port.parse().map_err(|_| nobody())?;
+    let word = word.as_bytes().try_into().map_err(|_| nobody())?;
     let connecting = TcpStream::connect((Ipv4Addr::LOCALHOST, port));
     let mut door = in_time(CONNECT, connecting).await.ok_or_else(nobody)?;
-    in_time(CONNECT, door.write_all(word.as_bytes()))
+    in_time(CONNECT, greet(&mut door, word))
         .await
         .ok_or_else(nobody)?;
     match timeout(PATIENCE, write(&mut door, request, LONGEST_ASKED)).await {
@@ -281,8 +294,60 @@ pub async fn ask(
     }
 }
 
+/// The engine proves that it knows the word before it hears a word of ours.
+async fn greet(door: &mut TcpStream, word: &[u8; WORD]) -> io::Result<()> {
+    let asker: Nonce = rand::random();
+    door.write_all(&asker).await?;
+    let mut engine = Nonce::default();
+    door.read_exact(&mut engine).await?;
+    let nonces = Nonces { asker, engine };
+    nonces.check(Side::Engine, word, door).await?;
+    door.write_all(&nonces.proof(Side::Asker, word)).await
+}
+
 async fn in_time<T>(limit: Duration, doing: impl Future<Output = io::Result<T>>) -> Option<T> {
     timeout(limit, doing).await.ok()?.ok()
+}
+
+// ── Who knows the word ─────────────────────────────────────────────────────────────────────────────
+
+/// Who proves something. The two proofs differ, so that none can be sent back as the other.
+#[derive(Debug, Clone, Copy)]
+enum Side {
+    Engine,
+    Asker,
+}
+
+/// What both sides drew for one conversation: no proof counts in another.
+struct Nonces {
+    asker: Nonce,
+    engine: Nonce,
+}
+
+impl Nonces {
+    fn mac(&self, side: Side, word: &[u8; WORD]) -> Hmac<Sha256> {
+        let side = match side {
+            Side::Engine => b"e",
+            Side::Asker => b"a",
+        };
+        Hmac::<Sha256>::new(word.into())
+            .chain_update(side)
+            .chain_update(self.asker)
+            .chain_update(self.engine)
+    }
+
+    fn proof(&self, side: Side, word: &[u8; WORD]) -> Proof {
+        self.mac(side, word).finalize().into_bytes().into()
+    }
+
+    /// Reads the other side's proof, which must be right.
+    async fn check(&self, side: Side, word: &[u8; WORD], from: &mut TcpStream) -> io::Result<()> {
+        let mut said = Proof::default();
+        from.read_exact(&mut said).await?;
+        // Takes as long wherever they differ.
+        let right = self.mac(side, word).verify((&said).into());
+        right.map_err(|_| io::ErrorKind::PermissionDenied.into())
+    }
 }
 
 // ── Messages ───────────────────────────────────────────────────────────────────────────────────────
@@ -361,13 +426,27 @@ mod tests {
     }
 
     #[test]
-    fn every_word_is_another_one_and_only_the_same_is_the_same() {
-        let (one, mut other) = (random_word(), random_word());
+    fn every_word_is_another_one() {
+        let (one, other) = (random_word(), random_word());
         assert!(one.iter().all(u8::is_ascii_hexdigit));
-        assert!(is_same(&one, &one.clone()) && !is_same(&one, &other));
-        other = one;
-        other[WORD - 1] ^= 1;
-        assert!(!is_same(&one, &other));
+        assert_ne!(one, other);
+    }
+
+    #[test]
+    fn a_proof_is_of_one_word_one_side_and_one_conversation() {
+        let nonces = |asker, engine| Nonces {
+            asker: [asker; 32],
+            engine: [engine; 32],
+        };
+        let proof = nonces(1, 2).proof(Side::Engine, &[b'0'; WORD]);
+        let others = [
+            nonces(1, 2).proof(Side::Asker, &[b'0'; WORD]),
+            nonces(1, 2).proof(Side::Engine, &[b'1'; WORD]),
+            nonces(2, 2).proof(Side::Engine, &[b'0'; WORD]),
+            nonces(1, 1).proof(Side::Engine, &[b'0'; WORD]),
+            nonces(2, 1).proof(Side::Engine, &[b'0'; WORD]),
+        ];
+        assert!(!others.contains(&proof));
     }
 
     #[tokio::test]

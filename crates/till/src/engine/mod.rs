@@ -75,7 +75,7 @@ async fn supervise(actor: actor::Actor) -> End {
 
 /// The engine has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("Tillbell is closing")]
+#[error("Tillbell is closing, or has failed: start it again if it does not start by itself.")]
 pub struct Ended;
 
 impl Engine {

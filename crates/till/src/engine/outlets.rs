@@ -9,6 +9,7 @@ use ts_rs::TS;
 
 use crate::ledger::{Entry, Seq};
 use crate::screen::view::{KeyPlace, Kind, LinkState, Verdict};
+use crate::sentence::Sentence;
 
 /// An order for the bell.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -146,6 +147,21 @@ pub struct NowPaired {
     pub known_as: Option<String>,
     /// Where its key is kept; `None` where it has none.
     pub key_place: Option<KeyPlace>,
+}
+
+impl LinkLine {
+    pub(super) fn new(at: Timestamp, wallet: &str, state: LinkState, why: Option<Sentence>) -> Self {
+        let (code, args, detail) =
+            why.map_or_else(Default::default, |why| (Some(why.code), why.args, Some(why.text)));
+        Self {
+            at,
+            wallet: wallet.to_owned(),
+            state,
+            detail,
+            code,
+            args,
+        }
+    }
 }
 
 impl PaymentLine {

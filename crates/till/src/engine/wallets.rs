@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 
 use super::books::Books;
+use super::words::News;
 use crate::clock::{Clock, Moment, Now};
 use crate::ledger::LedgerError;
 use crate::sentence::{Say, Sentence};
@@ -85,6 +86,8 @@ pub(super) struct Wallet {
     /// What a terminal was told of the link.
     pub(super) told_link: Option<(LinkState, Option<Sentence>)>,
     faults: u32,
+    /// Since when it is not heard because its task had a fault.
+    failed_since: Option<Timestamp>,
     /// When it is listened to again after a fault of ours.
     restart: Option<Moment>,
 }
@@ -211,6 +214,7 @@ impl Wallets {
             rejections: Rejections::default(),
             told_link: None,
             faults: 0,
+            failed_since: None,
             restart: None,
         };
         match self.get_mut(&fresh.paired.reference) {
@@ -411,7 +415,8 @@ impl Wallets {
     /// A task has ended. Of one that nobody let go of that is a fault of ours; it is begun again.
     fn ended(&mut self, ended: Result<Id, JoinError>) -> Option<Event> {
         let id = ended.as_ref().map_or_else(JoinError::id, |id| *id);
-        let at = self.clock.now().at;
+        let now = self.clock.now();
+        let at = now.at;
         let is = |wallet: &&mut Wallet| wallet.running.as_ref().is_some_and(|running| running.id == id);
         let wallet = self.list.iter_mut().find(is)?;
         let running = wallet.running.take()?;
@@ -423,6 +428,9 @@ impl Wallets {
             .saturating_mul(1 << wallet.faults.min(7).saturating_sub(1))
             .min(LONGEST_RESTART);
         wallet.restart = Some(at + wait);
+        wallet.link = connecting();
+        wallet.checking = false;
+        wallet.failed_since.get_or_insert(now.wall);
         tracing::warn!(
             wallet = wallet.paired.name,
             faults = wallet.faults,
@@ -532,6 +540,9 @@ impl Wallet {
 
     /// The link, as its task sees it.
     pub(super) fn heard(&mut self, link: LinkView, checking: bool) {
+        if matches!(link.state, LinkState::Live | LinkState::Polling) {
+            self.failed_since = None;
+        }
         self.link = link;
         self.checking = checking;
     }
@@ -548,21 +559,23 @@ impl Wallet {
     /// The link as the merchant should see it: where its payments cannot be recorded it is not to be relied on, whatever the line
     /// does.
     pub(super) fn link(&self, books: &Books) -> LinkView {
-        match (books.trouble(), &self.keyless) {
-            (Some((since, advice)), keyless) => LinkView {
-                state: match keyless {
-                    None if books.is_open() => self.link.state,
-                    Some(_) | None => LinkState::Down,
-                },
-                detail: Some(advice.say()),
-                untrusted_since: Some(since.to_string()),
-            },
-            (None, Some((since, why))) => LinkView {
-                state: LinkState::Down,
-                detail: Some(why.clone()),
-                untrusted_since: Some(since.to_string()),
-            },
-            (None, None) => self.link.clone(),
+        let distrusted = |state, since: Timestamp, why| LinkView {
+            state,
+            detail: Some(why),
+            untrusted_since: Some(since.to_string()),
+        };
+        let link = match (&self.keyless, self.failed_since) {
+            (Some((since, why)), _) => distrusted(LinkState::Down, *since, why.clone()),
+            // The first time it is heard again in a moment; and what the task says of the line comes first.
+            (None, Some(since)) if self.faults > 1 && self.link.untrusted_since.is_none() => {
+                distrusted(LinkState::Down, since, News::NotListening.say())
+            }
+            (None, _) => self.link.clone(),
+        };
+        match books.trouble() {
+            Some((since, advice)) if books.is_open() => distrusted(link.state, since, advice.say()),
+            Some((since, advice)) => distrusted(LinkState::Down, since, advice.say()),
+            None => link,
         }
     }
 }

@@ -20,6 +20,12 @@ pub(super) enum News {
     Fault,
     #[display("Listening to “{wallet}” has failed by a fault of Tillbell's own, and was begun again.")]
     ListeningFailed { wallet: String },
+    #[display("Listening has failed by a fault of Tillbell's own. It is begun again.")]
+    NotListening,
+    #[display("This wallet is not paired any more.")]
+    NotPairedAnyMore,
+    #[display("This wallet is called “{wallet}” now.")]
+    Renamed { wallet: String },
     #[display("Somebody is sending false payment messages to this wallet. None of them was believed.")]
     Forgeries,
     #[display(
@@ -81,7 +87,7 @@ pub(super) enum News {
 #[derive(Debug, Serialize, thiserror::Error)]
 #[serde(tag = "code", rename_all = "kebab-case")]
 pub(super) enum Refusal {
-    #[error("Tillbell is closing.")]
+    #[error("Tillbell is closing, or has failed: start it again if it does not start by itself.")]
     Closing,
     #[error(
         "This display is for customers: change that on the shop's own, or start Tillbell without --kiosk."

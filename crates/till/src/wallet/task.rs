@@ -263,6 +263,7 @@ impl WalletTask {
             ),
             (Listen::Key, _, _) => return,
         };
+        failpoint::watch_frames();
         let link = Link::start(self.dialer.clone(), &self.start.server, &channel);
         link.watch_closely(self.closely);
         let mut session = Box::new(session);

@@ -188,8 +188,8 @@ impl Actor {
 
     /// Forgets a wallet and its key; its history stays.
     fn unpair(&mut self, name: &str) -> Result<Reply, Refusal> {
-        let paired = match self.wallets.named(name).filter(|_| !self.demo) {
-            Some(wallet) => wallet.paired.clone(),
+        let (paired, was_told) = match self.wallets.named(name).filter(|_| !self.demo) {
+            Some(wallet) => (wallet.paired.clone(), wallet.told_link.is_some()),
             None => return Err(Refusal::not_paired(name, self.names())),
         };
         let left: Vec<_> = self
@@ -206,6 +206,9 @@ impl Actor {
             .first()
             .is_some_and(|first| first.paired.reference == paired.reference);
         self.let_go(&paired.reference);
+        if was_told {
+            self.name_has_gone(&paired.name, &News::NotPairedAnyMore);
+        }
         if was_first {
             self.take_pay_code_away(&paired.name);
         }
@@ -266,7 +269,11 @@ impl Actor {
         let Some(wallet) = self.wallets.iter_mut().find(|wallet| wallet.paired.name == name) else {
             return Err(Refusal::not_paired(name, self.names()));
         };
-        wallet.paired.name = to;
+        wallet.paired.name.clone_from(&to);
+        // Its state is told under its new name.
+        if wallet.told_link.take().is_some() && name != to {
+            self.name_has_gone(name, &News::Renamed { wallet: to });
+        }
         self.store_pairings();
         self.announcer
             .name_wallets(wallets::names(&self.wallets, &self.books));

@@ -632,13 +632,13 @@ impl Counter {
                     .iter()
                     .map(|item| (item.amount_msat, item.wallet.clone()));
                 let all = shown.iter().rev();
-                let right = (list.count as usize, list.total_msat) == (shown.len(), sum)
+                let right = (list.count as usize, list.total_msat) == (shown.len(), Some(sum))
                     && all
                         .zip(lines)
                         .all(|(given, line)| line == (given.entry.amount.0, name(given)));
                 (Kind::Late, right)
             }
-            _ => (Kind::Late, false),
+            Scene::Welcome { .. } | Scene::Idle { .. } | Scene::Checking => (Kind::Late, false),
         };
         let said = shown
             .iter()
@@ -751,7 +751,7 @@ impl Counter {
         self.sessions[wallet] = None;
         self.recorded[wallet].clear();
         self.heard_until[wallet] = None;
-        if let Some(row) = self.books.remove(&reference(wallet)) {
+        if let Some(row) = self.books.remove(&reference(wallet), None) {
             self.announcer.forget(row);
         }
         disk.alive.forget(&reference(wallet));

@@ -1,4 +1,4 @@
-//! How WebKit draws, and how it tidies up.
+//! WebKit's environment: how it draws, and how it collects garbage.
 
 /// Sets what WebKit reads from its environment, which cannot be changed safely once there are threads: so the
 /// program starts itself once more. A merchant's own settings are left alone.
@@ -8,7 +8,7 @@
 /// - The garbage collector looks at everything each time. By generations it kept what each shown payment leaves
 ///   behind for hundreds of payments, 80 MB of it; this page is so small that looking at everything takes no time.
 #[cfg(target_os = "linux")]
-pub(crate) fn prepare_webkit() {
+pub(crate) fn prepare() {
     use std::os::unix::process::CommandExt;
 
     /// Set by us: there is no third start.
@@ -40,4 +40,4 @@ pub(crate) fn prepare_webkit() {
 
 /// Elsewhere the window's engine is another.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn prepare_webkit() {}
+pub(crate) fn prepare() {}
