@@ -107,7 +107,7 @@ impl Actor {
             Some(_) => SettingsFile::open(&settings_file, now.wall)?,
             None => SettingsFile::borrowed(&settings_file),
         };
-        let (display, pictures) = watch::channel(Arc::new(picture::first_picture()));
+        let (display, pictures) = watch::channel(Arc::new(Display::first()));
         let secrets = Secrets::of(&options.profile);
         let copied = mpsc::channel(4);
         let outlets = options.output.outlets();

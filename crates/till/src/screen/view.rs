@@ -43,6 +43,34 @@ pub struct Display {
     pub shop: Option<String>,
 }
 
+impl Display {
+    /// Before anything is known.
+    #[must_use]
+    pub fn first() -> Self {
+        Self {
+            revision: 0,
+            role: Role::Operator,
+            scene: Scene::Welcome {
+                progress: None,
+                can_leave: false,
+            },
+            link: LinkView {
+                state: LinkState::Connecting,
+                detail: None,
+                untrusted_since: None,
+            },
+            wallets: Vec::new(),
+            more_wallets: 0,
+            unreliable: None,
+            sound: SoundView::Starting,
+            demo: false,
+            notices: Vec::new(),
+            theme: Theme::Auto,
+            shop: None,
+        }
+    }
+}
+
 /// Who asks, and for whom a picture is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "kebab-case")]

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use super::Actor;
-use crate::screen::view::{
-    Display, LinkState, LinkView, Role, Scene, SoundView, Theme, Unreliable, WalletView,
-};
+use crate::screen::view::{Display, LinkState, LinkView, Role, Scene, SoundView, Unreliable, WalletView};
 
 /// A picture holds so many wallets and notices: what a screen has room for. It stays below 8,192 bytes, the most that reaches a page
 /// of the shell's in one piece.
@@ -126,31 +124,6 @@ fn unreliable(wallets: &[WalletView], shows_pay_code: bool) -> Option<Unreliable
     let first = wallets.first().and_then(of)?;
     let none_works = wallets.iter().all(|wallet| wallet.link.untrusted_since.is_some());
     (none_works || shows_pay_code).then_some(first)
-}
-
-/// Before anything is known.
-pub(super) fn first_picture() -> Display {
-    Display {
-        revision: 0,
-        role: Role::Operator,
-        scene: Scene::Welcome {
-            progress: None,
-            can_leave: false,
-        },
-        link: LinkView {
-            state: LinkState::Connecting,
-            detail: None,
-            untrusted_since: None,
-        },
-        wallets: Vec::new(),
-        more_wallets: 0,
-        unreliable: None,
-        sound: SoundView::Starting,
-        demo: false,
-        notices: Vec::new(),
-        theme: Theme::Auto,
-        shop: None,
-    }
 }
 
 #[cfg(test)]
