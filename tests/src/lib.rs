@@ -54,7 +54,7 @@ pub use old_profile::{OldProfile, Server};
 pub use paired_shop::PairedShop;
 pub use process::{Running, signal};
 pub use profile::Profile;
-pub use relay::Relay;
+pub use relay::{Passed, Relay};
 pub use release::Release;
 pub use screen::{Screen, Shot};
 pub use screen_probe::ScreenProbe;

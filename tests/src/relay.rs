@@ -1,7 +1,9 @@
-//! A line between Tillbell and a server that can be cut without either of them ending.
+//! A line between Tillbell and a server that counts what passes, and that can be cut without either of them ending.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::ops::Sub;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A relay on 127.0.0.1 that passes every byte on, until it is cut.
@@ -9,6 +11,37 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct Relay {
     port: u16,
     line: Arc<Mutex<Line>>,
+    passed: Arc<Counters>,
+}
+
+/// What has passed a relay: the bytes within its connections, without the headers of TCP and IP.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Passed {
+    /// Connections that were opened.
+    pub connections: u64,
+    /// Bytes from the client to the server.
+    pub up: u64,
+    /// Bytes from the server to the client.
+    pub down: u64,
+}
+
+impl Sub for Passed {
+    type Output = Self;
+
+    fn sub(self, before: Self) -> Self {
+        Self {
+            connections: self.connections - before.connections,
+            up: self.up - before.up,
+            down: self.down - before.down,
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    connections: AtomicU64,
+    up: AtomicU64,
+    down: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -27,15 +60,16 @@ impl Relay {
         let relay = Self {
             port: listener.local_addr()?.port(),
             line: Arc::default(),
+            passed: Arc::default(),
         };
-        let line = Arc::clone(&relay.line);
+        let (line, passed) = (Arc::clone(&relay.line), Arc::clone(&relay.passed));
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 // A client that finds the line cut is hung up on, as is one whose server is gone.
                 let _ = line
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner)
-                    .connect(client, port);
+                    .connect(client, port, &passed);
             }
         });
         Ok(relay)
@@ -45,6 +79,23 @@ impl Relay {
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Its port on 127.0.0.1.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// What has passed so far.
+    #[must_use]
+    pub fn passed(&self) -> Passed {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Passed {
+            connections: read(&self.passed.connections),
+            up: read(&self.passed.up),
+            down: read(&self.passed.down),
+        }
     }
 
     /// Ends every connection and refuses new ones.
@@ -72,18 +123,24 @@ impl Drop for Relay {
 }
 
 impl Line {
-    fn connect(&mut self, client: TcpStream, port: u16) -> std::io::Result<()> {
+    fn connect(&mut self, client: TcpStream, port: u16, passed: &Arc<Counters>) -> std::io::Result<()> {
         if self.cut {
             return Ok(());
         }
         let server = TcpStream::connect(("127.0.0.1", port))?;
-        for (from, to) in [
-            (client.try_clone()?, server.try_clone()?),
-            (server.try_clone()?, client.try_clone()?),
+        passed.connections.fetch_add(1, Ordering::Relaxed);
+        let up: fn(&Counters) -> &AtomicU64 = |passed| &passed.up;
+        let down: fn(&Counters) -> &AtomicU64 = |passed| &passed.down;
+        for (from, to, counter) in [
+            (client.try_clone()?, server.try_clone()?, up),
+            (server.try_clone()?, client.try_clone()?, down),
         ] {
             from.set_nodelay(true)?;
-            std::thread::spawn(move || pass(from, to));
+            let passed = Arc::clone(passed);
+            std::thread::spawn(move || pass(from, to, counter(&passed)));
         }
+        // Thousands come and go in a day.
+        self.open.retain(|stream| stream.peer_addr().is_ok());
         self.open.extend([client, server]);
         Ok(())
     }
@@ -96,13 +153,44 @@ impl Line {
     }
 }
 
-fn pass(mut from: TcpStream, mut to: TcpStream) {
+fn pass(mut from: TcpStream, mut to: TcpStream, passed: &AtomicU64) {
     let mut bytes = [0; 16 * 1024];
     while let Ok(count @ 1..) = from.read(&mut bytes) {
+        passed.fetch_add(count as u64, Ordering::Relaxed);
         if to.write_all(&bytes[..count]).is_err() {
             break;
         }
     }
     let _ = to.shutdown(Shutdown::Both);
     let _ = from.shutdown(Shutdown::Both);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::{TcpListener, TcpStream};
+
+    use super::{Passed, Relay};
+
+    #[test]
+    fn what_passes_is_counted_each_way() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let relay = Relay::to(listener.local_addr().unwrap().port()).unwrap();
+        let mut client = TcpStream::connect(("127.0.0.1", relay.port())).unwrap();
+        let (mut server, _) = listener.accept().unwrap();
+        client.write_all(b"how many?").unwrap();
+        server.read_exact(&mut [0; 9]).unwrap();
+        server.write_all(b"61").unwrap();
+        client.read_exact(&mut [0; 2]).unwrap();
+        let passed = relay.passed();
+        let (connections, up, down) = (1, 9, 2);
+        assert_eq!(
+            passed,
+            Passed {
+                connections,
+                up,
+                down
+            }
+        );
+    }
 }

@@ -75,6 +75,12 @@ impl TlsFront {
         Ok(())
     }
 
+    /// Its port on 127.0.0.1.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Its address, without a slash at the end.
     #[must_use]
     pub fn url(&self) -> String {
