@@ -54,6 +54,16 @@ impl Ledger {
         Ok(marks.collect::<Result<_, _>>()?)
     }
 
+    /// The hash of every payment in it, as often as it stands there.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn hashes(&self) -> anyhow::Result<Vec<String>> {
+        let mut query = self.0.prepare("SELECT payment_hash FROM payment ORDER BY seq")?;
+        let hashes = query.query_map([], |row| row.get(0))?;
+        Ok(hashes.collect::<Result<_, _>>()?)
+    }
+
     /// How many deliveries are owed.
     ///
     /// # Errors

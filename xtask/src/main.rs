@@ -40,7 +40,10 @@ Usage: cargo xtask COMMAND
     --all              what takes long or needs the network, too: a million schedules, a minute of fuzzing each,
                        four released LNbits, slow faults of window and network, licences and sources (cargo-deny)
     -- ARGUMENT…       pass these to the end-to-end tests' runner (a test's name, --nocapture)
-  bench                measure the display beside Chromium: a payment to the glass, a start, memory, idling (4 minutes)
+  bench                measure counter and crowd (6 minutes)
+    counter            the display beside Chromium: a payment to the glass, a start, memory, idling
+    crowd              200 wallets in one window, 1,000 payments a second between them
+    traffic            what a day costs on a metered line, with a real LNbits (30 minutes, or --minutes N)
   fuzz --minutes N     strange bytes for frames, pairing strings and REST bodies, so long for each
   soak --minutes N     trade under faults for so long, and fail when a payment is lost, told twice or false,
                        or when memory or handles grow
