@@ -1,6 +1,6 @@
 //! The paths of the server, and what each answers per version.
 
-use std::sync::Arc;
+use std::{io::Write as _, sync::Arc};
 
 use axum::{
     Router,
@@ -11,6 +11,7 @@ use axum::{
     response::{Html, IntoResponse as _, Response},
     routing::{any, get},
 };
+use flate2::{Compression, write::GzEncoder};
 use futures_util::{StreamExt as _, stream};
 use serde_json::{Map, Value, json};
 
@@ -28,6 +29,8 @@ use crate::{
 
 /// No page has more rows than this.
 const MOST_ROWS: usize = 1000;
+/// Answers of so many bytes are packed for who can unpack them.
+const LEAST_PACKED: usize = 1000;
 const PORTAL: &str = "<!doctype html><title>Welcome to Guest WiFi</title><p>Please accept our terms.";
 
 type Shared = State<Arc<Server>>;
@@ -80,7 +83,7 @@ async fn gate(State(server): Shared, request: Request, next: Next) -> Response {
     } else {
         match server.faults.rest(path) {
             Some(fault) => spoil(fault, next.run(request)).await,
-            None => next.run(request).await,
+            None => packed(request, next).await,
         }
     };
     let date = server.now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
@@ -88,6 +91,26 @@ async fn gate(State(server): Shared, request: Request, next: Next) -> Response {
         response.headers_mut().insert(header::DATE, date);
     }
     response
+}
+
+/// The right answer, packed as LNbits does it.
+async fn packed(request: Request, next: Next) -> Response {
+    let accepted = request.headers().get(header::ACCEPT_ENCODING);
+    let wanted = accepted.is_some_and(|accepted| accepted.to_str().is_ok_and(|list| list.contains("gzip")));
+    let response = next.run(request).await;
+    if !wanted {
+        return response;
+    }
+    let (mut head, body) = whole(response).await;
+    if body.len() < LEAST_PACKED {
+        return Response::from_parts(head, Body::from(body));
+    }
+    let mut packed = GzEncoder::new(Vec::new(), Compression::best());
+    // Into a vector nothing fails.
+    let written = packed.write_all(&body).and_then(|()| packed.finish());
+    head.headers
+        .insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    Response::from_parts(head, Body::from(written.unwrap_or_default()))
 }
 
 fn too_many(retry_after: Option<u32>) -> Response {

@@ -2,8 +2,10 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io::Read as _;
 use std::time::Duration;
 
+use flate2::read::GzDecoder;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -549,7 +551,8 @@ impl Rest {
             .method(&question.method)
             .uri(url.as_str())
             .header(header::USER_AGENT, USER_AGENT_TEXT)
-            .header(header::ACCEPT, "application/json");
+            .header(header::ACCEPT, "application/json")
+            .header(header::ACCEPT_ENCODING, "gzip");
         if !question.body.is_empty() {
             request = request.header(header::CONTENT_TYPE, "application/json");
         } else if question.method == Method::POST {
@@ -582,10 +585,14 @@ impl Rest {
                         RestError::Cut
                     }
                 })?;
+            let mut body = body.to_bytes();
+            if is_packed(&head.headers) {
+                body = unpacked(&body, question.at_most)?;
+            }
             Ok(Reply {
                 status: head.status,
                 headers: head.headers,
-                body: body.to_bytes(),
+                body,
                 asked_with_key: question.needs_key,
             })
         };
@@ -593,6 +600,24 @@ impl Rest {
             .await
             .unwrap_or(Err(RestError::TimedOut))
     }
+}
+
+fn is_packed(headers: &HeaderMap) -> bool {
+    let coding = headers.get(header::CONTENT_ENCODING);
+    coding.is_some_and(|coding| coding.as_bytes().eq_ignore_ascii_case(b"gzip"))
+}
+
+/// A few bytes can be packed that unpack to gigabytes: no more than `at_most` are read.
+fn unpacked(body: &[u8], at_most: usize) -> Result<Bytes, RestError> {
+    let mut whole = Vec::new();
+    GzDecoder::new(body)
+        .take(at_most as u64 + 1)
+        .read_to_end(&mut whole)
+        .map_err(|_| RestError::Unreadable)?;
+    if whole.len() > at_most {
+        return Err(RestError::TooLarge);
+    }
+    Ok(whole.into())
 }
 
 fn unanswered(error: &(dyn Error + 'static)) -> RestError {

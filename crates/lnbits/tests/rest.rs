@@ -3,11 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a test may: the helpers too")]
 
 use std::fs;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::{Value as Json, json};
 use tillbell_lnbits::dial::{Budgets, DialError, Dialer};
 use tillbell_lnbits::link::Channel;
@@ -81,6 +84,19 @@ fn data(status: u16, body: &Json) -> String {
         "Content-Type: application/json\r\nDate: Mon, 23 Nov 2026 19:46:07 GMT\r\n",
         &body.to_string(),
     )
+}
+
+/// Packed, as LNbits answers who can unpack it.
+fn packed(body: &[u8]) -> Vec<u8> {
+    let mut packed = GzEncoder::new(Vec::new(), Compression::best());
+    packed.write_all(body).unwrap();
+    packed.finish().unwrap()
+}
+
+fn in_gzip(body: &[u8]) -> Vec<u8> {
+    let length = body.len();
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {length}\r\n\r\n");
+    [head.as_bytes(), body].concat()
 }
 
 fn page_for_people(status: u16) -> String {
@@ -266,6 +282,35 @@ async fn a_page_of_a_thousand_rows_is_read_whole_and_the_unreadable_counted() {
         (997, 1_000, Some(5_000))
     );
     assert_eq!(answer.server_time.unwrap().to_string(), "2026-11-23T19:46:07Z");
+}
+
+#[tokio::test]
+async fn a_packed_answer_is_read_like_any_other() {
+    let rows: Vec<Json> = (1..=1_000).map(row).collect();
+    let whole = json!({"data": rows, "total": 5_000}).to_string();
+    let answer = in_gzip(&packed(whole.as_bytes()));
+    assert!(answer.len() < whole.len() / 2, "it is packed");
+    let page = rest(answer).await.page(all_rows()).await.unwrap().value;
+    assert_eq!((page.rows.len(), page.total), (1_000, Some(5_000)));
+}
+
+#[tokio::test]
+async fn a_few_packed_bytes_that_unpack_to_too_many_are_too_large() {
+    let answer = in_gzip(&packed(&[b' '; 300 * 1024]));
+    assert!(answer.len() < 1_000);
+    assert_eq!(rest(answer).await.wallet().await, Err(RestError::TooLarge));
+}
+
+#[tokio::test]
+async fn a_packed_answer_that_cannot_be_unpacked_makes_no_sense() {
+    let whole = packed(br#"{"name": "Bean & Bell", "balance": 21000}"#);
+    let half = &whole[..whole.len() / 2];
+    for body in [half, b"not packed at all", b""] {
+        assert_eq!(
+            rest(in_gzip(body)).await.wallet().await,
+            Err(RestError::Unreadable)
+        );
+    }
 }
 
 #[tokio::test]
