@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -365,10 +366,25 @@ enum Layer {
 
 impl Connection for Wire {
     fn connected(&self) -> Connected {
-        match &self.0 {
+        let connected = match &self.0 {
             Layer::Plain(tcp) => tcp.connected(),
             Layer::Tls(tls) => tls.get_ref().0.connected(),
-        }
+        };
+        connected.extra(Answered::default())
+    }
+}
+
+/// Goes with a connection of hyper's client: whether a question was answered on it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Answered(Arc<AtomicBool>);
+
+impl Answered {
+    pub(crate) fn note(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_so(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
     }
 }
 

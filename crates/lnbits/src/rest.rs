@@ -7,17 +7,17 @@ use std::time::Duration;
 
 use flate2::read::GzDecoder;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::{Method, Request, StatusCode};
+use http::{Extensions, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Bytes};
-use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::channel::Channel;
-use crate::dial::{DialError, Dialer, cause};
+use crate::dial::{Answered, DialError, Dialer, cause};
 use crate::headers::{USER_AGENT_TEXT, date, elsewhere, redirect_target, retry_after};
 use crate::json::Object;
 use crate::payment::Row;
@@ -31,9 +31,9 @@ const SMALL: usize = 256 * 1024;
 const LIST: usize = 8 * 1024 * 1024;
 /// The largest `/openapi.json` read: with many extensions it has 1 MB and more.
 const OPENAPI: usize = 4 * 1024 * 1024;
-/// LNbits' own server (uvicorn) hangs up after 5 s without a question; a connection is not used so late that
-/// the question meets the hang-up.
-const IDLE: Duration = Duration::from_secs(4);
+/// A connection waits so long for the next question: a little longer than from one look to the next. Proxies hold it for a
+/// minute and more. LNbits' own server (uvicorn) hangs up after 5 s, which is seen; a question that meets the hang-up is asked again.
+const IDLE: Duration = Duration::from_secs(15);
 /// Below this, in satoshis per unit, a rate is LNbits' way of saying that it has none (0.0, or 0.01 plus dust).
 const LEAST_RATE: f64 = 0.02;
 /// The longest Lightning invoice taken.
@@ -45,6 +45,7 @@ const MAX_BOLT11: usize = 8 * 1024;
 #[derive(Debug, Clone)]
 pub struct Rest {
     client: Client<Dialer, Full<Bytes>>,
+    dialer: Dialer,
     server: Server,
     key: Option<HeaderValue>,
 }
@@ -328,11 +329,6 @@ impl Rest {
     /// A client for `server`; `key` may be absent for what needs none.
     #[must_use]
     pub fn new(dialer: Dialer, server: Server, key: Option<InvoiceKey>) -> Self {
-        let client = Client::builder(TokioExecutor::new())
-            .pool_idle_timeout(IDLE)
-            .pool_timer(TokioTimer::new())
-            .pool_max_idle_per_host(4)
-            .build(dialer);
         // A key has nothing but hexadecimal digits, so that it is always a good header.
         let key = key
             .and_then(|key| HeaderValue::from_str(key.reveal()).ok())
@@ -340,7 +336,18 @@ impl Rest {
                 key.set_sensitive(true);
                 key
             });
-        Self { client, server, key }
+        Self {
+            client: client(&dialer),
+            dialer,
+            server,
+            key,
+        }
+    }
+
+    /// Asks on new connections from now on: the line was lost or the machine slept, and the idle ones may be dead without
+    /// showing it.
+    pub fn leave_connections(&mut self) {
+        self.client = client(&self.dialer);
     }
 
     /// The wallet of the key.
@@ -566,11 +573,15 @@ impl Rest {
             .body(Full::from(question.body))
             .map_err(|_| RestError::Unreadable)?;
         let asking = async {
-            let response = self
-                .client
-                .request(request)
-                .await
-                .map_err(|error| unanswered(&error))?;
+            let mut answer = self.client.request(request.clone()).await;
+            // It asked nothing of the server that it may not ask twice.
+            if question.method == Method::GET && answer.as_ref().is_err_and(met_a_hang_up) {
+                answer = self.client.request(request).await;
+            }
+            let response = answer.map_err(|error| unanswered(&error))?;
+            if let Some(answered) = response.extensions().get::<Answered>() {
+                answered.note();
+            }
             let (head, body) = response.into_parts();
             if body.size_hint().lower() > question.at_most as u64 {
                 return Err(RestError::TooLarge);
@@ -618,6 +629,24 @@ fn unpacked(body: &[u8], at_most: usize) -> Result<Bytes, RestError> {
         return Err(RestError::TooLarge);
     }
     Ok(whole.into())
+}
+
+fn client(dialer: &Dialer) -> Client<Dialer, Full<Bytes>> {
+    Client::builder(TokioExecutor::new())
+        .pool_idle_timeout(IDLE)
+        .pool_timer(TokioTimer::new())
+        .pool_max_idle_per_host(4)
+        .build(dialer.clone())
+}
+
+/// True when the server hung up on a connection that had waited for this question, instead of answering.
+fn met_a_hang_up(error: &legacy::Error) -> bool {
+    let mut extras = Extensions::new();
+    if let Some(connection) = error.connect_info() {
+        connection.get_extras(&mut extras);
+    }
+    let waited = extras.get::<Answered>().is_some_and(Answered::is_so);
+    waited && unanswered(error) == RestError::Cut
 }
 
 fn unanswered(error: &(dyn Error + 'static)) -> RestError {

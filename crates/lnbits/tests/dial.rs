@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::{ClientConfig, HandshakeKind, RootCertStore, ServerConfig};
 use tillbell_lnbits::dial::{Budgets, DialError, Dialer, Step};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -60,15 +60,8 @@ fn certificate_for(name: &str) -> CertificateParams {
 }
 
 /// A TLS server that echoes four bytes to everyone who trusts it.
-async fn tls_server((certificate, key): (CertificateDer<'static>, KeyPair)) -> u16 {
-    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate], key)
-        .unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
+async fn tls_server(certified: (CertificateDer<'static>, KeyPair)) -> u16 {
+    let acceptor = tls_acceptor(certified);
     let (listener, port) = listen().await;
     tokio::spawn(async move {
         while let Ok((tcp, _)) = listener.accept().await {
@@ -81,6 +74,17 @@ async fn tls_server((certificate, key): (CertificateDer<'static>, KeyPair)) -> u
         }
     });
     port
+}
+
+fn tls_acceptor((certificate, key): (CertificateDer<'static>, KeyPair)) -> TlsAcceptor {
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .unwrap();
+    TlsAcceptor::from(Arc::new(config))
 }
 
 async fn listen() -> (TcpListener, u16) {
@@ -118,6 +122,31 @@ async fn a_trusted_server_is_reached_through_tls() {
     let mut back = Vec::new();
     wire.read_to_end(&mut back).await.unwrap();
     assert_eq!(back, b"bell");
+}
+
+/// Without that every connection would cost a whole handshake, certificates and all.
+#[tokio::test]
+async fn a_later_connection_resumes_the_session_of_the_first() {
+    let authority = Authority::new();
+    let acceptor = tls_acceptor(authority.sign(&certificate_for(HOST)));
+    let (listener, port) = listen().await;
+    let serving = tokio::spawn(async move {
+        let mut kinds = Vec::new();
+        for _ in 0..3 {
+            let mut tls = acceptor.accept(listener.accept().await.unwrap().0).await.unwrap();
+            kinds.push(tls.get_ref().1.handshake_kind().unwrap());
+            tls.write_all(b"bell").await.unwrap();
+            tls.shutdown().await.unwrap();
+        }
+        kinds
+    });
+    let dialer = authority.dialer();
+    for _ in 0..3 {
+        let mut wire = dialer.clone().connect(&secure_url(port)).await.unwrap();
+        wire.read_to_end(&mut Vec::new()).await.unwrap();
+    }
+    let resumed = HandshakeKind::Resumed;
+    assert_eq!(serving.await.unwrap(), [HandshakeKind::Full, resumed, resumed]);
 }
 
 #[tokio::test]

@@ -313,6 +313,86 @@ async fn a_packed_answer_that_cannot_be_unpacked_makes_no_sense() {
     }
 }
 
+/// A server that answers one question on each connection and hangs up when it is asked another.
+async fn answering_once() -> (Rest, Asked) {
+    let (address, asked) = treating(async |mut tcp| {
+        tcp.write_all(data(200, &json!({})).as_bytes()).await.unwrap();
+        let _ = tcp.read_u8().await;
+    })
+    .await;
+    (rest_at(address), asked)
+}
+
+/// A server that answers every question on a connection that it never ends; and how many connections there were.
+async fn never_hanging_up() -> (Rest, Asked) {
+    let (address, asked) = treating(async |mut tcp| {
+        let answer = data(200, &json!({}));
+        tcp.write_all(answer.as_bytes()).await.unwrap();
+        let mut question = Vec::new();
+        while let Ok(byte) = tcp.read_u8().await {
+            question.push(byte);
+            if question.ends_with(b"\r\n\r\n") {
+                tcp.write_all(answer.as_bytes()).await.unwrap();
+            }
+        }
+    })
+    .await;
+    (rest_at(address), asked)
+}
+
+/// So much time passes for every timer; what is on its way arrives meanwhile.
+async fn passes(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    tokio::time::resume();
+}
+
+#[tokio::test]
+async fn one_look_asks_on_the_connection_of_the_one_before() {
+    let (rest, connections) = never_hanging_up().await;
+    for _ in 0..3 {
+        rest.health().await.unwrap();
+        passes(Duration::from_secs(12)).await;
+    }
+    assert_eq!(connections.lock().unwrap().len(), 1);
+    passes(Duration::from_secs(15)).await;
+    rest.health().await.unwrap();
+    assert_eq!(connections.lock().unwrap().len(), 2, "it had waited for too long");
+}
+
+#[tokio::test]
+async fn a_question_that_meets_the_hang_up_is_asked_again() {
+    let (rest, connections) = answering_once().await;
+    for nth in 1..=3 {
+        assert_eq!(rest.health().await.map(|answer| answer.value), Ok(true));
+        assert_eq!(connections.lock().unwrap().len(), nth);
+    }
+}
+
+#[tokio::test]
+async fn an_invoice_is_not_made_twice_because_of_a_hang_up() {
+    let (rest, connections) = answering_once().await;
+    rest.health().await.unwrap();
+    assert_eq!(rest.create_invoice(&coffee()).await, Err(RestError::Cut));
+    assert_eq!(connections.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_server_that_answers_nothing_is_not_asked_again() {
+    let (address, asked) = treating(async |_| ()).await;
+    assert_eq!(rest_at(address).health().await, Err(RestError::Cut));
+    assert_eq!(asked.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn after_a_loss_the_idle_connections_are_left() {
+    let (mut rest, connections) = never_hanging_up().await;
+    rest.health().await.unwrap();
+    rest.leave_connections();
+    rest.health().await.unwrap();
+    assert_eq!(connections.lock().unwrap().len(), 2);
+}
+
 #[tokio::test]
 async fn a_payment_that_is_not_ours_is_none_of_ours() {
     for (status, body) in [

@@ -305,6 +305,9 @@ impl WalletTask {
     }
 
     async fn happen(&mut self, event: Event, now: Now) -> Result<(), Ended> {
+        if matches!(event, Event::Socket(SocketState::Waiting { .. })) {
+            self.leave_connections();
+        }
         let Phase::Listening { session, .. } = &mut self.phase else {
             return Ok(());
         };
@@ -339,6 +342,7 @@ impl WalletTask {
                 return Ok(());
             }
             Effect::Redial => {
+                self.leave_connections();
                 if let Phase::Listening { link, .. } = &self.phase {
                     link.redial();
                 }
@@ -385,6 +389,13 @@ impl WalletTask {
     {
         if let Some(rest) = self.rest.clone() {
             self.answers.spawn(async move { question(rest).await });
+        }
+    }
+
+    /// The socket was lost, or the machine slept: idle connections for questions may be dead, too.
+    fn leave_connections(&mut self) {
+        if let Some(rest) = &mut self.rest {
+            rest.leave_connections();
         }
     }
 
