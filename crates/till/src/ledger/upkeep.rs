@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
@@ -16,7 +16,7 @@ use super::error::LedgerError;
 use super::record::Ledger;
 use crate::files::{self, sync_folder};
 
-/// From a commit to its checkpoint: a burst is one.
+/// From a commit to its checkpoint. What is committed meanwhile goes with it.
 const GATHER: Duration = Duration::from_millis(200);
 /// Pages copied at a time; the writer waits no longer than for these.
 const PAGES_AT_A_TIME: i32 = 256;
@@ -87,13 +87,19 @@ impl Drop for Upkeep {
 
 fn work(db: &Connection, copy: &Path, inbox: &Receiver<Order>) {
     while let Ok(mut order) = inbox.recv() {
-        // The end of this wait is the end of the burst, or of the thread.
+        let until = Instant::now() + GATHER;
         let mut over = false;
         loop {
             if let Order::Copy(done) = order {
                 done(copy_to(db, copy));
             }
-            match inbox.recv_timeout(GATHER) {
+            let left = until.saturating_duration_since(Instant::now());
+            // However many commits follow: each is on the disk soon, and the log does not grow until its writer has to stop
+            // and bring all of it there.
+            if left.is_zero() {
+                break;
+            }
+            match inbox.recv_timeout(left) {
                 Ok(next) => order = next,
                 Err(RecvTimeoutError::Timeout) => break,
                 Err(RecvTimeoutError::Disconnected) => {
@@ -219,6 +225,32 @@ mod tests {
             .map(|file| file.unwrap().file_name())
             .collect();
         assert_eq!(left.len(), 2, "{left:?}");
+    }
+
+    #[test]
+    fn commits_that_follow_each_other_without_end_are_brought_to_the_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, copy) = (folder.path().join("ledger.sqlite3"), folder.path().join("copy"));
+        let mut ledger = Ledger::open(&path).unwrap();
+        // Else the writer would do it at last.
+        ledger.db.pragma_update(None, "wal_autocheckpoint", 0).unwrap();
+        let upkeep = Upkeep::start(&path, &copy).unwrap();
+        let log_is_on_disk = |nth: u32| {
+            // The file itself, without its log.
+            let bytes = fs::read(&path).unwrap();
+            let name = format!("wallet number {nth}.");
+            bytes.windows(name.len()).any(|window| window == name.as_bytes())
+        };
+        let began = Instant::now();
+        let mut commits = 0..;
+        // Each comes sooner than a checkpoint after the one before.
+        while !log_is_on_disk(0) {
+            assert!(began.elapsed() < GATHER * 25, "nothing is on the disk");
+            ledger
+                .wallet(&server(), &format!("wallet number {}.", commits.next().unwrap()))
+                .unwrap();
+            upkeep.committed();
+        }
     }
 
     #[cfg(unix)]
