@@ -10,7 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use tillbell_fake_lnbits::{NewInvoice, Version, Wallet};
+use tillbell_fake_lnbits::faults::Fault;
+use tillbell_fake_lnbits::{NewInvoice, Path, Version, Wallet};
 use tillbell_tests::{Fake, Ledger, Profile, Screen, Sound, Window, headless, tree, until};
 
 const SERVERS: usize = 20;
@@ -25,16 +26,24 @@ const AFTER: Duration = Duration::from_secs(30);
 /// What is not recorded by then is lost.
 const PATIENCE: Duration = Duration::from_secs(180);
 const SETTINGS: &[u8] = b"dwell_s = 2\n";
+/// As LNbits comes.
+const LIMIT: Fault = Fault::RateLimit {
+    per_minute: 200,
+    retry_after: None,
+};
 
 /// Asks for the settings every 100 ms. Where an answer is late, those that were due meanwhile are late as well.
 const ASK: &str = "
 const took = window.tillbellTook = [];
+window.tillbellEnough = false;
+window.tillbellAsked = true;
 const began = performance.now();
 const ask = async () => {
   const due = began + took.length * 100;
   await window.__TAURI_INTERNALS__.invoke('settings');
   took.push(performance.now() - due);
-  if (!window.tillbellEnough) setTimeout(ask, Math.max(0, began + took.length * 100 - performance.now()));
+  window.tillbellAsked = !window.tillbellEnough;
+  if (window.tillbellAsked) setTimeout(ask, Math.max(0, began + took.length * 100 - performance.now()));
 };
 ask();
 ";
@@ -134,6 +143,9 @@ impl Crowd {
         profile.write("settings.toml", SETTINGS)?;
         let servers = (0..SERVERS).map(|_| Fake::start(Version::V1_6));
         let servers: Vec<_> = servers.collect::<Result<_, _>>()?;
+        for server in &servers {
+            server.faults().set(LIMIT);
+        }
         let began = Instant::now();
         let mut wallets = Vec::new();
         for nth in 0..WALLETS {
@@ -202,11 +214,7 @@ impl Crowd {
                 .sum()
         };
         let each = |count: u64| count as f64 / f64::from(PAYMENTS);
-        format!(
-            "{:.2}, {:.2}",
-            each(of(tillbell_fake_lnbits::Path::Payment)),
-            each(of(tillbell_fake_lnbits::Path::Paginated))
-        )
+        format!("{:.2}, {:.2}", each(of(Path::Payment)), each(of(Path::Paginated)))
     }
 
     /// Every payment stands in the ledger once, and nothing else does.
@@ -232,9 +240,10 @@ impl Crowd {
 fn asked(window: &Window, what: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<Vec<f64>> {
     window.run(ASK)?;
     what()?;
+    window.run("window.tillbellEnough = true")?;
     // One that is on its way is waited for: it may be the worst.
-    let asked = until("the page's last answer", Duration::from_secs(30), || {
-        let took = window.run("window.tillbellEnough = true; return window.tillbellTook")?;
+    let asked = until("the page's last answer", Duration::from_secs(60), || {
+        let took = window.run("return window.tillbellAsked ? null : window.tillbellTook")?;
         Ok(took.as_array().cloned())
     })?;
     let mut took: Vec<f64> = asked.iter().filter_map(serde_json::Value::as_f64).collect();
