@@ -1,6 +1,7 @@
 //! The two calls that a page may make: it subscribes to pictures, and it asks.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use serde::Serialize;
 use tauri::async_runtime::JoinHandle;
@@ -14,6 +15,10 @@ use tillbell_till::screen::view::{Display, Role};
 use crate::demo::DemoGuard;
 use crate::page::Page;
 use crate::window;
+
+/// Between two pictures: no page draws more often. In a rush there is a new one each millisecond, and all would stand in front of
+/// the page's answers.
+const FRAME: Duration = Duration::from_millis(16);
 
 /// What the calls are passed to.
 pub(crate) struct Host {
@@ -86,7 +91,7 @@ pub(crate) fn handler() -> impl Fn(Invoke<Wry>) -> bool + Send + Sync + 'static 
     tauri::generate_handler![ask, subscribe]
 }
 
-/// Sends the present picture at once and every later one, until the page is gone.
+/// Sends the present picture at once and then the newest of each [`FRAME`], until the page is gone.
 #[tauri::command]
 fn subscribe(host: State<'_, Host>, pictures: Channel<Arc<Display>>) {
     let (mut display, role) = (host.engine.display(), host.role);
@@ -97,7 +102,11 @@ fn subscribe(host: State<'_, Host>, pictures: Channel<Arc<Display>>) {
                 Role::Operator => picture,
                 Role::Customer => Arc::new(customer::picture(&picture)),
             };
-            if pictures.send(picture).is_err() || display.changed().await.is_err() {
+            if pictures.send(picture).is_err() {
+                return;
+            }
+            tokio::time::sleep(FRAME).await;
+            if display.changed().await.is_err() {
                 return;
             }
         }
