@@ -40,7 +40,8 @@ window.tillbellAsked = true;
 const began = performance.now();
 const ask = async () => {
   const due = began + took.length * 100;
-  await window.__TAURI_INTERNALS__.invoke('settings');
+  const reply = await window.__TAURI_INTERNALS__.invoke('ask', { request: { ask: 'settings' } });
+  if (reply.answer !== 'settings') throw new Error(`it answers ${reply.answer}`);
   took.push(performance.now() - due);
   window.tillbellAsked = !window.tillbellEnough;
   if (window.tillbellAsked) setTimeout(ask, Math.max(0, began + took.length * 100 - performance.now()));
