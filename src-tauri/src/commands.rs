@@ -1,7 +1,7 @@
 //! The two calls that a page may make: it subscribes to pictures, and it asks.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use tauri::async_runtime::JoinHandle;
@@ -16,9 +16,10 @@ use crate::demo::DemoGuard;
 use crate::page::Page;
 use crate::window;
 
-/// Between two pictures: no page draws more often. In a rush there is a new one each millisecond, and all would stand in front of
-/// the page's answers.
+/// In a rush there is a new picture each millisecond, and all would stand in front of the page's answers: then it gets one a frame.
 const FRAME: Duration = Duration::from_millis(16);
+/// So many in quick succession are no rush: a payment that follows another picture at once does not wait.
+const AT_ONCE: u32 = 3;
 
 /// What the calls are passed to.
 pub(crate) struct Host {
@@ -91,12 +92,14 @@ pub(crate) fn handler() -> impl Fn(Invoke<Wry>) -> bool + Send + Sync + 'static 
     tauri::generate_handler![ask, subscribe]
 }
 
-/// Sends the present picture at once and then the newest of each [`FRAME`], until the page is gone.
+/// Sends the present picture at once and every later one, in a rush the newest of each [`FRAME`], until the page is gone.
 #[tauri::command]
 fn subscribe(host: State<'_, Host>, pictures: Channel<Arc<Display>>) {
     let (mut display, role) = (host.engine.display(), host.role);
     let sender = tauri::async_runtime::spawn(async move {
+        let mut in_a_row = 0;
         loop {
+            let sent = Instant::now();
             let picture = display.borrow_and_update().clone();
             let picture = match role {
                 Role::Operator => picture,
@@ -105,9 +108,12 @@ fn subscribe(host: State<'_, Host>, pictures: Channel<Arc<Display>>) {
             if pictures.send(picture).is_err() {
                 return;
             }
-            tokio::time::sleep(FRAME).await;
             if display.changed().await.is_err() {
                 return;
+            }
+            in_a_row = if sent.elapsed() < FRAME { in_a_row + 1 } else { 0 };
+            if in_a_row >= AT_ONCE {
+                tokio::time::sleep(FRAME.saturating_sub(sent.elapsed())).await;
             }
         }
     });
