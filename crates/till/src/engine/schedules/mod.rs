@@ -478,7 +478,6 @@ impl Wallet {
 
     fn hear(&mut self, said: &Said) -> Option<String> {
         let told = self.told.entry(said.payment).or_default();
-        told.cut_short += usize::from(said.cut_short && said.outlet != Outlet::Bell);
         match said.outlet {
             Outlet::Screens | Outlet::Terminal => told.seen.push(said.kind),
             Outlet::Bell => told.rings += 1,
@@ -1051,7 +1050,7 @@ impl World {
 
 fn schedules() -> u32 {
     match std::env::var("TILLBELL_SCHEDULES") {
-        Err(VarError::NotPresent) => 10_000,
+        Err(VarError::NotPresent) => 5_000,
         Ok(number) => number
             .parse::<NonZeroU32>()
             .unwrap_or_else(|error| panic!("TILLBELL_SCHEDULES={number} is no number of schedules: {error}"))
