@@ -87,6 +87,8 @@ struct Given {
     entry: Entry,
     heard: Option<Moment>,
     painted: bool,
+    /// The bell has had its order, or is silent for it.
+    rung: bool,
 }
 
 /// A running counter.
@@ -181,6 +183,11 @@ impl Counter {
         self.given.clear();
         for entry in owed.values().flatten() {
             self.give(entry.clone(), heard.get(&entry.seq).copied());
+        }
+        let owed_to_bell = owed.get(&Outlet::Bell).into_iter().flatten();
+        let owed_to_bell: Vec<_> = owed_to_bell.map(|entry| entry.seq).collect();
+        for (seq, given) in &mut self.given {
+            given.rung = !owed_to_bell.contains(seq);
         }
         let last = self.books.last().unwrap();
         let past = self.announcer.begin(last, &owed, &heard, now);
@@ -282,6 +289,21 @@ impl Counter {
 
     pub(super) fn copy(&self, disk: &mut Disk) {
         disk.copy_of(self.books.ledger().unwrap());
+    }
+
+    /// What screens or terminal are still to be told.
+    pub(super) fn untold(&self) -> Vec<(usize, Payment)> {
+        let outlets = self
+            .output
+            .outlets()
+            .iter()
+            .filter(|outlet| **outlet != Outlet::Bell);
+        let owed = outlets.flat_map(|outlet| self.books.owed(*outlet).unwrap());
+        owed.filter_map(|entry| {
+            let wallet = self.rows.get(&entry.wallet)?;
+            Some((*wallet, Payment::of(entry.payment_hash)))
+        })
+        .collect()
     }
 
     /// True when every outlet has been told everything.
@@ -539,6 +561,7 @@ impl Counter {
             wallet,
             heard,
             painted: false,
+            rung: false,
             entry,
         };
         self.given.insert(given.entry.seq, given);
@@ -547,6 +570,7 @@ impl Counter {
     /// The bell does not ring for these. It may only be silent for what is past, or when nobody could hear it.
     fn let_go(&mut self, silent: Vec<Delivered>, now: Now) {
         for (outlet, seqs) in silent {
+            self.have_rung(&seqs);
             for given in seqs.iter().filter_map(|seq| self.given.get(seq)) {
                 let Some(heard) = given.heard.filter(|_| !self.muted) else {
                     continue;
@@ -559,6 +583,14 @@ impl Counter {
                 }
             }
             self.mark((outlet, seqs));
+        }
+    }
+
+    fn have_rung(&mut self, seqs: &[Seq]) {
+        for seq in seqs {
+            if let Some(given) = self.given.get_mut(seq) {
+                given.rung = true;
+            }
         }
     }
 
@@ -579,6 +611,7 @@ impl Counter {
                 }
                 self.unseen_ring = unseen.then_some(now.at);
                 let rung = self.announcer.ringing();
+                self.have_rung(&rung);
                 let rung = rung.iter().filter_map(|seq| self.given.get(seq));
                 let said = rung.map(|given| given.said(Outlet::Bell, Kind::Live)).collect();
                 self.ringing.push_back((now.at + RING, id, said));
@@ -592,9 +625,20 @@ impl Counter {
             self.check_live(line.kind, line.seq, now);
             self.writing = Some((now.at + WRITE, line));
         }
-        let unpainted = self.announcer.stage.unpainted().map(|(showing, _)| showing);
-        if unpainted != self.painting.map(|(_, showing)| showing) {
-            self.painting = unpainted.map(|showing| (now.at + PAINT, showing));
+        let unpainted = self.announcer.stage.unpainted();
+        let showing = unpainted.as_ref().map(|(showing, _)| *showing);
+        if showing == self.painting.map(|(_, showing)| showing) {
+            return;
+        }
+        self.painting = showing.map(|showing| (now.at + PAINT, showing));
+        // While nobody sees the screen the bell has a pace of its own.
+        let unseen = self.announcer.stage.is_unseen(now.at);
+        let lacks_ring = |seq: &Seq| {
+            let given = &self.given[seq];
+            !given.rung && given.heard.is_some_and(|heard| now.at.since(heard) < PAST)
+        };
+        if !unseen && unpainted.is_some_and(|(_, seqs)| seqs.iter().any(lacks_ring)) {
+            self.out.faults.push("a showing begins without a ring".to_owned());
         }
     }
 
@@ -615,6 +659,11 @@ impl Counter {
     fn announced(&mut self, outlet: Outlet, seqs: Vec<Seq>, said: Vec<Said>) {
         let killed = self.doomed == Some(Point::Announced(outlet)) && !said.is_empty();
         self.out.said.extend(said);
+        let waits = |(of, _): &(Outlet, Vec<Seq>)| *of == outlet;
+        if outlet != Outlet::Bell && self.unmarked.iter().any(waits) {
+            let fault = "announced before the last one was written down";
+            self.out.faults.push(fault.to_owned());
+        }
         self.unmarked.push((outlet, seqs));
         if killed {
             failpoint::die();
