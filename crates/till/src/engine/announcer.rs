@@ -160,7 +160,11 @@ impl Announcer {
     // ── Acknowledgements ───────────────────────────────────────────────────────────────────────────
 
     pub(super) fn painted(&mut self, showing: u64, now: Now) -> Delivered {
-        (Outlet::Screens, self.stage.painted(showing, now.at))
+        let seqs = self.stage.painted(showing, now.at);
+        // It began while nobody could see it, and its ring had to wait.
+        let ring = self.ringer.showing(&seqs, Kind::Live, now.at);
+        self.order_ring(ring);
+        (Outlet::Screens, seqs)
     }
 
     pub(super) fn rang(&mut self, ring: u64) -> Delivered {
@@ -196,14 +200,13 @@ impl Announcer {
             Output::Screen => {
                 self.stage.hold(held.screens);
                 delivered.push((Outlet::Bell, self.ringer.give_up(held.audible, now.at)));
-                if let Some(begun) = self.stage.advance(now.at) {
-                    let ring = self.ringer.showing(&begun.shown, begun.kind, now.at);
-                    self.order_ring(ring);
-                }
-                if self.stage.is_unseen(now.at) {
-                    let ring = self.ringer.unseen(now.at);
-                    self.order_ring(ring);
-                }
+                let begun = self.stage.advance(now.at);
+                let ring = if self.stage.is_unseen(now.at) {
+                    self.ringer.unseen(now.at)
+                } else {
+                    begun.and_then(|begun| self.ringer.showing(&begun.shown, begun.kind, now.at))
+                };
+                self.order_ring(ring);
             }
         }
         delivered

@@ -183,11 +183,7 @@ impl Books {
             opened = self.try_open(pairings, profile, alive, now);
         }
         match opened {
-            Ok(opened) => {
-                self.stuck = None;
-                self.retry = None;
-                Some(opened)
-            }
+            Ok(opened) => Some(opened),
             Err(error) => {
                 self.refuses(&error, now);
                 None
@@ -278,6 +274,8 @@ impl Books {
             taken.push(Held { entry, ..held });
         }
         self.open = Some(Open { ledger, upkeep, rows });
+        self.stuck = None;
+        self.retry = None;
         Ok(taken)
     }
 
@@ -443,7 +441,7 @@ impl Books {
                 break;
             }
         }
-        self.copy_is_old |= !written.entries.is_empty();
+        self.copy_is_old |= !written.entries.is_empty() && self.files.is_some();
         if let Some(upkeep) = &open.upkeep {
             upkeep.committed();
         }
@@ -582,5 +580,38 @@ fn between_copies(ledger: &Path) -> Duration {
         BETWEEN_LONG_COPIES
     } else {
         BETWEEN_COPIES
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wallet::verify::Verified;
+    use crate::wallet::verify::tests::row;
+
+    #[test]
+    fn books_without_files_do_not_wake_for_a_copy() {
+        let at = |seconds| Now {
+            at: Moment::after_start(Duration::from_secs(seconds)),
+            wall: Timestamp::UNIX_EPOCH,
+        };
+        let mut books = Books::in_memory(&[Outlet::Screens], mpsc::channel(1).0, at(0));
+        let paired = Paired {
+            version: 1,
+            server: serde_json::from_str("\"https://shop.example/\"").unwrap(),
+            reference: "demo".to_owned(),
+            name: "demo".to_owned(),
+            listen: Listen::Key,
+            wallet: None,
+            paired_at: at(0).wall,
+            baseline: None,
+            begin_anew: false,
+        };
+        books.open_in_memory(&[paired]).unwrap();
+        let proof = Verified::prove(row(1), None, None).unwrap();
+        books.record("demo", vec![(Arrived::Verified(proof), Found::Live)], at(1));
+        assert_eq!(books.write(at(1)).entries.len(), 1);
+        books.copy_in_time(at(4_000));
+        assert_eq!(books.next_wake(), None);
     }
 }

@@ -13,7 +13,7 @@ use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use super::books::Books;
 use super::words::News;
 use crate::clock::{Clock, Moment, Now};
-use crate::ledger::LedgerError;
+use crate::ledger::{Entry, LedgerError, WalletRow};
 use crate::sentence::{Say, Sentence};
 use crate::store::pairings::Paired;
 use crate::store::secrets::{Place, Secrets, SecretsError};
@@ -25,7 +25,7 @@ use crate::wallet::session::Recorded;
 use crate::wallet::task::{Order, Said, Start, WalletTask};
 
 /// Payments remembered, so that replays of them cost nothing.
-const REMEMBERED: u32 = 1_000;
+pub(super) const REMEMBERED: u32 = 1_000;
 const REMEMBERED_OF_THIS_LIFE: usize = 4_000;
 /// Between two looks for a key that is not there: somebody may unlock the keyring.
 const KEY_RETRY: Duration = Duration::from_secs(5);
@@ -80,8 +80,7 @@ pub(super) struct Wallet {
     pub(super) away_since: Option<Timestamp>,
     /// When it was heard last, by the server's clock and by ours.
     pub(super) heard_until: Option<(Timestamp, Moment)>,
-    /// The payments of this life, the newest last: should the ledger be ruined, its copy lacks them.
-    recorded: VecDeque<PaymentHash>,
+    known: KnownPayments,
     pub(super) rejections: Rejections,
     /// What a terminal was told of the link.
     pub(super) told_link: Option<(LinkState, Option<Sentence>)>,
@@ -110,6 +109,11 @@ pub(super) struct Rejections {
     pub(super) since_warning: u64,
     pub(super) warned: Option<Moment>,
 }
+
+/// The payments of a wallet that its ledger had at the start or has taken since, the newest last: should it be ruined, its copy
+/// may lack them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct KnownPayments(VecDeque<PaymentHash>);
 
 /// What a look for a key found.
 pub(super) struct FoundKey {
@@ -210,7 +214,7 @@ impl Wallets {
             checking: false,
             away_since: None,
             heard_until: None,
-            recorded: VecDeque::new(),
+            known: KnownPayments::default(),
             rejections: Rejections::default(),
             told_link: None,
             faults: 0,
@@ -272,6 +276,7 @@ impl Wallets {
             return Ok(());
         }
         self.started += 1;
+        let known = wallet.known.begin(&newest);
         let paired = &wallet.paired;
         let nothing_before = || Baseline::nothing_before(paired.paired_at);
         let baseline = paired.baseline.clone().unwrap_or_else(nothing_before);
@@ -284,11 +289,7 @@ impl Wallets {
             explained: state.explained,
             oldest_open: state.oldest_open,
             restoring: state.restoring,
-            known: newest
-                .into_iter()
-                .map(|entry| entry.payment_hash)
-                .chain(wallet.recorded.iter().copied())
-                .collect(),
+            known,
             place: rand::random(),
             rest,
             number: self.started,
@@ -340,13 +341,7 @@ impl Wallets {
         let Some(wallet) = self.get_mut(reference) else {
             return;
         };
-        let new = recorded
-            .iter()
-            .filter(|payment| payment.new)
-            .map(|payment| payment.payment_hash);
-        wallet.recorded.extend(new);
-        let too_many = wallet.recorded.len().saturating_sub(REMEMBERED_OF_THIS_LIFE);
-        wallet.recorded.drain(..too_many);
+        wallet.known.add(&recorded);
         if let Some(running) = &wallet.running {
             running.tell(Order::Recorded(recorded));
         }
@@ -527,10 +522,34 @@ impl Wallets {
     }
 }
 
+impl KnownPayments {
+    /// A task begins with the newest that the ledger has. Returns what it is to know.
+    pub(super) fn begin(&mut self, newest: &[Entry]) -> Vec<PaymentHash> {
+        let newest = newest.iter().map(|entry| entry.payment_hash);
+        if self.0.is_empty() {
+            self.0.extend(newest);
+            return self.0.iter().copied().collect();
+        }
+        newest.chain(self.0.iter().copied()).collect()
+    }
+
+    /// The ledger has these now.
+    pub(super) fn add(&mut self, recorded: &[Recorded]) {
+        let new = recorded.iter().filter(|payment| payment.new);
+        self.0.extend(new.map(|payment| payment.payment_hash));
+        let too_many = self.0.len().saturating_sub(REMEMBERED_OF_THIS_LIFE);
+        self.0.drain(..too_many);
+    }
+
+    pub(super) fn contains(&self, hash: PaymentHash) -> bool {
+        self.0.contains(&hash)
+    }
+}
+
 impl Wallet {
-    /// True when this payment was recorded in this life, and not too many others since.
+    /// True when this payment was recorded, and not too many others since.
     pub(super) fn has_recorded(&self, hash: PaymentHash) -> bool {
-        self.recorded.contains(&hash)
+        self.known.contains(hash)
     }
 
     /// True while nothing can be heard because the key is not there (yet).
@@ -594,7 +613,7 @@ impl Drop for Running {
 }
 
 /// What to call each wallet that has a row.
-pub(super) fn names(wallets: &Wallets, books: &Books) -> BTreeMap<crate::ledger::WalletRow, String> {
+pub(super) fn names(wallets: &Wallets, books: &Books) -> BTreeMap<WalletRow, String> {
     let named = |wallet: &Wallet| Some((books.row(&wallet.paired.reference)?, wallet.paired.name.clone()));
     wallets.iter().filter_map(named).collect()
 }

@@ -367,9 +367,13 @@ impl Stage {
 
     /// The showing that no display has painted yet.
     #[cfg(test)]
-    pub(crate) fn unpainted(&self) -> Option<u64> {
-        let unpainted = |showing: &&Showing| showing.confirmed.is_none();
-        self.showing.as_ref().filter(unpainted).map(|showing| showing.id)
+    pub(crate) fn unpainted(&self) -> Option<(u64, Vec<Seq>)> {
+        let showing = self
+            .showing
+            .as_ref()
+            .filter(|showing| showing.confirmed.is_none())?;
+        let seqs = showing.what.entries().into_iter().map(|entry| entry.seq);
+        Some((showing.id, seqs.collect()))
     }
 
     /// The picture.

@@ -318,6 +318,8 @@ struct Round {
     counted: u64,
     /// Not every row is sure to have been seen.
     torn: bool,
+    /// Only what was missing was read, until the difference was explained.
+    explained: bool,
     doing: Doing,
 }
 
@@ -687,6 +689,17 @@ impl Session {
             return;
         };
         let Some(round) = &mut asking.round else { return };
+        if let Doing::Closing(_) = round.doing
+            && round.explained
+        {
+            let how = if counted == round.counted {
+                Conclusion::Sure
+            } else {
+                Conclusion::Likely
+            };
+            self.conclude(how, now, effects);
+            return;
+        }
         if let Doing::Closing(_) = round.doing {
             let same = counted == round.counted && !round.torn && asking.reconciler.count().is_sure();
             let torn = round.torn;
@@ -755,6 +768,12 @@ impl Session {
         let lacks = asking.reconciler.lacks(counted);
         match (want, asking.reconciler.dialect()) {
             (Want::Missing(_), Dialect::V1) => {
+                // What came meanwhile explains the difference as well as what the copy lacks, which was told before.
+                if asking.restoring.is_some() && !lacks && !torn {
+                    round.explained = true;
+                    asking.ask_count(Doing::Closing, effects);
+                    return;
+                }
                 if lacks && !torn {
                     asking.give_up(counted, now.at, effects);
                 }
@@ -917,6 +936,7 @@ impl Session {
             settlings: 0,
             counted: 0,
             torn: false,
+            explained: false,
             doing: Doing::Looking(0),
         });
         asking.ask_count(Doing::Looking, effects);
@@ -2647,7 +2667,33 @@ mod tests {
         assert_eq!(shop.saved, []);
         shop.writes = true;
         shop.write();
+        shop.answer();
         assert!(shop.saved[0].1.restored);
+    }
+
+    #[test]
+    fn the_copy_is_not_complete_by_what_came_while_it_was_read() {
+        let mut shop = restored(Some(0));
+        let told_before = PaymentRow {
+            settled: Some(minutes(10)),
+            ..settled(1, 10)
+        };
+        shop.rows = vec![told_before];
+        shop.opens(1);
+        let (question, look) = shop.question().unwrap();
+        shop.answers(question, &look);
+        // Between the look and the page more is paid than a page shows.
+        for n in 2..60 {
+            let new = PaymentRow {
+                settled: Some(minutes(60)),
+                ..settled(n, 60)
+            };
+            shop.rows.insert(0, new);
+        }
+        shop.pass(60_000);
+        assert_eq!(shop.told.len(), 59);
+        assert!(shop.told.contains(&(id(1), Found::Silently)), "{:?}", shop.told);
+        assert!(shop.saved.iter().any(|(_, learned)| learned.restored));
     }
 
     #[test]

@@ -18,6 +18,7 @@ use crate::engine::announcer::{Announcer, Delivered, Held};
 use crate::engine::books::{self, Books, Written};
 use crate::engine::outlets::{BellOrder, Line, PaymentLine};
 use crate::engine::request::Output;
+use crate::engine::wallets::{KnownPayments, REMEMBERED};
 use crate::failpoint::{self, Failpoint};
 use crate::ledger::{Entry, Ledger, Outlet, Seq, WalletRow};
 use crate::payment::Kind;
@@ -34,9 +35,10 @@ const WRITE: Duration = Duration::from_millis(5);
 const PAST: Duration = Duration::from_secs(10);
 /// While no display paints it rings once in this time.
 const BETWEEN_RINGS: Duration = Duration::from_millis(1_500);
+/// It wakes at once no more often than this, running.
+const RESTLESS: u32 = 10;
 /// All looks at one server stay below a hundred a minute.
 const REST: Duration = Duration::from_millis(600);
-const REMEMBERED: u32 = 1_000;
 
 /// Where a counter may be killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,8 +68,6 @@ pub(super) struct Said {
     pub(super) payment: Payment,
     pub(super) kind: Kind,
     pub(super) amount: Msat,
-    /// A kill came before the engine knew.
-    pub(super) cut_short: bool,
 }
 
 /// What a counter wants of the world, and what became known of it.
@@ -87,6 +87,8 @@ struct Given {
     entry: Entry,
     heard: Option<Moment>,
     painted: bool,
+    /// The bell has had its order, or is silent for it.
+    rung: bool,
 }
 
 /// A running counter.
@@ -97,8 +99,7 @@ pub(super) struct Counter {
     orders: mpsc::Receiver<BellOrder>,
     lines: mpsc::Receiver<Line>,
     sessions: Vec<Option<Session>>,
-    /// What was recorded of each wallet in this life.
-    recorded: Vec<Vec<PaymentHash>>,
+    known: Vec<KnownPayments>,
     heard_until: Vec<Option<(Timestamp, Moment)>>,
     /// Whose payments may be on their way, and whose names are shown.
     rows: BTreeMap<WalletRow, usize>,
@@ -110,7 +111,7 @@ pub(super) struct Counter {
     writing: Option<(Moment, PaymentLine)>,
     /// Lines of a ledger that was ruined are as good as written.
     stray: VecDeque<(Moment, Seq)>,
-    /// What was acknowledged and is not written down.
+    /// What was announced, and that is not written down.
     unmarked: Vec<(Outlet, Vec<Seq>)>,
     /// Wallets whose restoring ends with a write that the ledger owes.
     restored: Vec<usize>,
@@ -125,6 +126,8 @@ pub(super) struct Counter {
     /// When it last slept, was muted, or had a ledger that refused.
     disturbed: Moment,
     unseen_ring: Option<Moment>,
+    /// So many times running it was to be woken at once.
+    restless: u32,
     pub(super) out: Out,
 }
 
@@ -142,7 +145,7 @@ impl Counter {
             orders,
             lines,
             sessions: (0..wallets).map(|_| None).collect(),
-            recorded: vec![Vec::new(); wallets],
+            known: vec![KnownPayments::default(); wallets],
             heard_until: vec![None; wallets],
             rows: BTreeMap::new(),
             named: BTreeMap::new(),
@@ -160,6 +163,7 @@ impl Counter {
             refuses: false,
             disturbed: now.at,
             unseen_ring: None,
+            restless: 0,
             out: Out::default(),
         };
         counter.announcer.set(DWELL, "bell".to_owned());
@@ -179,6 +183,11 @@ impl Counter {
         self.given.clear();
         for entry in owed.values().flatten() {
             self.give(entry.clone(), heard.get(&entry.seq).copied());
+        }
+        let owed_to_bell = owed.get(&Outlet::Bell).into_iter().flatten();
+        let owed_to_bell: Vec<_> = owed_to_bell.map(|entry| entry.seq).collect();
+        for (seq, given) in &mut self.given {
+            given.rung = !owed_to_bell.contains(seq);
         }
         let last = self.books.last().unwrap();
         let past = self.announcer.begin(last, &owed, &heard, now);
@@ -217,8 +226,7 @@ impl Counter {
         };
         let explained = state.explained.filter(|_| dialect == Dialect::V1);
         let reconciler = Reconciler::new(dialect, paired.wallet.clone(), baseline, explained);
-        let known = newest.into_iter().map(|entry| entry.payment_hash);
-        let known = known.chain(self.recorded[wallet].iter().copied());
+        let known = self.known[wallet].begin(&newest);
         // As good as drawn.
         let place = f64::from(now.wall.subsec_millisecond()) / 1_000.0;
         let mut session = Session::asking(reconciler, known, state.restoring, place, now);
@@ -283,6 +291,21 @@ impl Counter {
         disk.copy_of(self.books.ledger().unwrap());
     }
 
+    /// What screens or terminal are still to be told.
+    pub(super) fn untold(&self) -> Vec<(usize, Payment)> {
+        let outlets = self
+            .output
+            .outlets()
+            .iter()
+            .filter(|outlet| **outlet != Outlet::Bell);
+        let owed = outlets.flat_map(|outlet| self.books.owed(*outlet).unwrap());
+        owed.filter_map(|entry| {
+            let wallet = self.rows.get(&entry.wallet)?;
+            Some((*wallet, Payment::of(entry.payment_hash)))
+        })
+        .collect()
+    }
+
     /// True when every outlet has been told everything.
     pub(super) fn owes_nothing(&self) -> bool {
         let mut outlets = self.output.outlets().iter();
@@ -297,7 +320,7 @@ impl Counter {
         for (outlet, seqs) in std::mem::take(&mut self.unmarked) {
             let owed = self.books.owed(outlet).unwrap();
             let owed = |seq: &&Seq| owed.iter().any(|entry| entry.seq == **seq);
-            let owed = seqs.iter().filter(owed).filter(|_| outlet != Outlet::Bell);
+            let owed = seqs.iter().filter(owed);
             again.extend(owed.filter_map(|seq| self.given.get(seq)).map(|given| {
                 let payment = Payment::of(given.entry.payment_hash);
                 (given.wallet, payment)
@@ -312,17 +335,27 @@ impl Counter {
 
     /// When it does something by itself.
     pub(super) fn next_wake(&self, now: Now) -> Option<Moment> {
-        let sessions = self.sessions.iter().flatten();
-        let session = sessions.filter_map(|session| session.next_wake(now.at)).min();
         let sees = |moment: Moment| self.blind.is_none().then_some(moment);
         [
-            session,
-            self.announcer.next_wake(false, now),
-            self.books.next_wake(),
+            self.own_wake(now),
             self.painting.and_then(|(due, _)| sees(due)),
             self.writing.as_ref().and_then(|(due, _)| sees(*due)),
             self.stray.front().and_then(|(due, _)| sees(*due)),
             self.ringing.front().map(|(due, ..)| *due),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// When the engine does something by itself.
+    fn own_wake(&self, now: Now) -> Option<Moment> {
+        let sessions = self.sessions.iter().flatten();
+        let session = sessions.filter_map(|session| session.next_wake(now.at)).min();
+        [
+            session,
+            self.announcer.next_wake(false, now),
+            self.books.next_wake(),
         ]
         .into_iter()
         .flatten()
@@ -361,6 +394,12 @@ impl Counter {
         let mut queue: Queue = self.sessions.iter().enumerate().filter_map(due).collect();
         self.run(&mut queue, disk, now);
         self.settle(queue, disk, now);
+        // An answer may make something due at once, but not again and again.
+        let restless = self.own_wake(now).is_some_and(|at| at <= now.at);
+        self.restless = if restless { self.restless + 1 } else { 0 };
+        if self.restless > RESTLESS {
+            self.out.faults.push("it wakes for the past".to_owned());
+        }
     }
 
     fn run(&mut self, queue: &mut Queue, disk: &mut Disk, now: Now) {
@@ -473,15 +512,15 @@ impl Counter {
         }
         for (of, recorded) in recorded {
             let wallet = (0..NAMES.len()).find(|wallet| reference(*wallet) == of).unwrap();
-            let new = recorded.iter().filter(|payment| payment.new);
-            self.recorded[wallet].extend(new.map(|payment| payment.payment_hash));
+            self.known[wallet].add(&recorded);
             queue.push_back((wallet, Event::Recorded(recorded)));
         }
         self.counted += restored.iter().map(|sum| sum.count).sum::<u64>();
         if !self.books.owes() && !self.restored.is_empty() {
             let counted = std::mem::take(&mut self.counted);
             let silent = self.note_restored(disk);
-            if counted != silent {
+            // What was shown before may be counted, too.
+            if counted < silent {
                 let fault = format!("the notice counts {counted} instead of {silent}");
                 self.out.faults.push(fault);
             }
@@ -522,6 +561,7 @@ impl Counter {
             wallet,
             heard,
             painted: false,
+            rung: false,
             entry,
         };
         self.given.insert(given.entry.seq, given);
@@ -530,6 +570,7 @@ impl Counter {
     /// The bell does not ring for these. It may only be silent for what is past, or when nobody could hear it.
     fn let_go(&mut self, silent: Vec<Delivered>, now: Now) {
         for (outlet, seqs) in silent {
+            self.have_rung(&seqs);
             for given in seqs.iter().filter_map(|seq| self.given.get(seq)) {
                 let Some(heard) = given.heard.filter(|_| !self.muted) else {
                     continue;
@@ -545,10 +586,15 @@ impl Counter {
         }
     }
 
-    fn mark(&mut self, (outlet, seqs): Delivered) {
-        if !seqs.is_empty() {
-            self.unmarked.push((outlet, seqs.clone()));
+    fn have_rung(&mut self, seqs: &[Seq]) {
+        for seq in seqs {
+            if let Some(given) = self.given.get_mut(seq) {
+                given.rung = true;
+            }
         }
+    }
+
+    fn mark(&mut self, (outlet, seqs): Delivered) {
         self.books.delivered(outlet, seqs);
     }
 
@@ -565,6 +611,7 @@ impl Counter {
                 }
                 self.unseen_ring = unseen.then_some(now.at);
                 let rung = self.announcer.ringing();
+                self.have_rung(&rung);
                 let rung = rung.iter().filter_map(|seq| self.given.get(seq));
                 let said = rung.map(|given| given.said(Outlet::Bell, Kind::Live)).collect();
                 self.ringing.push_back((now.at + RING, id, said));
@@ -579,8 +626,19 @@ impl Counter {
             self.writing = Some((now.at + WRITE, line));
         }
         let unpainted = self.announcer.stage.unpainted();
-        if unpainted != self.painting.map(|(_, showing)| showing) {
-            self.painting = unpainted.map(|showing| (now.at + PAINT, showing));
+        let showing = unpainted.as_ref().map(|(showing, _)| *showing);
+        if showing == self.painting.map(|(_, showing)| showing) {
+            return;
+        }
+        self.painting = showing.map(|showing| (now.at + PAINT, showing));
+        // While nobody sees the screen the bell has a pace of its own.
+        let unseen = self.announcer.stage.is_unseen(now.at);
+        let lacks_ring = |seq: &Seq| {
+            let given = &self.given[seq];
+            !given.rung && given.heard.is_some_and(|heard| now.at.since(heard) < PAST)
+        };
+        if !unseen && unpainted.is_some_and(|(_, seqs)| seqs.iter().any(lacks_ring)) {
+            self.out.faults.push("a showing begins without a ring".to_owned());
         }
     }
 
@@ -598,12 +656,15 @@ impl Counter {
         }
     }
 
-    fn announced(&mut self, outlet: Outlet, said: Vec<Said>) {
+    fn announced(&mut self, outlet: Outlet, seqs: Vec<Seq>, said: Vec<Said>) {
         let killed = self.doomed == Some(Point::Announced(outlet)) && !said.is_empty();
-        self.out.said.extend(said.into_iter().map(|said| Said {
-            cut_short: killed,
-            ..said
-        }));
+        self.out.said.extend(said);
+        let waits = |(of, _): &(Outlet, Vec<Seq>)| *of == outlet;
+        if outlet != Outlet::Bell && self.unmarked.iter().any(waits) {
+            let fault = "announced before the last one was written down";
+            self.out.faults.push(fault.to_owned());
+        }
+        self.unmarked.push((outlet, seqs));
         if killed {
             failpoint::die();
         }
@@ -614,8 +675,8 @@ impl Counter {
             return;
         };
         let picture = self.announcer.stage.scene(false, None);
-        let delivered = self.announcer.painted(showing, now);
-        let shown: Vec<_> = delivered.1.iter().map(|seq| &self.given[seq]).collect();
+        let (_, seqs) = self.announcer.stage.unpainted().unwrap();
+        let shown: Vec<_> = seqs.iter().map(|seq| &self.given[seq]).collect();
         let name = |given: &Given| self.named.get(&given.wallet).cloned();
         let (kind, right) = match picture {
             Scene::Paid(paid) => {
@@ -647,20 +708,21 @@ impl Counter {
         if !right {
             self.out.faults.push("the picture is another one".to_owned());
         }
-        for seq in &delivered.1 {
+        for seq in &seqs {
             self.check_live(kind, *seq, now);
         }
-        for seq in &delivered.1 {
+        for seq in &seqs {
             self.given.get_mut(seq).unwrap().painted = true;
         }
-        self.announced(Outlet::Screens, said);
+        self.announced(Outlet::Screens, seqs, said);
+        let delivered = self.announcer.painted(showing, now);
         self.mark(delivered);
     }
 
     fn ring(&mut self, now: Now) {
         while let Some((_, id, said)) = self.ringing.pop_front_if(|(due, ..)| *due <= now.at) {
             if !self.muted {
-                self.announced(Outlet::Bell, said);
+                self.announced(Outlet::Bell, Vec::new(), said);
             }
             let delivered = self.announcer.rang(id);
             self.mark(delivered);
@@ -674,7 +736,7 @@ impl Counter {
         }
         if let Some((_, line)) = self.writing.take_if(|(due, _)| *due <= now.at) {
             let said = self.line_said(&line);
-            self.announced(Outlet::Terminal, said.into_iter().collect());
+            self.announced(Outlet::Terminal, vec![line.seq], said.into_iter().collect());
             let delivered = self.announcer.written(line.seq);
             self.mark(delivered);
         }
@@ -691,7 +753,6 @@ impl Counter {
             payment: Payment::of(line.payment_hash),
             kind: line.kind,
             amount: line.amount_msat,
-            cut_short: false,
         })
     }
 
@@ -711,10 +772,10 @@ impl Counter {
             })
         });
         let held = held.collect();
-        let recorded = &self.recorded;
+        let known = &self.known;
         self.books.is_ruined(held, |of, hash| {
-            let wallet = (0..recorded.len()).find(|wallet| reference(*wallet) == of);
-            wallet.is_some_and(|wallet| recorded[wallet].contains(&hash))
+            let wallet = (0..known.len()).find(|wallet| reference(*wallet) == of);
+            wallet.is_some_and(|wallet| known[wallet].contains(hash))
         });
         self.restored.clear();
         self.unmarked.clear();
@@ -749,7 +810,7 @@ impl Counter {
     pub(super) fn unpair(&mut self, wallet: usize, disk: &mut Disk, now: Now) {
         disk.pairings[wallet] = None;
         self.sessions[wallet] = None;
-        self.recorded[wallet].clear();
+        self.known[wallet] = KnownPayments::default();
         self.heard_until[wallet] = None;
         if let Some(row) = self.books.remove(&reference(wallet), None) {
             self.announcer.forget(row);
@@ -780,7 +841,6 @@ impl Given {
             payment: Payment::of(self.entry.payment_hash),
             kind,
             amount: self.entry.amount,
-            cut_short: false,
         }
     }
 }

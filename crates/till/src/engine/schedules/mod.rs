@@ -332,6 +332,8 @@ struct Wallet {
     forgiven: BTreeSet<Payment>,
     /// Counted in a notice, after the ledger was replaced by its copy.
     noticed: BTreeSet<Payment>,
+    /// Owed by an engine whose ledger was ruined: a notice is not enough.
+    promised: BTreeSet<Payment>,
     told: BTreeMap<Payment, Told>,
 }
 
@@ -382,6 +384,7 @@ impl Wallet {
             old: server.paid().collect(),
             forgiven: BTreeSet::new(),
             noticed: BTreeSet::new(),
+            promised: BTreeSet::new(),
             told: BTreeMap::new(),
             server,
         }
@@ -478,7 +481,6 @@ impl Wallet {
 
     fn hear(&mut self, said: &Said) -> Option<String> {
         let told = self.told.entry(said.payment).or_default();
-        told.cut_short += usize::from(said.cut_short && said.outlet != Outlet::Bell);
         match said.outlet {
             Outlet::Screens | Outlet::Terminal => told.seen.push(said.kind),
             Outlet::Bell => told.rings += 1,
@@ -498,6 +500,10 @@ impl Wallet {
                     "lost: {payment:?} {told:?}"
                 );
             }
+            prop_assert!(
+                !told.seen.is_empty() || !self.promised.contains(&payment),
+                "owed by an engine whose ledger was ruined, and lost: {payment:?} {told:?}"
+            );
             let said = told.seen.len() + told.rings;
             prop_assert!(
                 said == 0 || !self.old.contains(&payment),
@@ -776,6 +782,9 @@ impl World {
     fn lose_ledger(&mut self, copy_too: bool) {
         let now = self.now();
         if self.counter.is_none() {
+            for wallet in &mut self.wallets {
+                wallet.promised.clear();
+            }
             let untold = self.disk.untold();
             let ledger = self.disk.replace(copy_too, now);
             self.disk.ledger = Some(ledger);
@@ -787,6 +796,10 @@ impl World {
                 }
             }
         } else {
+            let counter = self.counter.iter();
+            for (wallet, payment) in counter.flat_map(Counter::untold) {
+                self.wallets[wallet].promised.insert(payment);
+            }
             // Nothing of its tasks is left.
             self.coming.clear();
             self.run(|counter, disk, now| counter.lose_ledger(copy_too, disk, now));
@@ -800,6 +813,7 @@ impl World {
     fn unpair(&mut self, wallet: usize) {
         if self.counter.is_some() && self.disk.pairings[wallet].is_some() {
             self.coming.retain(|(_, of, _)| *of != wallet);
+            self.wallets[wallet].promised.clear();
             self.run(|counter, disk, now| counter.unpair(wallet, disk, now));
         }
     }
