@@ -79,7 +79,7 @@ enum Group {
     Unit,
     /// Licences and sources.
     Deny,
-    /// A million random schedules instead of four thousand; only when asked for, or with `--all`.
+    /// A million random schedules instead of ten thousand; only when asked for, or with `--all`.
     Schedules,
     /// A minute of strange bytes for each target; likewise.
     Fuzz,

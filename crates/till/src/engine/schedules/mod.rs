@@ -1065,7 +1065,7 @@ impl World {
 
 fn schedules() -> u32 {
     match std::env::var("TILLBELL_SCHEDULES") {
-        Err(VarError::NotPresent) => 4_000,
+        Err(VarError::NotPresent) => 10_000,
         Ok(number) => number
             .parse::<NonZeroU32>()
             .unwrap_or_else(|error| panic!("TILLBELL_SCHEDULES={number} is no number of schedules: {error}"))
