@@ -299,7 +299,7 @@ impl Ledger {
         };
         self.db.execute(
             "UPDATE wallet SET explained = NULL, restoring_us = ?2,
-                               restoring_seq = coalesce((SELECT max(seq) FROM payment), 0)
+                               restoring_seq = coalesce(restoring_seq, (SELECT max(seq) FROM payment), 0)
              WHERE id = ?1",
             params![wallet.0, now.as_microsecond()],
         )?;
@@ -795,6 +795,18 @@ mod tests {
         let mut copy = ledger.duplicate();
         copy.restore(&|_| None, now()).unwrap();
         assert_eq!(counted(&mut copy, wallet), 1);
+    }
+
+    #[test]
+    fn a_wallet_that_is_paired_again_twice_counts_what_was_recorded_silently_in_between() {
+        let mut ledger = Ledger::in_memory().unwrap();
+        let wallet = ledger.wallet(&server(), "a").unwrap();
+        ledger.save(wallet, &Learned::default(), now()).unwrap();
+        ledger.resume(wallet, now()).unwrap();
+        let silent = (arrived(1).0, Found::Silently);
+        ledger.record(wallet, &[silent], now()).unwrap();
+        ledger.resume(wallet, now()).unwrap();
+        assert_eq!(counted(&mut ledger, wallet), 1);
     }
 
     #[test]

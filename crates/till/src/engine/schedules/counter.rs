@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tillbell_lnbits::rest::{Dialect, PageQuery};
-use tillbell_lnbits::{Msat, PaymentHash};
+use tillbell_lnbits::{Msat, PaymentHash, WalletId};
 use tokio::sync::mpsc;
 
 use super::disk::{Disk, reference};
@@ -24,6 +24,7 @@ use crate::ledger::{Entry, Ledger, Outlet, Seq, WalletRow};
 use crate::payment::Kind;
 use crate::screen::stage::{DWELL, LATE};
 use crate::screen::view::{LinkState, Scene};
+use crate::wallet::baseline::Baseline;
 use crate::wallet::reconcile::Reconciler;
 use crate::wallet::session::{Effect, Event, Learned, Session};
 
@@ -76,9 +77,15 @@ pub(super) struct Out {
     pub(super) questions: Vec<(usize, Question)>,
     pub(super) redials: Vec<usize>,
     pub(super) said: Vec<Said>,
-    /// What a notice counted as recorded while the ledger was replaced.
-    pub(super) noticed: Vec<(usize, Payment)>,
+    pub(super) notices: Vec<Noticed>,
     pub(super) faults: Vec<String>,
+}
+
+/// A notice of what was recorded silently.
+pub(super) struct Noticed {
+    pub(super) silent: Vec<(usize, Payment)>,
+    /// How many it says that were; `None` where a kill came before anybody could read it.
+    pub(super) counted: Option<u64>,
 }
 
 /// A payment that the announcer was given.
@@ -326,7 +333,7 @@ impl Counter {
                 (given.wallet, payment)
             }));
         }
-        self.note_restored(disk);
+        self.note_restored(None, disk);
         let ledger = self.books.into_ledger().unwrap();
         ledger.refuse(false);
         disk.ledger = Some(ledger);
@@ -518,21 +525,16 @@ impl Counter {
         self.counted += restored.iter().map(|sum| sum.count).sum::<u64>();
         if !self.books.owes() && !self.restored.is_empty() {
             let counted = std::mem::take(&mut self.counted);
-            let silent = self.note_restored(disk);
-            // What was shown before may be counted, too.
-            if counted < silent {
-                let fault = format!("the notice counts {counted} instead of {silent}");
-                self.out.faults.push(fault);
-            }
+            self.note_restored(Some(counted), disk);
             let ledger = self.books.ledger().unwrap();
             disk.copy_of(ledger);
         }
     }
 
-    /// What was found silently in wallets whose restoring has ended is said. Returns how many that are.
-    fn note_restored(&mut self, disk: &mut Disk) -> u64 {
+    /// What was found silently in wallets whose restoring has ended is said.
+    fn note_restored(&mut self, counted: Option<u64>, disk: &mut Disk) {
         let ledger = self.books.ledger().unwrap();
-        let mut count = 0;
+        let mut silent = Vec::new();
         for wallet in std::mem::take(&mut self.restored) {
             let Some(row) = self.books.row(&reference(wallet)) else {
                 continue;
@@ -541,15 +543,12 @@ impl Counter {
             if ledger.state(row).unwrap().restoring.is_some() {
                 continue;
             }
-            for entry in ledger.found_silently(row) {
-                let payment = Payment::of(entry.payment_hash);
-                if disk.noticed[wallet].insert(payment) {
-                    self.out.noticed.push((wallet, payment));
-                    count += 1;
-                }
-            }
+            let found = ledger.found_silently(row);
+            let found = found.iter().map(|entry| Payment::of(entry.payment_hash));
+            let new = found.filter(|payment| disk.noticed[wallet].insert(*payment));
+            silent.extend(new.map(|payment| (wallet, payment)));
         }
-        count
+        self.out.notices.push(Noticed { silent, counted });
     }
 
     fn give(&mut self, entry: Entry, heard: Option<Moment>) {
@@ -812,7 +811,10 @@ impl Counter {
         self.sessions[wallet] = None;
         self.known[wallet] = KnownPayments::default();
         self.heard_until[wallet] = None;
-        if let Some(row) = self.books.remove(&reference(wallet), None) {
+        if let Some(row) = self
+            .books
+            .remove(&reference(wallet), WalletId::new(NAMES[wallet]))
+        {
             self.announcer.forget(row);
         }
         disk.alive.forget(&reference(wallet));
@@ -820,11 +822,16 @@ impl Counter {
         self.settle(Queue::new(), disk, now);
     }
 
-    /// A wallet is paired, again: disk has its pairing.
-    pub(super) fn pair(&mut self, wallet: usize, disk: &mut Disk, now: Now) {
-        let paired = disk.pairings[wallet].clone().unwrap();
+    /// A wallet is paired, again: what [`crate::engine::adopt::Adoption`] does, and the actor with it.
+    pub(super) fn pair(&mut self, wallet: usize, mut baseline: Baseline, disk: &mut Disk, now: Now) {
         let mut queue = Queue::new();
         self.write(&mut queue, disk, now);
+        let ledger = self.books.ledger().unwrap();
+        let row = disk.row(wallet, ledger);
+        if let Some(since) = row.and_then(|row| ledger.resume(row, baseline.server_time()).unwrap()) {
+            baseline.reach_back_to(since);
+        }
+        let paired = disk.pair(wallet, baseline, now);
         self.books.add(&paired).unwrap();
         self.name_wallets(disk);
         self.begin_session(wallet, disk, now);

@@ -6,7 +6,7 @@ use tillbell_lnbits::WalletId;
 
 use super::server::{NAMES, Payment};
 use crate::clock::Now;
-use crate::ledger::{Ledger, Outlet};
+use crate::ledger::{Ledger, Outlet, WalletRow};
 use crate::store::alive::Alive;
 use crate::store::pairings::Paired;
 use crate::wallet::Listen;
@@ -64,6 +64,13 @@ impl Disk {
         };
         self.pairings[wallet] = Some(paired.clone());
         paired
+    }
+
+    /// The row that a wallet had before.
+    pub(super) fn row(&self, wallet: usize, ledger: &Ledger) -> Option<WalletRow> {
+        let wallets = ledger.wallets().unwrap();
+        let row = wallets.into_iter().find(|(_, _, of)| *of == reference(wallet));
+        row.map(|(row, ..)| row)
     }
 
     pub(super) fn copy_of(&mut self, ledger: &Ledger) {

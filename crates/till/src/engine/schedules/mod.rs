@@ -35,7 +35,7 @@ use tillbell_lnbits::link::{Lost, SocketState};
 use tillbell_lnbits::rest::{Answer, Dialect, Looked, Page, RestError};
 use tillbell_lnbits::{Claim, ClaimedAmount, Hint, Msat, PaymentHash, Status, Text};
 
-use self::counter::{Counter, Out, Point, Question, Said};
+use self::counter::{Counter, Noticed, Out, Point, Question, Said};
 use self::disk::Disk;
 use self::server::{Leaving, NAMES, Payment, Server};
 use super::request::Output;
@@ -717,7 +717,7 @@ impl World {
     }
 
     fn take_out(&mut self, out: Out) {
-        self.hear(out.said, out.noticed, out.faults);
+        self.hear(out.said, out.notices, out.faults);
         for (wallet, question) in out.questions {
             let begins = matches!(question, Question::Version);
             self.wallets[wallet].count(&question, self.ms);
@@ -734,7 +734,7 @@ impl World {
         }
     }
 
-    fn hear(&mut self, said: Vec<Said>, noticed: Vec<(usize, Payment)>, faults: Vec<String>) {
+    fn hear(&mut self, said: Vec<Said>, notices: Vec<Noticed>, faults: Vec<String>) {
         self.faults.extend(faults);
         for said in said {
             match self.wallets.get_mut(said.wallet) {
@@ -742,15 +742,27 @@ impl World {
                 None => self.faults.push(format!("of no wallet: {said:?}")),
             }
         }
-        for (wallet, payment) in noticed {
-            self.wallets[wallet].noticed.insert(payment);
+        for Noticed { silent, counted } in notices {
+            for (wallet, payment) in &silent {
+                self.wallets[*wallet].noticed.insert(*payment);
+            }
+            // What was told before may be counted, too.
+            let told = |(wallet, payment): &&(usize, Payment)| {
+                let told = self.wallets[*wallet].told.get(payment);
+                told.is_some_and(|told| !told.seen.is_empty())
+            };
+            let untold = silent.iter().filter(|silent| !told(silent)).count();
+            if counted.is_some_and(|counted| counted < untold as u64) {
+                let fault = format!("the notice counts {counted:?}, and {untold} were recorded silently");
+                self.faults.push(fault);
+            }
         }
     }
 
     fn kill(&mut self) {
         if let Some(counter) = self.counter.take() {
             let (out, cut_short) = counter.end(&mut self.disk);
-            self.hear(out.said, out.noticed, out.faults);
+            self.hear(out.said, out.notices, out.faults);
             for (wallet, payment) in cut_short {
                 self.wallets[wallet].told.entry(payment).or_default().cut_short += 1;
             }
@@ -824,10 +836,12 @@ impl World {
         let writes = self.counter.as_ref().is_some_and(|counter| !counter.refuses);
         if writes && self.disk.pairings[wallet].is_none() && at.lists_answer() {
             at.forgive();
+            // Whether a row was made before the wallet was first paired is more than the `Date` of such a server tells.
+            if at.server.date_off.is_negative() {
+                at.old.clear();
+            }
             let baseline = at.server.baseline(at.server.dialect);
-            let now = self.now();
-            self.disk.pair(wallet, baseline, now);
-            self.run(|counter, disk, now| counter.pair(wallet, disk, now));
+            self.run(|counter, disk, now| counter.pair(wallet, baseline, disk, now));
         }
     }
 
