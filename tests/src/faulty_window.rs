@@ -23,7 +23,7 @@ pub struct FaultyWindow {
 }
 
 impl FaultyWindow {
-    /// Starts it in kiosk mode.
+    /// Starts it for an operator.
     ///
     /// # Errors
     /// When it cannot be started.
@@ -36,7 +36,7 @@ impl FaultyWindow {
         command
             .env("WEBKIT_INSPECTOR_SERVER", format!("127.0.0.1:{inspector}"))
             .env("TILLBELL_PANIC_AT", format!("{place}:{nth}"))
-            .args(["--kiosk", "--profile"])
+            .arg("--profile")
             .arg(profile.path());
         Ok(Self {
             program: Running::start("tillbell", command)?,
