@@ -810,7 +810,9 @@ impl World {
         } else {
             let counter = self.counter.iter();
             for (wallet, payment) in counter.flat_map(Counter::untold) {
-                self.wallets[wallet].promised.insert(payment);
+                if self.disk.pairings[wallet].is_some() {
+                    self.wallets[wallet].promised.insert(payment);
+                }
             }
             // Nothing of its tasks is left.
             self.coming.clear();
