@@ -423,10 +423,11 @@ fn an_export_names_the_wallets_and_chooses_wallets_and_days() -> Result {
     // What is not paired any more goes by its wallet's id, by which it is found again.
     headless(&profile, &["unpair", "bar"])?.well()?;
     let all = exported(&profile, &[])?;
-    let [first, former] = wallets(&all)[..] else {
-        anyhow::bail!("not two payments: {all:?}")
+    let names = wallets(&all);
+    let [first, former] = &names[..] else {
+        anyhow::bail!("not two payments: {names:?}")
     };
-    assert!(first == "shop" && former.starts_with("wallet-"), "{all:?}");
+    assert!(first == "shop" && former.starts_with("wallet-"), "{names:?}");
     assert_eq!(exported(&profile, &["--wallet", former])?.len(), 1);
     headless(&profile, &["unpair", "shop"])?.well()?;
     assert_eq!(exported(&profile, &[])?.len(), 2, "without any pairing, too");
