@@ -609,7 +609,9 @@ impl Counter {
                     self.out.faults.push("unseen, it rings too often".to_owned());
                 }
                 self.unseen_ring = unseen.then_some(now.at);
-                let rung = self.announcer.ringing();
+                // A ring that had not begun goes on in this one, and its order may have its sound, too.
+                let mut rung = self.announcer.ringing();
+                rung.retain(|seq| self.given.get(seq).is_some_and(|given| !given.rung));
                 self.have_rung(&rung);
                 let rung = rung.iter().filter_map(|seq| self.given.get(seq));
                 let said = rung.map(|given| given.said(Outlet::Bell, Kind::Live)).collect();
