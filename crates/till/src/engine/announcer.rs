@@ -139,7 +139,8 @@ impl Announcer {
 
     /// A wallet is not paired any more.
     pub(super) fn forget(&mut self, wallet: WalletRow) {
-        self.stage.forget(wallet);
+        let waited = self.stage.forget(wallet);
+        self.ringer.forget(&waited);
         let telling = self.telling;
         self.to_tell
             .retain(|(entry, _)| entry.wallet != wallet || Some(entry.seq) == telling);
@@ -271,5 +272,61 @@ impl Announcer {
             .flatten()
             .min(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use tillbell_lnbits::{Msat, PaymentHash};
+
+    use super::*;
+    use crate::screen::view::Verdict;
+
+    fn entry(seq: i64, wallet: i64) -> Entry {
+        Entry {
+            seq: Seq(seq),
+            wallet: WalletRow(wallet),
+            verdict: Verdict::Verified,
+            kind: Kind::Live,
+            amount: Msat(21_000),
+            memo: String::new(),
+            comment: None,
+            payment_hash: PaymentHash([u8::try_from(seq).unwrap(); 32]),
+            checking_id: None,
+            created_at: None,
+            settled_at: None,
+            heard_at: Timestamp::UNIX_EPOCH,
+            announced_at: None,
+        }
+    }
+
+    fn at(ms: u64) -> Now {
+        Now {
+            at: Moment::after_start(Duration::from_millis(ms)),
+            wall: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn the_bell_is_owed_nothing_of_a_wallet_that_is_removed_while_its_payments_wait() {
+        const FREE: Held = Held {
+            screens: false,
+            terminal: false,
+            stage: false,
+            audible: true,
+        };
+        let (bell, mut orders) = mpsc::channel(16);
+        let mut announcer = Announcer::new(Output::Screen, bell, mpsc::channel(1).0);
+        announcer.set(Duration::from_secs(2), "counter".to_owned());
+        for (seq, wallet) in [(1, 1), (2, 2), (3, 1)] {
+            announcer.take(entry(seq, wallet), at(0).at, at(0));
+            announcer.settle(FREE, at(0));
+        }
+        announcer.forget(WalletRow(2));
+        let ringing = |announcer: &Announcer| announcer.ringer.ringing().collect::<Vec<_>>();
+        assert_eq!(ringing(&announcer), [Seq(1)]);
+        assert_eq!(announcer.ringer.owed().collect::<Vec<_>>(), [Seq(3)]);
+        assert!(matches!(orders.try_recv(), Ok(BellOrder::Ring { .. })));
     }
 }

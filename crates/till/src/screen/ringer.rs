@@ -47,6 +47,13 @@ impl Ringer {
         };
     }
 
+    /// These are not rung for any more: their wallet is gone.
+    pub fn forget(&mut self, seqs: &[Seq]) {
+        for seq in seqs {
+            self.owed.remove(seq);
+        }
+    }
+
     /// What is owed. A ring that is on its way is as good as rung: nobody can call it back.
     pub fn owed(&self) -> impl Iterator<Item = Seq> + '_ {
         self.owed.keys().copied()

@@ -160,13 +160,17 @@ impl Stage {
         }
     }
 
-    /// Takes away what waits of a wallet that is not paired any more.
-    pub fn forget(&mut self, wallet: WalletRow) {
+    /// Takes away what waits of a wallet that is not paired any more, and returns that.
+    pub fn forget(&mut self, wallet: WalletRow) -> Vec<Seq> {
+        let waiting = self.queue.iter().map(|(entry, _)| entry).chain(&self.late);
+        let of_it = waiting.filter(|entry| entry.wallet == wallet);
+        let gone = of_it.map(|entry| entry.seq).collect();
         self.queue.retain(|(entry, _)| entry.wallet != wallet);
         self.late.retain(|entry| entry.wallet != wallet);
         if self.last.as_ref().is_some_and(|last| last.wallet == wallet) {
             self.last = None;
         }
+        gone
     }
 
     /// The catch-up that late payments came from has finished, after a gap of `gap` (`None`: unknown or at a start).
