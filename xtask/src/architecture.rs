@@ -47,6 +47,10 @@ pub(crate) fn check(cache: &Cache) -> anyhow::Result<Vec<(&'static str, Vec<Stri
             "Every test that a document names is there",
             tests_that_are_only_named(&files),
         ),
+        (
+            "The fuzzers' Cargo.lock holds what crates/lnbits needs",
+            stale_fuzzers(cache)?,
+        ),
         ("No import cycle between files", between_files),
         ("No import cycle between folders", between_folders),
     ])
@@ -74,6 +78,21 @@ fn ours_below_the_engine(cache: &Cache) -> anyhow::Result<Vec<String>> {
         found.extend(ours.map(|name| format!("{package} depends on {name}")));
     }
     Ok(found)
+}
+
+/// The fuzzers are a workspace of their own, built only by `--all`: without this their lock file would fall behind unseen.
+fn stale_fuzzers(cache: &Cache) -> anyhow::Result<Vec<String>> {
+    let resolved = cache
+        .cargo()
+        .args(["tree", "--locked", "--quiet", "--manifest-path"])
+        .arg("crates/lnbits/fuzz/Cargo.toml")
+        .output()
+        .context("cargo tree cannot be run")?;
+    if resolved.status.success() {
+        return Ok(Vec::new());
+    }
+    let why = String::from_utf8_lossy(&resolved.stderr);
+    Ok(why.lines().take(1).map(str::to_owned).collect())
 }
 
 fn tauri_outside_its_door(files: &[PathBuf]) -> Vec<String> {
