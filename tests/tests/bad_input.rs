@@ -263,9 +263,23 @@ fn a_ledger_that_cannot_be_read_is_set_aside_and_nothing_old_rings() -> Result {
 fn settings_that_cannot_be_read_are_set_aside() -> Result {
     let shop = Paired::new()?;
     shop.profile
-        .write("settings.toml", b"volume = \"as loud as it gets\"")?;
+        .write("settings.toml", b"volume = as loud as it gets")?;
     Watch::live(&shop.profile)?.stop()?;
-    set_aside(&shop.profile, "settings", b"volume = \"as loud as it gets\"")
+    set_aside(&shop.profile, "settings", b"volume = as loud as it gets")
+}
+
+#[test]
+fn doctor_names_each_setting_that_makes_no_sense() -> Result {
+    let profile = Profile::new()?;
+    let text = "dwell_s = 7.5\nvolume = \"loud\"\npay_code = \"lnurlw://h.example/a\"\n";
+    profile.write("settings.toml", text.as_bytes())?;
+    let said = headless(&profile, &["doctor"])?.read();
+    for words in ["“dwell_s”", "“volume”", "pays your customer"] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    let kept = String::from_utf8(profile.read("settings.toml")?)?;
+    assert_eq!(kept, text, "it looks and touches nothing");
+    Ok(())
 }
 
 /// Which wallet the display is bound to, as stored. (The line between old and new moves when a ledger is lost.)

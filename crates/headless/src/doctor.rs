@@ -73,8 +73,9 @@ fn check_settings(profile: &Profile, report: &mut Report) -> anyhow::Result<()> 
     let path = profile.settings_file();
     match std::fs::read_to_string(&path) {
         Ok(text) => match Settings::read(&text) {
-            Some(_) => report.ok("settings", path.display()),
-            None => report.fail("settings", format!("{} cannot be understood", path.display())),
+            Ok((_, faults)) if faults.is_empty() => report.ok("settings", path.display()),
+            Ok((_, faults)) => faults.iter().try_for_each(|fault| report.fail("settings", fault)),
+            Err(fault) => report.fail("settings", fault),
         },
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             report.ok("settings", "none yet: the defaults hold")

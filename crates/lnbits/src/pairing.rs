@@ -534,8 +534,9 @@ fn mistake(raw: &str, text: &str) -> Option<PairingError> {
     }
 }
 
-/// 12, 15, 18, 21 or 24 short words, numbered or not (BIP 39).
-fn is_seed_phrase(raw: &str) -> bool {
+/// True for 12, 15, 18, 21 or 24 short words, numbered or not: the secret of a whole wallet (BIP 39).
+#[must_use]
+pub fn is_seed_phrase(raw: &str) -> bool {
     let words = raw
         .split(|c: char| !c.is_alphabetic())
         .filter(|word| !word.is_empty())

@@ -1,6 +1,6 @@
 //! Files that must never be half there: replaced in one step, or set aside under a dated name.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -48,11 +48,26 @@ pub(crate) fn make_private_folder(folder: &Path) -> io::Result<()> {
     builder.create(folder)
 }
 
-/// Replaces a file in one step, so that a crash leaves the old one or the new one; on Unix for this user only.
+/// Replaces a file in one step, so that a crash leaves the old one or the new one; on Unix for this user only. A symbolic link
+/// stays, and what it leads to is replaced.
 ///
 /// # Errors
 /// When the folder cannot be written.
 pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    replace_as(path, content, None)
+}
+
+/// The same for a file that people edit: where there is one, who may read it stays as it is, and, where the system allows that, whose
+/// it is.
+///
+/// # Errors
+/// When the folder cannot be written.
+pub fn replace_shared(path: &Path, content: &[u8]) -> io::Result<()> {
+    replace_as(path, content, fs::metadata(path).ok().as_ref())
+}
+
+fn replace_as(path: &Path, content: &[u8], like: Option<&Metadata>) -> io::Result<()> {
+    let path = &behind_links(path);
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
     make_private_folder(folder)?;
     let mut fresh = path.as_os_str().to_owned();
@@ -61,12 +76,40 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let write = || {
         let mut file = private().create(true).truncate(true).open(&fresh)?;
         file.write_all(content)?;
+        if let Some(like) = like {
+            make_alike(&file, like)?;
+        }
         file.sync_all()?;
         fs::rename(&fresh, path)
     };
     // On a full disk half of it would be in the way of everything else.
     write().inspect_err(|_| drop(fs::remove_file(&fresh)))?;
     sync_folder(folder)
+}
+
+/// Where a file really is: also one that is not there yet, behind a link that leads nowhere.
+fn behind_links(path: &Path) -> PathBuf {
+    /// As many as Linux follows.
+    const LINKS: usize = 40;
+    let mut path = path.to_owned();
+    for _ in 0..LINKS {
+        let Ok(target) = fs::read_link(&path) else { break };
+        path = path.parent().unwrap_or_else(|| Path::new(".")).join(target);
+    }
+    path
+}
+
+/// Gives a new file the owner and the permissions of the one before. Another user's file can be given to them by root only.
+fn make_alike(file: &File, like: &Metadata) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{MetadataExt, fchown};
+        let own = file.metadata()?;
+        if (own.uid(), own.gid()) != (like.uid(), like.gid()) {
+            let _ = fchown(file, Some(like.uid()), Some(like.gid()));
+        }
+    }
+    file.set_permissions(like.permissions())
 }
 
 /// Opens a file to write; where it is made, on Unix for this user only (mode 0600).
@@ -101,5 +144,30 @@ mod tests {
         replace(&path, b"two").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"two");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_stays_and_the_file_behind_it_is_replaced() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir(at("dotfiles")).unwrap();
+        fs::write(at("dotfiles/real.toml"), "one").unwrap();
+        fs::set_permissions(at("dotfiles/real.toml"), fs::Permissions::from_mode(0o640)).unwrap();
+        symlink("dotfiles/real.toml", at("first")).unwrap();
+        symlink(at("first"), at("second")).unwrap();
+        replace_shared(&at("second"), b"two").unwrap();
+        assert_eq!(fs::read(at("dotfiles/real.toml")).unwrap(), b"two");
+        let mode = fs::metadata(at("second")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o640);
+        for link in ["first", "second"] {
+            assert!(fs::symlink_metadata(at(link)).unwrap().is_symlink(), "{link}");
+        }
+        assert_eq!(fs::read_dir(at("dotfiles")).unwrap().count(), 1);
+
+        symlink("dotfiles/not-yet.toml", at("ahead")).unwrap();
+        replace(&at("ahead"), b"three").unwrap();
+        assert_eq!(fs::read(at("dotfiles/not-yet.toml")).unwrap(), b"three");
     }
 }

@@ -2,6 +2,7 @@ import type { Display } from './generated/Display';
 import type { LinkState } from './generated/LinkState';
 import type { LinkView } from './generated/LinkView';
 import type { NoticeWeight } from './generated/NoticeWeight';
+import type { PayCode } from './generated/PayCode';
 import type { Scene } from './generated/Scene';
 import type { SettingsView } from './generated/SettingsView';
 import type { SoundView } from './generated/SoundView';
@@ -27,7 +28,7 @@ import type { Host } from './types';
  * `?scene=welcome|idle|checking|paid|catch-up`, `theme=`, `link=`, `detail=`, `sound=`, `shop=`, `demo`,
  * `customer`, `unreliable`, `wallets=` (how many), `down=` (how many of them, the last ones), `notice=` (repeatable; `!` in front
  * for a warning); `paid`: `msat=`, `memo=` (a text or a sample's name), `comment=`, `wallet=`, `reported`, `late`,
- * `more=`; `idle`: `bare` (no pay code), `fresh` (no last payment), `pending=` (how many); `catch-up`: `count=`;
+ * `more=`; `idle`: `bare` (no pay code), `modules=` (of the pay code's side), `fresh` (no last payment), `pending=` (how many); `catch-up`: `count=`;
  * `welcome`: `progress=0…4|failed|paired`, `can-leave`. `play=MS` rings a payment each so many milliseconds; the
  * console says how long each took to the glass.
  */
@@ -39,16 +40,16 @@ const count = (name: string, otherwise: number) => Number(query.get(name) ?? oth
 const shop = word('shop', 'Beans & Brew');
 const unreliable = flag('unreliable');
 
+const detail = () => {
+  const text = query.get('detail');
+  return text === null ? null : said(text);
+};
+
 /** One wallet is called what the shop is called. */
 const paired = count('wallets', 1) > 1 ? wallets(count('wallets', 1)) : [{ name: shop, link: link() }];
 for (const wallet of paired.slice(paired.length - count('down', unreliable ? paired.length : 0))) {
   wallet.link = lost(17, query.get('detail'));
 }
-
-const detail = () => {
-  const text = query.get('detail');
-  return text === null ? null : said(text);
-};
 
 function link(): LinkView {
   if (unreliable) return { ...lost(17, query.get('detail')), state: word<LinkState>('link', 'down') };
@@ -116,12 +117,24 @@ let picture: Display = display(scene(), {
   })),
 });
 
+const modules = count('modules', drawnCode.modules);
+
+/** Squares at random, to see how a code of so many modules looks. */
+function squares(): PayCode {
+  let path = '';
+  for (let at = 0; at < modules * modules; at++) {
+    if (Math.random() < 0.5) path += `M${at % modules} ${Math.floor(at / modules)}h1v1h-1z`;
+  }
+  return { ...drawnCode, modules, path };
+}
+
 let pretended: SettingsView = {
   volume: 80,
   chime: 'counter bell',
   chimes: ['counter bell', 'two notes', 'glass', 'marimba'],
   theme: picture.theme,
   payCode: 'beans@tillbell.example',
+  payCodeModules: modules,
   wallets: paired.map(({ name }, i) => ({
     name,
     server: i % 3 === 2 ? 'https://lnbits.a-rather-long-name.example.org:8443' : 'https://pay.example.com',
@@ -163,7 +176,7 @@ export const host: Host = {
   },
   async heartbeat() {},
   async payCode() {
-    return drawnCode;
+    return modules === drawnCode.modules ? drawnCode : squares();
   },
 
   async previewPairing(text) {
@@ -200,6 +213,8 @@ export const host: Host = {
     return pretended;
   },
   async changeSettings(form) {
+    if (form.payCode?.startsWith('lnurlw:'))
+      throw 'This pay code pays your customer: whoever scans it takes money from you. Use one that receives: a Lightning address, an LNURL-pay link or an offer.';
     pretended = { ...pretended, ...form };
     show({ theme: pretended.theme });
     return pretended;

@@ -21,6 +21,14 @@ export const linkWords: Record<LinkState, string> = {
   down: 'not connected',
 };
 
+/** Of a pay code that takes the whole height. */
+export const longCode =
+  'This pay code is long, so it is drawn as large as this screen allows. A shorter one is scanned from farther away.';
+
+/** Of one that is hardly scanned even so. */
+export const tooFine =
+  'This pay code is too long for this screen: its squares are too small to be scanned. Use a shorter one.';
+
 /** "3 payments while this display was away". */
 export function awayWords(count: number): string {
   return `${count === 1 ? 'payment' : 'payments'} while this display was away`;

@@ -1,8 +1,10 @@
 import { flushSync } from 'svelte';
 import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { LinkState } from '../host/generated/LinkState';
+import type { Scene } from '../host/generated/Scene';
 import {
   display,
+  drawnCode,
   failure,
   live,
   lost,
@@ -13,7 +15,7 @@ import {
   scenes,
   success,
 } from '../host/samples';
-import { click, part, press, rehearse, role, settle, text, type } from '../testing/rehearsal';
+import { click, part, press, rehearse, role, settingsView, settle, text, type } from '../testing/rehearsal';
 
 beforeEach(() => {
   vi.useFakeTimers({ now: new Date(2026, 10, 24, 14, 30) });
@@ -40,6 +42,32 @@ describe('idle', () => {
     expect(text('last-payment')).toContain('4,200 sats');
     expect(text('age')).toBe('12 min ago');
     expect(text('link-state')).toBe('listening');
+  });
+
+  it('draws a code of many modules over the whole height, and says it where even that is too fine', async () => {
+    const idle = async (modules: number, role: 'operator' | 'customer' = 'operator') => {
+      document.body.replaceChildren();
+      const stage = rehearse();
+      stage.host.payCode.mockImplementation(async (id) => ({ ...drawnCode, modules, text: `code ${id}` }));
+      const scene = { ...scenes.idle(), payCode: modules };
+      stage.draw(display(scene as Scene, { role }));
+      await settle();
+      return stage;
+    };
+    // The tests' window has 1024 × 768 pixels.
+    await idle(25);
+    expect(part('pay-code').className).not.toContain('large');
+    expect(text('pay-code')).toContain('code 25');
+    await idle(153);
+    expect(part('pay-code').className).toContain('large');
+    expect(role('notice')).toBeNull();
+    const { host } = await idle(250);
+    expect(text('notice')).toContain('too small to be scanned');
+    click('put-away');
+    expect(role('notice')).toBeNull();
+    expect(host.dismissNotice).not.toHaveBeenCalled();
+    await idle(251, 'customer');
+    expect(role('notice')).toBeNull();
   });
 
   it.each([
@@ -456,6 +484,25 @@ describe('settings', () => {
     click('save-pay-code');
     await settle();
     expect(text('refused')).toBe('The settings file cannot be written.');
+  });
+
+  it('say of a pay code that its squares are small on this screen', async () => {
+    const { host } = await open();
+    expect(role('code-size')).toBeNull();
+    for (const [modules, words] of [
+      [153, 'scanned from farther away'],
+      [250, 'too small to be scanned'],
+    ] as const) {
+      host.changeSettings.mockResolvedValue({
+        ...settingsView,
+        payCode: `${modules}`,
+        payCodeModules: modules,
+      });
+      type('pay-code-text', `${modules}`);
+      click('save-pay-code');
+      await settle();
+      expect(text('code-size')).toContain(words);
+    }
   });
 
   it('step aside for a payment and come back with what was typed', async () => {

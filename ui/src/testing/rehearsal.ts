@@ -15,6 +15,7 @@ export const settingsView: SettingsView = {
   chimes: ['counter bell', 'glass'],
   theme: 'auto',
   payCode: '',
+  payCodeModules: null,
   wallets: [{ name: 'Beans & Brew', server: 'https://pay.example.com', keyPlace: 'keyring' }],
   file: '/home/shop/settings.toml',
 };

@@ -27,7 +27,7 @@ use crate::store::alive::Alive;
 use crate::store::pairings::{self, Paired};
 use crate::store::profile::{Lock, Profile};
 use crate::store::secrets::{Place, Secrets};
-use crate::store::settings::SettingsFile;
+use crate::store::settings::{self, SettingsFile};
 use crate::wallet::Listen;
 use crate::wallet::baseline::Baseline;
 use crate::wallet::session::Learned;
@@ -48,6 +48,9 @@ pub(super) struct Actor {
     lock: Option<Lock>,
     secrets: Secrets,
     settings: SettingsFile,
+    /// When to look at their file again, and what was said of it.
+    settings_look: Moment,
+    settings_faults: Vec<Sentence>,
     alive: Alive,
     chimes: Vec<String>,
     /// The pay code and its number, which no other one has had.
@@ -105,7 +108,10 @@ impl Actor {
         let settings_file = options.profile.settings_file();
         let opened = match lock {
             Some(_) => SettingsFile::open(&settings_file, now.wall)?,
-            None => SettingsFile::borrowed(&settings_file),
+            None => settings::Opened {
+                file: SettingsFile::borrowed(&settings_file),
+                aside: None,
+            },
         };
         let (display, pictures) = watch::channel(Arc::new(Display::first()));
         let secrets = Secrets::of(&options.profile);
@@ -120,6 +126,8 @@ impl Actor {
             profile: options.profile,
             lock,
             settings: opened.file,
+            settings_look: now.at,
+            settings_faults: Vec::new(),
             chimes: options.chimes,
             pay_code: None,
             pay_codes: 0,
@@ -536,6 +544,9 @@ impl Actor {
         if self.store_again.is_some_and(|at| now.at >= at) {
             self.store_pairings();
         }
+        if now.at >= self.settings_look {
+            self.look_at_settings(now);
+        }
         if self.books.is_open() && self.wallets.retry(&self.books, now).is_err() {
             self.replace_ledger(now);
         }
@@ -671,6 +682,7 @@ impl Actor {
         [
             self.wallets.next_wake(),
             books,
+            Some(self.settings_look),
             self.store_again,
             rejections,
             welcome,

@@ -11,7 +11,7 @@ use crate::store::alive::Alive;
 use crate::store::pairings::{self, Paired};
 use crate::store::profile::{Lock, Profile};
 use crate::store::secrets::{Secrets, SecretsError};
-use crate::store::settings::SettingsFile;
+use crate::store::settings::{ChangeError, SettingsFile};
 
 /// Why a wallet cannot be unpaired.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +32,7 @@ pub enum UnpairError {
     #[error(
         "The wallet is not paired any more, but its pay code could not be taken away: {0}. Remove it in settings.toml."
     )]
-    PayCode(#[source] io::Error),
+    PayCode(#[source] ChangeError),
 }
 
 /// Forgets a wallet, its key, what is owed of it and its sign of life. Its history stays. Returns what else the merchant should
@@ -67,7 +67,7 @@ pub async fn unpair(
 /// True when there was one.
 fn take_pay_code_away(profile: &Profile, now: Timestamp) -> Result<bool, UnpairError> {
     let path = profile.settings_file();
-    if SettingsFile::borrowed(&path).file.settings().pay_code.is_empty() {
+    if SettingsFile::borrowed(&path).settings().pay_code.is_none() {
         return Ok(false);
     }
     let form = SettingsForm {
@@ -75,6 +75,7 @@ fn take_pay_code_away(profile: &Profile, now: Timestamp) -> Result<bool, UnpairE
         ..SettingsForm::default()
     };
     SettingsFile::open(&path, now)
+        .map_err(ChangeError::from)
         .and_then(|mut opened| opened.file.change(&form))
         .map_err(UnpairError::PayCode)?;
     Ok(true)
@@ -190,8 +191,9 @@ mod tests {
         pairings::store(&profile, &[paired("a"), paired("b"), paired("c")]).unwrap();
         std::fs::write(profile.settings_file(), "pay_code = \"shop@example.com\"\n").unwrap();
         let pay_code = || {
-            let settings = SettingsFile::borrowed(&profile.settings_file()).file;
-            settings.settings().pay_code.clone()
+            let settings = SettingsFile::borrowed(&profile.settings_file());
+            let code = settings.settings().pay_code.as_ref();
+            code.map(|code| code.text().to_owned()).unwrap_or_default()
         };
         assert_eq!(unpair("b", &profile, &held, now()).await.unwrap(), None);
         assert_eq!(pay_code(), "shop@example.com");

@@ -6,9 +6,10 @@ use serde::Serialize;
 
 use super::enrol::EnrolError;
 use crate::ledger::{Advice, LedgerError, Loss, Sum};
-use crate::screen::pay_code::TooLong;
+use crate::screen::pay_code::Unfit;
 use crate::screen::view::{Display, LinkState, LinkView, Scene, Unreliable, WalletView};
 use crate::sentence::{Say, Sentence};
+use crate::store::settings::{ChangeError, Fault};
 
 /// What is told without being asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, derive_more::Display)]
@@ -80,7 +81,7 @@ pub(super) enum News {
     KeyNotRemoved { error: String },
     #[display("{_0}")]
     #[serde(untagged)]
-    PayCode(TooLong),
+    Settings(Fault),
 }
 
 /// Why something that was asked is not done.
@@ -127,7 +128,10 @@ pub(super) enum Refusal {
     SettingsNotSaved { error: String },
     #[error(transparent)]
     #[serde(untagged)]
-    PayCode(#[from] TooLong),
+    PayCode(Unfit),
+    #[error(transparent)]
+    #[serde(untagged)]
+    Settings(Fault),
     #[error(transparent)]
     #[serde(untagged)]
     Enrol(#[from] EnrolError),
@@ -149,6 +153,18 @@ impl Refusal {
         Self::PairedBut {
             wallet: wallet.to_owned(),
             advice: advice.say(),
+        }
+    }
+}
+
+impl From<ChangeError> for Refusal {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::PayCode(unfit) => Self::PayCode(unfit),
+            ChangeError::Unreadable(fault) => Self::Settings(fault),
+            ChangeError::Io(error) => Self::SettingsNotSaved {
+                error: error.to_string(),
+            },
         }
     }
 }

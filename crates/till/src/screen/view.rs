@@ -416,6 +416,8 @@ pub struct SettingsView {
     pub theme: Theme,
     /// The pay code's text; empty for none.
     pub pay_code: String,
+    /// The pay code's modules a side, quiet zone not counted; `None` for none.
+    pub pay_code_modules: Option<u32>,
     /// The paired wallets, the first one first. The pay code belongs to that one.
     pub wallets: Vec<PairedWallet>,
     /// The settings file, for what has no switch here.

@@ -1,20 +1,23 @@
-//! The settings: a commented TOML file that people may edit. Comments and unknown lines are kept.
+//! The settings: a commented TOML file that people may edit, also while the display runs. Comments and unknown lines are kept.
 
 use std::fs;
 use std::io;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::Deserialize;
-use toml_edit::{DocumentMut, value};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+use toml_edit::DocumentMut;
 
-use crate::files::replace;
+use crate::files::replace_shared;
 use crate::files::set_aside;
+use crate::screen::pay_code::{PayCode, Unfit};
 use crate::screen::view::{SettingsForm, Theme};
 
 /// What a new file says.
-const TEMPLATE: &str = r#"# Tillbell's settings. Change them here or in the display's settings sheet; a restart reads them again.
+const TEMPLATE: &str = r#"# Tillbell's settings. Change them here or in the display's settings sheet; a change is taken over within seconds.
 
 # How loud the bell is, 0 (silent) to 100.
 volume = 80
@@ -25,26 +28,29 @@ chime = "counter"
 # How the screen looks: "auto" (as the desktop does), "light" or "dark".
 theme = "auto"
 
-# What your customers scan to pay you: an LNURL, a Lightning address, a BOLT12 offer, any text. Empty for none.
+# What your customers scan to pay you: a Lightning address, an LNURL, a BOLT12 offer, a Bitcoin address, any text. Empty for none.
 pay_code = ""
 
 # How long the last payment stays on the screen, in seconds (2 to 60).
 dwell_s = 6
 "#;
 
-/// The settings.
+/// The settings. Each is read by itself: a field here, its default, and a line in the template are all that one needs.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Settings {
     /// 0 to 100.
+    #[serde(deserialize_with = "volume")]
     pub volume: u8,
     /// The chime's name. The bell knows which there are.
     pub chime: String,
     /// How the screen looks.
     pub theme: Theme,
-    /// What customers scan; empty for none.
-    pub pay_code: String,
-    /// How long the last payment stays, in seconds.
+    /// What customers scan, if anything.
+    #[serde(deserialize_with = "pay_code")]
+    pub pay_code: Option<PayCode>,
+    /// How long the last payment stays, in seconds: 2 to 60.
+    #[serde(deserialize_with = "dwell_s")]
     pub dwell_s: u64,
 }
 
@@ -54,32 +60,140 @@ impl Default for Settings {
             volume: 80,
             chime: "counter".to_owned(),
             theme: Theme::Auto,
-            pay_code: String::new(),
+            pay_code: None,
             dwell_s: 6,
         }
     }
 }
 
+/// What is wrong with a settings file. Serialises as a code with its arguments.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
+#[serde(tag = "code", rename_all = "kebab-case")]
+pub enum Fault {
+    /// A value that is not used; its default is.
+    #[error("“{key}” in settings.toml makes no sense ({why}): its default is used.")]
+    #[serde(rename = "setting-not-used")]
+    NotUsed {
+        /// Its name.
+        key: String,
+        /// What is wrong with its value.
+        why: String,
+    },
+    /// It is no TOML: what was read before stays in use.
+    #[error(
+        "Line {line} of settings.toml makes no sense. Mend it: until then, what you change there is not used."
+    )]
+    #[serde(rename = "settings-unreadable")]
+    Unreadable {
+        /// The first line that makes no sense, counted from 1.
+        line: usize,
+    },
+    /// There is no pay code, for this reason.
+    #[error(transparent)]
+    #[serde(untagged)]
+    PayCode(Unfit),
+}
+
 impl Settings {
-    /// Reads a settings file's text; `None` when it cannot be understood.
-    #[must_use]
-    pub fn read(text: &str) -> Option<Self> {
-        parse(text).map(|(_, settings)| settings)
+    /// Reads a settings file's text, value by value: one that is wrong is named, and the others count.
+    ///
+    /// # Errors
+    /// [`Fault::Unreadable`] for what is no TOML.
+    pub fn read(text: &str) -> Result<(Self, Vec<Fault>), Fault> {
+        let table: toml::Table = toml::from_str(text).map_err(|error| Fault::Unreadable {
+            line: line_at(text.as_bytes(), error.span().map_or(0, |span| span.start)),
+        })?;
+        let mut faults = Vec::new();
+        let mut sound = toml::Table::new();
+        for (key, value) in table {
+            let alone = toml::Table::from_iter([(key.clone(), value.clone())]);
+            match alone.try_into::<Self>() {
+                Ok(_) => drop(sound.insert(key, value)),
+                Err(error) => faults.push(Fault::of(key, &value, &error)),
+            }
+        }
+        let settings = sound.try_into().unwrap_or_default();
+        Ok((settings, faults))
     }
 
-    /// How long the last payment stays, within bounds.
+    /// How long the last payment stays.
     #[must_use]
-    pub fn dwell(&self) -> Duration {
-        Duration::from_secs(self.dwell_s.clamp(2, 60))
+    pub const fn dwell(&self) -> Duration {
+        Duration::from_secs(self.dwell_s)
     }
+}
+
+impl Fault {
+    fn of(key: String, value: &toml::Value, error: &toml::de::Error) -> Self {
+        let code = value.as_str().filter(|_| key == "pay_code");
+        match code.map(PayCode::parse) {
+            Some(Err(unfit)) => Self::PayCode(unfit),
+            Some(Ok(_)) | None => Self::NotUsed {
+                why: error.message().trim_end_matches('.').to_owned(),
+                key,
+            },
+        }
+    }
+}
+
+/// Counted from 1.
+fn line_at(text: &[u8], byte: usize) -> usize {
+    let before = &text[..byte.min(text.len())];
+    1 + before.iter().filter(|byte| **byte == b'\n').count()
+}
+
+fn volume<'de, D: Deserializer<'de>>(from: D) -> Result<u8, D::Error> {
+    whole(from, 0..=100)
+}
+
+fn dwell_s<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+    whole(from, 2..=60)
+}
+
+fn pay_code<'de, D: Deserializer<'de>>(from: D) -> Result<Option<PayCode>, D::Error> {
+    PayCode::parse(&String::deserialize(from)?).map_err(D::Error::custom)
+}
+
+/// A whole number, within bounds.
+fn whole<'de, D: Deserializer<'de>, N: TryFrom<i64>>(
+    from: D,
+    within: RangeInclusive<i64>,
+) -> Result<N, D::Error> {
+    let number = toml::Value::deserialize(from)?.as_integer();
+    let number = number.filter(|number| within.contains(number));
+    let number = number.and_then(|number| N::try_from(number).ok());
+    number.ok_or_else(|| {
+        let (least, most) = (within.start(), within.end());
+        D::Error::custom(format!("it must be a whole number from {least} to {most}"))
+    })
+}
+
+/// Why settings are not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeError {
+    /// The pay code.
+    #[error(transparent)]
+    PayCode(#[from] Unfit),
+    /// Somebody has made a mistake in the file, and it is theirs to mend: nothing is written over it.
+    #[error(transparent)]
+    Unreadable(Fault),
+    /// The file can be neither read nor written.
+    #[error(transparent)]
+    Io(#[from] io::Error),
 }
 
 /// The settings and their file.
 #[derive(Debug)]
 pub struct SettingsFile {
     path: PathBuf,
-    document: DocumentMut,
     settings: Settings,
+    /// What they were read from.
+    text: String,
+    faults: Vec<Fault>,
+    /// What the file said when it was read last, whether that made sense or not.
+    read: Vec<u8>,
+    /// What it said at the last look, if that is something else: somebody may be half-way through an edit.
+    seen: Option<Vec<u8>>,
     /// False while only a demo plays on somebody else's profile: changes then last as long as the demo.
     owned: bool,
 }
@@ -93,65 +207,68 @@ pub struct Opened {
     pub aside: Option<PathBuf>,
 }
 
+/// What a look at the file showed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// Nothing new.
+    Same,
+    /// Something new. What is still so at the next look is read.
+    Changing,
+    /// It was read anew: the settings or the faults are others.
+    Read,
+}
+
 impl SettingsFile {
-    /// Reads the file, or begins a new one where that can be written. One that cannot be understood is set aside, not
-    /// lost.
+    /// Reads the file, or begins a new one where that can be written. One that is no TOML is set aside, not lost.
     ///
     /// # Errors
     /// When it can be neither read nor set aside.
     pub fn open(path: &Path, now: Timestamp) -> io::Result<Opened> {
+        let mut file = Self::new(path);
         let aside = match fs::read(path) {
-            Ok(bytes) => match String::from_utf8(bytes).ok().and_then(|text| parse(&text)) {
-                Some((document, settings)) => {
-                    return Ok(Opened {
-                        file: Self {
-                            path: path.to_owned(),
-                            document,
-                            settings,
-                            owned: true,
-                        },
-                        aside: None,
-                    });
+            Ok(bytes) => {
+                if file.read(bytes) {
+                    return Ok(Opened { file, aside: None });
                 }
-                None => Some(set_aside(path, now)?),
-            },
+                Some(set_aside(path, now)?)
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(error),
         };
         // The defaults hold without a file, too: on a full disk the display starts and says what it must say.
-        if let Err(error) = replace(path, TEMPLATE.as_bytes()) {
+        if let Err(error) = replace_shared(path, TEMPLATE.as_bytes()) {
             tracing::warn!(%error, "the settings file could not be made");
         }
-        let (document, settings) = parse(TEMPLATE).unwrap_or_default();
-        Ok(Opened {
-            file: Self {
-                path: path.to_owned(),
-                document,
-                settings,
-                owned: true,
-            },
-            aside,
-        })
+        let file = Self::new(path);
+        Ok(Opened { file, aside })
     }
 
     /// The file's settings, or the defaults; the file itself is not touched.
     #[must_use]
-    pub fn borrowed(path: &Path) -> Opened {
-        let text = fs::read_to_string(path).unwrap_or_default();
-        let (document, settings) = parse(&text).or_else(|| parse(TEMPLATE)).unwrap_or_default();
-        Opened {
-            file: Self {
-                path: path.to_owned(),
-                document,
-                settings,
-                owned: false,
-            },
-            aside: None,
+    pub fn borrowed(path: &Path) -> Self {
+        let mut file = Self::new(path);
+        file.owned = false;
+        if let Ok(bytes) = fs::read(path) {
+            file.read(bytes);
+        }
+        file
+    }
+
+    fn new(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            settings: Settings::default(),
+            text: TEMPLATE.to_owned(),
+            faults: Vec::new(),
+            read: TEMPLATE.as_bytes().to_vec(),
+            seen: None,
+            owned: true,
         }
     }
 
-    /// From now on changes go to the file: the profile is ours.
-    pub const fn own(&mut self) {
+    /// From now on changes go to the file: the profile is ours. Those of the demo end with it.
+    pub fn own(&mut self) {
+        *self = Self::borrowed(&self.path);
         self.owned = true;
     }
 
@@ -161,53 +278,117 @@ impl SettingsFile {
         &self.settings
     }
 
+    /// What is wrong with the file.
+    #[must_use]
+    pub fn faults(&self) -> &[Fault] {
+        &self.faults
+    }
+
     /// The file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Changes what the form names and writes the file.
+    /// Looks whether somebody has edited the file, and takes that over. What makes no sense changes nothing, and is a fault.
+    ///
+    /// It reads the file, which is small: its time of change may stay the same, as where a backup is put back.
+    pub fn look(&mut self) -> Look {
+        let file = self.owned.then(|| fs::read(&self.path));
+        // A file that is gone in this moment is being replaced.
+        let Some(Ok(bytes)) = file else {
+            return Look::Same;
+        };
+        if bytes == self.read {
+            self.seen = None;
+            return Look::Same;
+        }
+        if self.seen.as_ref() != Some(&bytes) {
+            self.seen = Some(bytes);
+            return Look::Changing;
+        }
+        self.read(bytes);
+        Look::Read
+    }
+
+    /// Takes over what the file says; false where that is no TOML.
+    fn read(&mut self, bytes: Vec<u8>) -> bool {
+        self.seen = None;
+        let read = match str::from_utf8(&bytes) {
+            Ok(text) => Settings::read(text).map(|read| (text, read)),
+            Err(error) => Err(Fault::Unreadable {
+                line: line_at(&bytes, error.valid_up_to()),
+            }),
+        };
+        let makes_sense = match read {
+            Ok((text, (settings, faults))) => {
+                self.text = text.to_owned();
+                self.settings = settings;
+                self.faults = faults;
+                true
+            }
+            Err(fault) => {
+                self.faults = vec![fault];
+                false
+            }
+        };
+        self.read = bytes;
+        makes_sense
+    }
+
+    /// Changes what the form names, in the file as it is by now, and takes over what else was edited there.
     ///
     /// # Errors
-    /// When it cannot be written; then nothing changed.
-    pub fn change(&mut self, form: &SettingsForm) -> io::Result<()> {
-        let mut document = self.document.clone();
-        let mut settings = self.settings.clone();
-        if let Some(volume) = form.volume {
-            settings.volume = volume.min(100);
-            document["volume"] = value(i64::from(settings.volume));
-        }
-        if let Some(chime) = &form.chime {
-            settings.chime.clone_from(chime);
-            document["chime"] = value(chime);
-        }
-        if let Some(theme) = form.theme {
-            settings.theme = theme;
-            document["theme"] = value(match theme {
-                Theme::Auto => "auto",
-                Theme::Light => "light",
-                Theme::Dark => "dark",
-            });
-        }
-        if let Some(pay_code) = &form.pay_code {
-            settings.pay_code = pay_code.trim().to_owned();
-            document["pay_code"] = value(&settings.pay_code);
-        }
+    /// A [`ChangeError`]; then nothing changed.
+    pub fn change(&mut self, form: &SettingsForm) -> Result<(), ChangeError> {
+        let pay_code = form.pay_code.as_deref().map(PayCode::parse).transpose()?;
+        let mut document = self.document()?;
+        let mut set = |key: &str, value: Option<toml_edit::Value>| {
+            let Some(mut value) = value else { return };
+            let item = &mut document[key];
+            if let Some(before) = item.as_value() {
+                // The comment behind it.
+                *value.decor_mut() = before.decor().clone();
+            }
+            *item = value.into();
+        };
+        set(
+            "volume",
+            form.volume.map(|volume| i64::from(volume.min(100)).into()),
+        );
+        set("chime", form.chime.as_deref().map(Into::into));
+        set("theme", form.theme.map(|theme| name_of(theme).into()));
+        let pay_code = pay_code.map(|code| code.map_or_else(String::new, |code| code.text().to_owned()));
+        set("pay_code", pay_code.map(Into::into));
+        let text = document.to_string();
         if self.owned {
-            replace(&self.path, document.to_string().as_bytes())?;
+            replace_shared(&self.path, text.as_bytes())?;
         }
-        self.document = document;
-        self.settings = settings;
+        self.read(text.into_bytes());
         Ok(())
+    }
+
+    /// What the file says now; what it said before, where it is gone.
+    fn document(&self) -> Result<DocumentMut, ChangeError> {
+        let text = match fs::read(&self.path) {
+            Ok(bytes) if self.owned => String::from_utf8_lossy(&bytes).into_owned(),
+            Err(error) if self.owned && error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+            Ok(_) | Err(_) => self.text.clone(),
+        };
+        text.parse().map_err(|error: toml_edit::TomlError| {
+            let at = error.span().map_or(0, |span| span.start);
+            let line = line_at(text.as_bytes(), at);
+            ChangeError::Unreadable(Fault::Unreadable { line })
+        })
     }
 }
 
-fn parse(text: &str) -> Option<(DocumentMut, Settings)> {
-    let document = text.parse().ok()?;
-    let mut settings: Settings = toml::from_str(text).ok()?;
-    settings.volume = settings.volume.min(100);
-    Some((document, settings))
+const fn name_of(theme: Theme) -> &'static str {
+    match theme {
+        Theme::Auto => "auto",
+        Theme::Light => "light",
+        Theme::Dark => "dark",
+    }
 }
 
 #[cfg(test)]
@@ -218,49 +399,246 @@ mod tests {
         "2026-11-24T14:03:00Z".parse().unwrap()
     }
 
+    /// A profile's folder with this settings file in it.
+    fn file(text: &str) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("settings.toml");
+        fs::write(&path, text).unwrap();
+        (folder, path)
+    }
+
+    fn open(path: &Path) -> SettingsFile {
+        SettingsFile::open(path, now()).unwrap().file
+    }
+
+    fn volume_of(volume: u8) -> SettingsForm {
+        SettingsForm {
+            volume: Some(volume),
+            ..SettingsForm::default()
+        }
+    }
+
+    fn pay_code_of(text: &str) -> SettingsForm {
+        SettingsForm {
+            pay_code: Some(text.to_owned()),
+            ..SettingsForm::default()
+        }
+    }
+
+    fn shown(settings: &Settings) -> &str {
+        settings.pay_code.as_ref().map_or("", PayCode::text)
+    }
+
     #[test]
     fn a_new_file_explains_itself_and_means_the_defaults() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("settings.toml");
-        let opened = SettingsFile::open(&path, now()).unwrap();
-        assert_eq!(*opened.file.settings(), Settings::default());
-        assert!(
-            fs::read_to_string(path)
-                .unwrap()
-                .contains("# How loud the bell is")
-        );
+        assert_eq!(*open(&path).settings(), Settings::default());
+        let text = fs::read_to_string(path).unwrap();
+        assert!(text.contains("# How loud the bell is"));
+        assert_eq!(Settings::read(&text), Ok((Settings::default(), Vec::new())));
     }
 
     #[test]
     fn a_change_keeps_what_people_wrote() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("settings.toml");
-        fs::write(&path, "# mine\nvolume = 10 # quiet\nlater_feature = 1\n").unwrap();
-        let mut file = SettingsFile::open(&path, now()).unwrap().file;
-        assert_eq!(file.settings().volume, 10);
+        let (_folder, path) = file("# mine\nvolume = 10 # quiet\nlater_feature = 1\n[more]\nof = \"it\"\n");
+        let mut file = open(&path);
+        assert_eq!((file.settings().volume, file.faults()), (10, [].as_slice()));
         file.change(&SettingsForm {
             theme: Some(Theme::Dark),
-            ..SettingsForm::default()
+            ..volume_of(20)
         })
         .unwrap();
-        let text = fs::read_to_string(&path).unwrap();
-        assert!(text.contains("# mine") && text.contains("# quiet") && text.contains("later_feature"));
         assert_eq!(
-            SettingsFile::open(&path, now()).unwrap().file.settings().theme,
-            Theme::Dark
+            fs::read_to_string(&path).unwrap(),
+            "# mine\nvolume = 20 # quiet\nlater_feature = 1\ntheme = \"dark\"\n[more]\nof = \"it\"\n"
+        );
+        assert_eq!(open(&path).settings(), file.settings());
+    }
+
+    #[test]
+    fn a_file_that_is_no_toml_is_set_aside() {
+        let (_folder, path) = file("volume = \n");
+        let opened = SettingsFile::open(&path, now()).unwrap();
+        assert_eq!(fs::read_to_string(opened.aside.unwrap()).unwrap(), "volume = \n");
+        assert_eq!(*opened.file.settings(), Settings::default());
+        assert_eq!(fs::read_to_string(path).unwrap(), TEMPLATE);
+    }
+
+    #[test]
+    fn a_wrong_value_is_named_and_the_others_count() {
+        let (settings, faults) = Settings::read(
+            "pay_code = \"shop@example.com\"\ndwell_s = 7.5\nvolume = \"loud\"\ntheme = \"blue\"\nchime = \"glass\"\nnew = 1",
+        )
+        .unwrap();
+        assert_eq!(
+            (shown(&settings), settings.chime.as_str()),
+            ("shop@example.com", "glass")
+        );
+        assert_eq!(
+            (settings.volume, settings.dwell_s, settings.theme),
+            (80, 6, Theme::Auto)
+        );
+        let said: Vec<_> = faults.iter().map(ToString::to_string).collect();
+        assert_eq!(said.len(), 3, "{said:?}");
+        for (key, why) in [
+            ("dwell_s", "it must be a whole number from 2 to 60"),
+            ("volume", "it must be a whole number from 0 to 100"),
+            ("theme", "expected one of `auto`, `light`, `dark`"),
+        ] {
+            assert!(
+                said.iter().any(|said| said.contains(key) && said.contains(why)),
+                "{said:?}"
+            );
+        }
+        for wrong in [
+            "dwell_s = 1",
+            "dwell_s = 61",
+            "volume = -1",
+            "volume = 101",
+            "volume = true",
+            "chime = 3",
+            "pay_code = 3",
+        ] {
+            let (settings, faults) = Settings::read(wrong).unwrap();
+            assert_eq!((settings, faults.len()), (Settings::default(), 1), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_pay_code_that_customers_must_not_scan_is_none_and_says_why() {
+        for (text, why) in [
+            (
+                "https://h.example/wallet?usr=0123456789abcdef0123456789abcdef",
+                Unfit::OpensWallet,
+            ),
+            ("lnurlw://h.example/a", Unfit::Withdraws),
+            ("lnbc10u1pj9q", Unfit::PaidOnce),
+        ] {
+            let (_folder, path) = file(&format!("volume = 10\npay_code = \"{text}\"\n"));
+            let mut file = open(&path);
+            assert_eq!((shown(file.settings()), file.settings().volume), ("", 10));
+            assert_eq!(file.faults(), [Fault::PayCode(why)]);
+            let refused = file.change(&pay_code_of(text)).unwrap_err();
+            assert!(matches!(refused, ChangeError::PayCode(unfit) if unfit == why));
+            file.change(&pay_code_of(" shop@example.com\u{200B}")).unwrap();
+            assert_eq!(
+                (shown(file.settings()), file.faults()),
+                ("shop@example.com", [].as_slice())
+            );
+            assert!(
+                fs::read_to_string(&path)
+                    .unwrap()
+                    .contains("pay_code = \"shop@example.com\"")
+            );
+        }
+    }
+
+    #[test]
+    fn a_change_loses_no_edit_that_was_made_meanwhile() {
+        let (_folder, path) = file("volume = 10\ndwell_s = 6\n");
+        let mut file = open(&path);
+        fs::write(&path, "# edited\nvolume = 10\ndwell_s = 9\n").unwrap();
+        file.change(&volume_of(30)).unwrap();
+        assert_eq!(
+            fs::read_to_string(&path).unwrap(),
+            "# edited\nvolume = 30\ndwell_s = 9\n"
+        );
+        assert_eq!((file.settings().volume, file.settings().dwell_s), (30, 9));
+        fs::remove_file(&path).unwrap();
+        file.change(&volume_of(40)).unwrap();
+        assert_eq!(
+            fs::read_to_string(&path).unwrap(),
+            "# edited\nvolume = 40\ndwell_s = 9\n"
         );
     }
 
     #[test]
-    fn an_unreadable_file_is_set_aside() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("settings.toml");
-        fs::write(&path, "volume = \"loud\"").unwrap();
-        let opened = SettingsFile::open(&path, now()).unwrap();
-        assert_eq!(
-            fs::read_to_string(opened.aside.unwrap()).unwrap(),
-            "volume = \"loud\""
+    fn a_change_writes_nothing_over_an_edit_with_a_mistake_in_it() {
+        let (_folder, path) = file("volume = 10\n");
+        let mut file = open(&path);
+        fs::write(&path, "volume = 10\ndwell_s = \n").unwrap();
+        let refused = file.change(&volume_of(30)).unwrap_err();
+        assert!(
+            matches!(refused, ChangeError::Unreadable(Fault::Unreadable { line: 2 })),
+            "{refused:?}"
         );
-        assert_eq!(*opened.file.settings(), Settings::default());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "volume = 10\ndwell_s = \n");
+    }
+
+    #[test]
+    fn an_edit_is_taken_over_once_it_has_stayed_from_one_look_to_the_next() {
+        let (_folder, path) = file("volume = 10\n");
+        let mut file = open(&path);
+        assert_eq!(file.look(), Look::Same);
+        fs::write(&path, "").unwrap();
+        assert_eq!(
+            file.look(),
+            Look::Changing,
+            "an editor empties a file before it writes"
+        );
+        fs::write(&path, "volume = 20\npay_code = \"shop@example.com\"\n").unwrap();
+        assert_eq!((file.look(), file.settings().volume), (Look::Changing, 10));
+        assert_eq!((file.look(), file.settings().volume), (Look::Read, 20));
+        assert_eq!(shown(file.settings()), "shop@example.com");
+        assert_eq!(file.look(), Look::Same);
+        fs::remove_file(&path).unwrap();
+        assert_eq!(
+            (file.look(), file.look(), file.settings().volume),
+            (Look::Same, Look::Same, 20)
+        );
+    }
+
+    #[test]
+    fn an_edit_with_a_mistake_changes_nothing_and_is_said_until_it_is_mended() {
+        let (folder, path) = file("volume = 10\n");
+        let mut file = open(&path);
+        for (mistake, line) in [
+            ("volume = 20\ntheme = \"dark\n", 2),
+            ("volume = 20\nvolume = 30\n", 2),
+        ] {
+            fs::write(&path, mistake).unwrap();
+            assert_eq!((file.look(), file.look()), (Look::Changing, Look::Read));
+            assert_eq!(file.faults(), [Fault::Unreadable { line }]);
+            assert_eq!((file.settings().volume, file.look()), (10, Look::Same));
+        }
+        fs::write(&path, b"volume = 20\nchime = \"\xFF\"\n").unwrap();
+        assert_eq!((file.look(), file.look()), (Look::Changing, Look::Read));
+        assert_eq!(file.faults(), [Fault::Unreadable { line: 2 }]);
+        fs::write(&path, "volume = 10\n").unwrap();
+        assert_eq!((file.look(), file.look()), (Look::Changing, Look::Read));
+        assert_eq!(file.faults(), []);
+        assert_eq!(
+            fs::read_dir(folder.path()).unwrap().count(),
+            1,
+            "nothing is set aside"
+        );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_behind_a_link_is_changed_where_it_is() {
+        let (folder, real) = file("volume = 10\n");
+        let link = folder.path().join("link.toml");
+        std::os::unix::fs::symlink("settings.toml", &link).unwrap();
+        let mut file = open(&link);
+        file.change(&volume_of(20)).unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read_to_string(real).unwrap(), "volume = 20\n");
+    }
+
+    #[test]
+    fn what_is_changed_in_a_demo_ends_with_it() {
+        let (_folder, path) = file("volume = 10\n");
+        let mut file = SettingsFile::borrowed(&path);
+        file.change(&volume_of(20)).unwrap();
+        assert_eq!(file.settings().volume, 20);
+        file.own();
+        assert_eq!(file.settings().volume, 10);
+        file.change(&pay_code_of("shop@example.com")).unwrap();
+        assert_eq!(
+            fs::read_to_string(path).unwrap(),
+            "volume = 10\npay_code = \"shop@example.com\"\n"
+        );
     }
 }

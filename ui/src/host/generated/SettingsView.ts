@@ -27,6 +27,10 @@ theme: Theme,
  */
 payCode: string, 
 /**
+ * The pay code's modules a side, quiet zone not counted; `None` for none.
+ */
+payCodeModules: number | null, 
+/**
  * The paired wallets, the first one first. The pay code belongs to that one.
  */
 wallets: Array<PairedWallet>, 

@@ -1,5 +1,7 @@
 //! What others ask of the actor, and what they are answered.
 
+use std::time::Duration;
+
 use tillbell_lnbits::Text;
 
 use super::Actor;
@@ -10,9 +12,16 @@ use crate::engine::outlets::{BellOrder, WalletLine};
 use crate::engine::request::{Message, Reply, Request};
 use crate::engine::wallets::{self, Wallet};
 use crate::engine::words::{News, Refusal};
-use crate::screen::pay_code;
+use crate::screen::pay_code::PayCode;
 use crate::screen::view::{NoticeWeight, PairedWallet, SettingsForm, SettingsView};
+use crate::sentence::{Say, Sentence};
 use crate::store::pairings;
+use crate::store::settings::{Fault, Look};
+
+/// How often the settings file is looked at, so that an edit is taken over while we run.
+const SETTINGS_LOOK: Duration = Duration::from_secs(5);
+/// An edit that has stayed for so long is whole.
+const SETTINGS_SETTLE: Duration = Duration::from_millis(500);
 
 impl Actor {
     pub(super) fn on_message(&mut self, message: Message, now: Now) {
@@ -131,13 +140,15 @@ impl Actor {
 
     fn settings_view(&self) -> Reply {
         let settings = self.settings.settings();
+        let code = settings.pay_code.as_ref();
         let real = self.wallets.iter().filter(|_| !self.demo);
         let settings = SettingsView {
             volume: settings.volume,
             chime: settings.chime.clone(),
             chimes: self.chimes.clone(),
             theme: settings.theme,
-            pay_code: settings.pay_code.clone(),
+            pay_code: code.map_or_else(String::new, |code| code.text().to_owned()),
+            pay_code_modules: code.map(|code| code.drawing().modules),
             wallets: real
                 .map(|wallet| PairedWallet {
                     name: wallet.paired.name.clone(),
@@ -151,9 +162,6 @@ impl Actor {
     }
 
     fn change_settings(&mut self, form: &SettingsForm) -> Result<Reply, Refusal> {
-        if let Some(code) = &form.pay_code {
-            pay_code::draw(code)?;
-        }
         if let Some(chime) = &form.chime
             && !self.chimes.contains(chime)
         {
@@ -162,11 +170,7 @@ impl Actor {
                 chimes: self.chimes.clone(),
             });
         }
-        self.settings
-            .change(form)
-            .map_err(|error| Refusal::SettingsNotSaved {
-                error: error.to_string(),
-            })?;
+        self.settings.change(form)?;
         self.settings_changed();
         Ok(self.settings_view())
     }
@@ -174,16 +178,48 @@ impl Actor {
     pub(super) fn settings_changed(&mut self) {
         let settings = self.settings.settings().clone();
         self.announcer.set(settings.dwell(), settings.chime.clone());
-        let drawn = pay_code::draw(&settings.pay_code).unwrap_or_else(|error| {
-            self.notice(NoticeWeight::Warning, &News::PayCode(error));
-            None
-        });
+        let drawing = settings.pay_code.as_ref().map(PayCode::drawing);
         let shown = self.pay_code.as_ref().map(|(_, code)| code);
-        if shown != drawn.as_ref() {
+        if shown != drawing {
             self.pay_codes += 1;
-            self.pay_code = drawn.map(|code| (self.pay_codes, code));
+            self.pay_code = drawing.map(|code| (self.pay_codes, code.clone()));
         }
         self.announcer.order(BellOrder::Volume(settings.volume));
+        self.tell_settings_faults();
+    }
+
+    /// Says what is wrong with the settings file now, and no longer what is mended.
+    fn tell_settings_faults(&mut self) {
+        let mut faults = self.settings.faults().to_vec();
+        let chime = &self.settings.settings().chime;
+        if !self.chimes.is_empty() && !self.chimes.contains(chime) {
+            faults.push(Fault::NotUsed {
+                key: "chime".to_owned(),
+                why: format!("choose one of: {}", self.chimes.join(", ")),
+            });
+        }
+        let said: Vec<_> = faults.iter().map(Say::say).collect();
+        let before = std::mem::replace(&mut self.settings_faults, said.clone());
+        let is_mended = |sentence: &Sentence| before.contains(sentence) && !said.contains(sentence);
+        self.notices.retain(|notice| !is_mended(&notice.sentence));
+        for (fault, sentence) in faults.into_iter().zip(said) {
+            if !before.contains(&sentence) {
+                self.notice(NoticeWeight::Warning, &News::Settings(fault));
+            }
+        }
+    }
+
+    /// Takes over what somebody has edited in the settings file.
+    pub(super) fn look_at_settings(&mut self, now: Now) {
+        let again = match self.settings.look() {
+            Look::Same => SETTINGS_LOOK,
+            Look::Changing => SETTINGS_SETTLE,
+            Look::Read => {
+                self.settings_changed();
+                SETTINGS_LOOK
+            }
+        };
+        self.settings_look = now.at + again;
     }
 
     /// Forgets a wallet and its key; its history stays.
@@ -220,7 +256,7 @@ impl Actor {
 
     /// The pay code belonged to the first wallet, and would pay into that still.
     fn take_pay_code_away(&mut self, of: &str) {
-        if self.wallets.is_empty() || self.settings.settings().pay_code.is_empty() {
+        if self.wallets.is_empty() || self.settings.settings().pay_code.is_none() {
             return;
         }
         let form = SettingsForm {

@@ -122,6 +122,7 @@ impl Actor {
                 error: error.to_string(),
             })?);
             self.settings.own();
+            self.settings_changed();
         }
         let known = if self.demo {
             Vec::new()
