@@ -21,6 +21,9 @@ pub enum LedgerError {
     /// The copy of it cannot be made, or be put in its place.
     #[error("the copy of the payment record cannot be written: {0}")]
     Copy(#[source] std::io::Error),
+    /// It cannot be copied for somebody who only wants to read it.
+    #[error("the payment record cannot be copied to be read: {0}")]
+    Snapshot(#[source] std::io::Error),
     /// There is no thread for it.
     #[error("the payment record's thread does not start: {0}")]
     Thread(#[source] std::io::Error),
@@ -35,7 +38,7 @@ impl LedgerError {
     pub fn is_ruined(&self) -> bool {
         match self {
             Self::TooNew | Self::Damaged(_) => true,
-            Self::SetAside(_) | Self::Pairing(_) | Self::Copy(_) | Self::Thread(_) => false,
+            Self::SetAside(_) | Self::Pairing(_) | Self::Copy(_) | Self::Snapshot(_) | Self::Thread(_) => false,
             // A value that is none of ours was not written by us.
             Self::Sqlite(
                 rusqlite::Error::FromSqlConversionFailure(..) | rusqlite::Error::InvalidColumnType(..),
@@ -53,7 +56,12 @@ impl LedgerError {
         let code = match self {
             Self::SetAside(_) => return Advice::SetAside,
             Self::Sqlite(error) => error.sqlite_error_code(),
-            Self::TooNew | Self::Damaged(_) | Self::Pairing(_) | Self::Copy(_) | Self::Thread(_) => None,
+            Self::TooNew
+            | Self::Damaged(_)
+            | Self::Pairing(_)
+            | Self::Copy(_)
+            | Self::Snapshot(_)
+            | Self::Thread(_) => None,
         };
         match code {
             Some(ErrorCode::DiskFull) => Advice::DiskFull,
