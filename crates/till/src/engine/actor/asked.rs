@@ -10,6 +10,7 @@ use crate::engine::outlets::{BellOrder, WalletLine};
 use crate::engine::request::{Message, Reply, Request};
 use crate::engine::wallets::{self, Wallet};
 use crate::engine::words::{News, Refusal};
+use crate::files::DiskTrouble;
 use crate::screen::pay_code;
 use crate::screen::view::{NoticeWeight, PairedWallet, SettingsForm, SettingsView};
 use crate::store::pairings;
@@ -165,6 +166,7 @@ impl Actor {
         self.settings
             .change(form)
             .map_err(|error| Refusal::SettingsNotSaved {
+                disk: DiskTrouble::of(&error),
                 error: error.to_string(),
             })?;
         self.settings_changed();
