@@ -137,6 +137,32 @@ fn a_ledger_that_may_not_be_written_is_said_and_used_again_when_it_may() -> Resu
 }
 
 #[test]
+fn a_disk_that_became_read_only_is_not_called_full_and_is_used_again_when_it_is_well() -> Result {
+    let shop = PairedShop::new("")?;
+    Watch::live(&shop.profile)?.stop()?;
+    let shop = PairedShop {
+        profile: shop.profile.in_namespace()?,
+        ..shop
+    };
+    let namespace = shop.profile.namespace()?;
+    let folder = shop.profile.path().display().to_string();
+    // All of it but the lock: else it would not get as far as the ledger.
+    namespace.run(&format!(
+        "mount --bind '{folder}' '{folder}'; mount --bind '{folder}/lock' '{folder}/lock'
+         mount -o remount,bind,ro '{folder}'"
+    ))?;
+    let mut watch = Watch::start(&shop.profile)?;
+    let detail = watch.until_link("down", "the disk fails or became read-only")?;
+    assert!(!detail.contains("full"), "{detail}");
+    let sold = shop.sell(1, "on a read-only disk")?;
+    watch.listen(Duration::from_secs(2))?;
+    assert_eq!(watch.announced(), Vec::<&str>::new());
+    namespace.run(&format!("mount -o remount,bind,rw '{folder}'"))?;
+    watch.payment(&sold)?;
+    watch.stop()
+}
+
+#[test]
 fn a_folder_that_may_not_be_written_is_named() -> Result {
     let shop = PairedShop::new("")?;
     let folder = shop.profile.path().display().to_string();
@@ -156,6 +182,7 @@ fn a_folder_that_may_not_be_written_is_named() -> Result {
         "it says what to do: {}",
         said.stderr
     );
+    assert!(!said.stderr.contains("full"), "{}", said.stderr);
     Ok(())
 }
 

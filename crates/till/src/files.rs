@@ -1,10 +1,69 @@
-//! Files that must never be half there: replaced in one step, or set aside under a dated name.
+//! Files that must never be half there: replaced in one step, or set aside under a dated name. And what a disk that refuses them
+//! has.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use serde::Serialize;
+
+/// What the disk has, as far as the system says. Displays as what to do about it; serialises as a code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, derive_more::Display)]
+#[serde(rename_all = "kebab-case")]
+pub enum DiskTrouble {
+    /// No room, for anybody or for this user.
+    #[display("The disk is full: free some space.")]
+    Full,
+    /// It cannot be read or written, or the system has made it read-only because of that.
+    #[display("The disk fails or became read-only: see that it may be written, or replace it.")]
+    Failing,
+    /// Anything else.
+    #[display("Check that its folder may be written and that the disk is not full.")]
+    Unknown,
+}
+
+impl DiskTrouble {
+    /// What an error tells.
+    #[must_use]
+    pub fn of(error: &io::Error) -> Self {
+        let code = error.raw_os_error();
+        if matches!(
+            error.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+        ) {
+            Self::Full
+        } else if error.kind() == io::ErrorKind::ReadOnlyFilesystem
+            || code.is_some_and(|code| FAILS.contains(&code))
+        {
+            Self::Failing
+        } else {
+            Self::Unknown
+        }
+    }
+
+    /// What a folder's disk has when something is written there; `None` where that goes well.
+    pub(crate) fn in_folder(folder: &Path) -> Option<Self> {
+        let path = folder.join(".tillbell-probe");
+        let written = private()
+            .create(true)
+            .truncate(true)
+            .open(&path)
+            .and_then(|mut file| file.write_all(&[0; PROBE]));
+        let _ = fs::remove_file(path);
+        written.err().map(|error| Self::of(&error))
+    }
+}
+
+/// More than SQLite takes at once.
+const PROBE: usize = 64 * 1024;
+
+/// EIO, and what is said of a card that was pulled out: ENXIO, ENODEV.
+#[cfg(unix)]
+const FAILS: [i32; 3] = [5, 6, 19];
+/// `ERROR_CRC`, `ERROR_GEN_FAILURE`, `ERROR_IO_DEVICE`.
+#[cfg(not(unix))]
+const FAILS: [i32; 3] = [23, 31, 1117];
 
 /// Moves a file (and SQLite's two beside it) to a dated name in the same folder, and says which.
 ///
@@ -121,10 +180,24 @@ pub(crate) fn private() -> OpenOptions {
     options
 }
 
-/// Brings a folder's names to the disk.
+/// Brings a folder's names to the disk. On a file system that cannot do that (some in a network, some made by programs) the names
+/// get there when they get there: no failure.
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     #[cfg(unix)]
-    File::open(folder)?.sync_all()?;
+    {
+        const EBADF: i32 = 9;
+        let synced = File::open(folder)?.sync_all();
+        let cannot = |error: &io::Error| {
+            matches!(
+                error.kind(),
+                io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
+            ) || error.raw_os_error() == Some(EBADF)
+        };
+        match synced {
+            Err(error) if cannot(&error) => tracing::debug!(%error, "this folder cannot be synced"),
+            synced => synced?,
+        }
+    }
     #[cfg(not(unix))]
     let _ = folder;
     Ok(())
@@ -169,5 +242,44 @@ mod tests {
         symlink("dotfiles/not-yet.toml", at("ahead")).unwrap();
         replace(&at("ahead"), b"three").unwrap();
         assert_eq!(fs::read(at("dotfiles/not-yet.toml")).unwrap(), b"three");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_folder_that_cannot_be_synced_is_no_failure() {
+        // The system says of each of its own that it cannot.
+        let folder = Path::new("/proc/self");
+        let said = File::open(folder).unwrap().sync_all().unwrap_err();
+        assert_eq!(said.kind(), io::ErrorKind::InvalidInput);
+        sync_folder(folder).unwrap();
+        assert!(
+            sync_folder(Path::new("/nowhere")).is_err(),
+            "one that is not there is"
+        );
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_disk_that_is_full_and_one_that_fails_are_told_apart() {
+        let refused = |path: &str| {
+            let mut file = File::options().write(true).open(path).unwrap();
+            DiskTrouble::of(&file.write_all(&[0; 16]).unwrap_err())
+        };
+        assert_eq!(refused("/dev/full"), DiskTrouble::Full);
+        // Nothing is mapped at address 0.
+        assert_eq!(refused("/proc/self/mem"), DiskTrouble::Failing);
+        let read_only = io::Error::from(io::ErrorKind::ReadOnlyFilesystem);
+        assert_eq!(DiskTrouble::of(&read_only), DiskTrouble::Failing);
+        let denied = io::Error::from(io::ErrorKind::PermissionDenied);
+        assert_eq!(DiskTrouble::of(&denied), DiskTrouble::Unknown);
+    }
+
+    #[test]
+    fn a_folder_is_tried_without_a_trace() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(DiskTrouble::in_folder(folder.path()), None);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        let gone = folder.path().join("gone");
+        assert_eq!(DiskTrouble::in_folder(&gone), Some(DiskTrouble::Unknown));
     }
 }

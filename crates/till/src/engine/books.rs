@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use crate::clock::{Moment, Now};
 use crate::failpoint::{self, Failpoint};
+use crate::files::DiskTrouble;
 use crate::ledger::{
     self, Advice, Copied, Entry, Ledger, LedgerError, Loss, Outlet, Place, Seq, Sum, Upkeep, WalletRow,
     WalletState,
@@ -195,7 +196,11 @@ impl Books {
         if self.stuck.is_none() {
             tracing::warn!(%error, "the payment record refuses");
         }
-        self.stuck.get_or_insert((now.wall, error.advice())).1 = error.advice();
+        let folder = self.files.as_ref().and_then(|files| files.ledger.parent());
+        let advice = error
+            .advice()
+            .on_disk_with(folder.and_then(DiskTrouble::in_folder));
+        self.stuck.get_or_insert((now.wall, advice)).1 = advice;
         self.retry = Some(now.at + RETRY);
     }
 

@@ -5,6 +5,7 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use super::enrol::EnrolError;
+use crate::files::DiskTrouble;
 use crate::ledger::{Advice, LedgerError, Loss, Sum};
 use crate::screen::pay_code::Unfit;
 use crate::screen::view::{Display, LinkState, LinkView, Scene, Unreliable, WalletView};
@@ -65,8 +66,8 @@ pub(super) enum News {
          your wallet.", were(*count), total_msat / 1_000
     )]
     RecordedSilently { count: u64, total_msat: u64 },
-    #[display("The payment record could not be copied: {error}. Check that the disk is not full.")]
-    NotCopied { error: String },
+    #[display("The payment record could not be copied: {error}. {disk}")]
+    NotCopied { error: String, disk: DiskTrouble },
     #[display(
         "“{wallet}” is the same wallet as “{first}”, by another key: it was joined with that, so that it rings once."
     )]
@@ -124,8 +125,8 @@ pub(super) enum Refusal {
     NotUnpaired { error: String },
     #[error("There is no chime called “{chime}”. Choose one of: {}.", chimes.join(", "))]
     NoSuchChime { chime: String, chimes: Vec<String> },
-    #[error("The settings could not be saved: {error}. Check that the disk is not full.")]
-    SettingsNotSaved { error: String },
+    #[error("The settings could not be saved: {error}. {disk}")]
+    SettingsNotSaved { error: String, disk: DiskTrouble },
     #[error(transparent)]
     #[serde(untagged)]
     PayCode(Unfit),
@@ -163,6 +164,7 @@ impl From<ChangeError> for Refusal {
             ChangeError::PayCode(unfit) => Self::PayCode(unfit),
             ChangeError::Unreadable(fault) => Self::Settings(fault),
             ChangeError::Io(error) => Self::SettingsNotSaved {
+                disk: DiskTrouble::of(&error),
                 error: error.to_string(),
             },
         }
@@ -190,6 +192,7 @@ impl News {
     pub(super) fn not_copied(error: &LedgerError) -> Self {
         Self::NotCopied {
             error: error.to_string(),
+            disk: error.disk_trouble(),
         }
     }
 }

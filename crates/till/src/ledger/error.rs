@@ -1,7 +1,9 @@
 //! Why a ledger cannot be read or written, and what the merchant can do about it.
 
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
 use serde::Serialize;
+
+use crate::files::DiskTrouble;
 
 /// Why the ledger cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +23,9 @@ pub enum LedgerError {
     /// The copy of it cannot be made, or be put in its place.
     #[error("the copy of the payment record cannot be written: {0}")]
     Copy(#[source] std::io::Error),
+    /// It cannot be copied for somebody who only wants to read it.
+    #[error("the payment record cannot be copied to be read: {0}")]
+    Snapshot(#[source] std::io::Error),
     /// There is no thread for it.
     #[error("the payment record's thread does not start: {0}")]
     Thread(#[source] std::io::Error),
@@ -35,7 +40,9 @@ impl LedgerError {
     pub fn is_ruined(&self) -> bool {
         match self {
             Self::TooNew | Self::Damaged(_) => true,
-            Self::SetAside(_) | Self::Pairing(_) | Self::Copy(_) | Self::Thread(_) => false,
+            Self::SetAside(_) | Self::Pairing(_) | Self::Copy(_) | Self::Snapshot(_) | Self::Thread(_) => {
+                false
+            }
             // A value that is none of ours was not written by us.
             Self::Sqlite(
                 rusqlite::Error::FromSqlConversionFailure(..) | rusqlite::Error::InvalidColumnType(..),
@@ -50,18 +57,26 @@ impl LedgerError {
     /// What the merchant can do about it while this display keeps trying.
     #[must_use]
     pub fn advice(&self) -> Advice {
-        let code = match self {
-            Self::SetAside(_) => return Advice::SetAside,
-            Self::Sqlite(error) => error.sqlite_error_code(),
-            Self::TooNew | Self::Damaged(_) | Self::Pairing(_) | Self::Copy(_) | Self::Thread(_) => None,
-        };
-        match code {
-            Some(ErrorCode::DiskFull) => Advice::DiskFull,
-            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
-                Advice::NotWritable
+        match self {
+            Self::SetAside(_) => Advice::SetAside,
+            Self::Sqlite(error) => match error.sqlite_error() {
+                Some(error) => Advice::of(error),
+                None => Advice::Unusable,
+            },
+            Self::Pairing(error) | Self::Copy(error) | Self::Snapshot(error) => {
+                Advice::Unusable.on_disk_with(Some(DiskTrouble::of(error)))
             }
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Advice::Held,
-            Some(_) | None => Advice::Unusable,
+            Self::TooNew | Self::Damaged(_) | Self::Thread(_) => Advice::Unusable,
+        }
+    }
+
+    /// What the disk has.
+    #[must_use]
+    pub fn disk_trouble(&self) -> DiskTrouble {
+        match self.advice() {
+            Advice::DiskFull => DiskTrouble::Full,
+            Advice::DiskFails => DiskTrouble::Failing,
+            Advice::SetAside | Advice::NotWritable | Advice::Held | Advice::Unusable => DiskTrouble::Unknown,
         }
     }
 }
@@ -83,6 +98,13 @@ pub enum Advice {
     )]
     #[serde(rename = "record-disk-full")]
     DiskFull,
+    /// It cannot be read or written, or the system made it read-only.
+    #[display(
+        "Payments cannot be recorded: the disk fails or became read-only. See that it may be written, or replace it; this \
+         display goes on by itself."
+    )]
+    #[serde(rename = "record-disk-fails")]
+    DiskFails,
     /// We may not write there.
     #[display(
         "Payments cannot be recorded: the payment record may not be written. See that its folder may be written; this \
@@ -102,4 +124,92 @@ pub enum Advice {
     )]
     #[serde(rename = "record-unusable")]
     Unusable,
+}
+
+impl Advice {
+    /// By SQLite's code. It says no more of a disk than that it failed, and of one that is read-only no more than that a file
+    /// cannot be opened or written: [`Advice::on_disk_with`] knows better.
+    const fn of(error: &ffi::Error) -> Self {
+        match error.code {
+            ErrorCode::DiskFull => Self::DiskFull,
+            ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen => Self::NotWritable,
+            ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Self::Held,
+            ErrorCode::SystemIoFailure => match error.extended_code {
+                // There was no room for what readers share, or in memory.
+                ffi::SQLITE_IOERR_SHMSIZE | ffi::SQLITE_IOERR_NOMEM => Self::Unusable,
+                _ => Self::DiskFails,
+            },
+            _ => Self::Unusable,
+        }
+    }
+
+    /// The same, where it is known what the disk has.
+    #[must_use]
+    pub fn on_disk_with(self, trouble: Option<DiskTrouble>) -> Self {
+        match (self, trouble) {
+            (Self::SetAside | Self::Held, _) | (_, None | Some(DiskTrouble::Unknown)) => self,
+            (_, Some(DiskTrouble::Full)) => Self::DiskFull,
+            (_, Some(DiskTrouble::Failing)) => Self::DiskFails,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    fn by_code(code: i32) -> Advice {
+        LedgerError::from(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None)).advice()
+    }
+
+    #[test]
+    fn a_disk_that_fails_is_not_called_full() {
+        for code in [
+            ffi::SQLITE_IOERR,
+            ffi::SQLITE_IOERR_READ,
+            ffi::SQLITE_IOERR_WRITE,
+            ffi::SQLITE_IOERR_FSYNC,
+            ffi::SQLITE_IOERR_DIR_FSYNC,
+            ffi::SQLITE_IOERR_FSTAT,
+            ffi::SQLITE_IOERR_SHMMAP,
+            ffi::SQLITE_IOERR_CORRUPTFS,
+        ] {
+            assert_eq!(by_code(code), Advice::DiskFails, "{code}");
+        }
+        assert_eq!(by_code(ffi::SQLITE_FULL), Advice::DiskFull);
+        for code in [
+            ffi::SQLITE_READONLY,
+            ffi::SQLITE_READONLY_DIRECTORY,
+            ffi::SQLITE_CANTOPEN,
+        ] {
+            assert_eq!(by_code(code), Advice::NotWritable, "{code}");
+        }
+        let said = Advice::DiskFails.to_string();
+        assert!(said.contains("the disk fails or became read-only"), "{said}");
+    }
+
+    #[test]
+    fn what_the_disk_has_says_more_than_sqlites_code() {
+        for advice in [Advice::NotWritable, Advice::DiskFails, Advice::Unusable] {
+            assert_eq!(advice.on_disk_with(Some(DiskTrouble::Full)), Advice::DiskFull);
+            assert_eq!(advice.on_disk_with(Some(DiskTrouble::Failing)), Advice::DiskFails);
+            for nothing in [None, Some(DiskTrouble::Unknown)] {
+                assert_eq!(advice.on_disk_with(nothing), advice);
+            }
+        }
+        assert_eq!(Advice::Held.on_disk_with(Some(DiskTrouble::Full)), Advice::Held);
+    }
+
+    #[test]
+    fn a_copy_that_cannot_be_made_says_what_the_disk_has() {
+        for (kind, trouble) in [
+            (io::ErrorKind::StorageFull, DiskTrouble::Full),
+            (io::ErrorKind::ReadOnlyFilesystem, DiskTrouble::Failing),
+            (io::ErrorKind::IsADirectory, DiskTrouble::Unknown),
+        ] {
+            assert_eq!(LedgerError::Copy(kind.into()).disk_trouble(), trouble, "{kind}");
+        }
+    }
 }

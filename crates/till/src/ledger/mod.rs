@@ -9,6 +9,7 @@ mod error;
 mod record;
 mod restore;
 mod schema;
+mod snapshot;
 mod upkeep;
 
 pub use entry::{Entry, Outlet, Seq, Sum, WalletRow, WalletState};
@@ -16,4 +17,5 @@ pub use error::{Advice, LedgerError};
 pub use record::Ledger;
 pub(crate) use record::reference_of;
 pub use restore::{Loss, Place, open_or_restore, replace};
+pub use snapshot::Snapshot;
 pub use upkeep::{Copied, Upkeep, copy};

@@ -109,8 +109,17 @@ fn migrate_with(db: &mut Connection, migrations: &[&str]) -> Result<(), LedgerEr
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+
+    /// Makes the first Tillbell's ledger, with one wallet in it.
+    pub(in crate::ledger) fn older() -> String {
+        format!(
+            "PRAGMA journal_mode = WAL; {}; PRAGMA user_version = 1;
+             INSERT INTO wallet (server, reference) VALUES ('s', 'old');",
+            MIGRATIONS[0]
+        )
+    }
 
     /// What a next release may bring.
     const NEXT: &str = "ALTER TABLE wallet ADD COLUMN colour TEXT; UPDATE wallet SET colour = 'green';";

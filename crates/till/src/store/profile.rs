@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use directories::ProjectDirs;
 
-use crate::files::{self, make_private_folder};
+use crate::files::{self, DiskTrouble, make_private_folder};
 
 /// A profile's folders. Settings and pairing may lie elsewhere than the ledger, as the platform has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub enum ProfileError {
     #[error("This system names no folder for settings. Choose one with --profile.")]
     NoHome,
     /// A folder or file cannot be made.
-    #[error("{path} cannot be used: {source}. Check that it may be written and that the disk is not full.")]
+    #[error("{path} cannot be used: {source}. {}", DiskTrouble::of(source))]
     Unusable {
         /// Which.
         path: PathBuf,
