@@ -184,6 +184,7 @@ impl Actor {
             self.pay_code = drawn.map(|code| (self.pay_codes, code));
         }
         self.announcer.order(BellOrder::Volume(settings.volume));
+        self.announcer.order(BellOrder::KeepAwake(settings.sound_awake));
     }
 
     /// Forgets a wallet and its key; its history stays.
