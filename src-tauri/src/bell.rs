@@ -21,6 +21,7 @@ pub(crate) async fn run(engine: Engine, mut orders: mpsc::Receiver<BellOrder>) {
             order = orders.recv() => match order {
                 None => return,
                 Some(BellOrder::Volume(percent)) => bell.set_volume(percent),
+                Some(BellOrder::KeepAwake(awake)) => bell.keep_awake(awake),
                 Some(BellOrder::Test { chime }) => bell.ring(Ring { id: TEST, sound: Sound::Chime(named(&chime)) }),
                 Some(BellOrder::Ring { id, kind, chime }) => {
                     let sound = match kind {

@@ -1,6 +1,7 @@
 import { mount } from 'svelte';
 import App from './App.svelte';
 import './app.css';
+import { keepHandsOff } from './lib/hands';
 import { keepBeating } from './lib/heartbeat';
 import { keepTime } from './lib/now.svelte';
 import { Screen } from './lib/screen.svelte';
@@ -15,5 +16,6 @@ if (target === null) throw new Error('index.html has no #display');
 const screen = new Screen(host);
 keepTime();
 keepBeating(host);
+keepHandsOff();
 const app = mount(App, { target, props: { host, screen } });
 host.subscribe(screen.draw).catch((reason: unknown) => app.complain(sentence(reason)));

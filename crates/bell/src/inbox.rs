@@ -21,13 +21,18 @@ struct Inner {
     rings: VecDeque<Ring>,
     crowded: VecDeque<u64>,
     volume: Option<u8>,
+    awake: Option<bool>,
     news: VecDeque<Event>,
     closed: bool,
 }
 
 impl Inner {
     fn is_empty(&self) -> bool {
-        self.rings.is_empty() && self.crowded.is_empty() && self.volume.is_none() && self.news.is_empty()
+        self.rings.is_empty()
+            && self.crowded.is_empty()
+            && self.volume.is_none()
+            && self.awake.is_none()
+            && self.news.is_empty()
     }
 }
 
@@ -75,6 +80,12 @@ impl Inbox {
         self.woken.notify_one();
     }
 
+    /// Whether the device is to be kept awake; a wish not yet looked at is forgotten.
+    pub(crate) fn awake(&self, awake: bool) {
+        self.lock().awake = Some(awake);
+        self.woken.notify_one();
+    }
+
     /// Puts in news of the device.
     pub(crate) fn news(&self, event: Event) {
         self.lock().news.push_back(event);
@@ -96,6 +107,7 @@ impl Inbox {
             if !inner.is_empty() {
                 let inner = &mut *inner;
                 let volume = inner.volume.take().map(Event::Volume);
+                let awake = inner.awake.take().map(Event::Awake);
                 let crowded = inner.crowded.drain(..).map(|id| Event::Crowded { id });
                 let rings = inner.rings.drain(..).map(Event::Ring);
                 // The volume first: a ring after "mute" must not sound.
@@ -104,6 +116,7 @@ impl Inbox {
                         .news
                         .drain(..)
                         .chain(volume)
+                        .chain(awake)
                         .chain(crowded)
                         .chain(rings)
                         .collect(),

@@ -2,7 +2,8 @@
 //! what to do. `now` is the time since the bell was started.
 //!
 //! A stream is opened ahead of time and left *armed*: prepared, but not running, so that silence costs
-//! nothing. The first ring starts it; when the last chime has faded it is closed, and the next one armed.
+//! nothing. The first ring starts it; when the last chime has faded it is closed, and the next one armed. A device
+//! that takes long to wake can be kept awake: then the stream is started at once, and goes on in silence.
 //!
 //! Every ring is answered exactly once, by [`BellEvent::Started`] or [`BellEvent::Silent`].
 
@@ -71,6 +72,8 @@ pub(crate) enum Event {
     },
     /// In percent; 0 is muted.
     Volume(u8),
+    /// The device is (no longer) to be kept awake.
+    Awake(bool),
     /// The stream is armed.
     Opened(StreamId),
     OpenFailed(StreamId, String),
@@ -124,6 +127,8 @@ pub(crate) enum Effect {
 #[derive(Clone, Debug)]
 pub(crate) struct Supervisor {
     volume: u8,
+    /// The device is kept awake between chimes.
+    awake: bool,
     device: Device,
     /// What was last told about the device.
     told: Option<DeviceState>,
@@ -184,6 +189,7 @@ impl Supervisor {
     pub(crate) fn new() -> Supervisor {
         Supervisor {
             volume: DEFAULT_VOLUME,
+            awake: false,
             device: Device::Off,
             told: None,
             reasons: Vec::new(),
@@ -211,6 +217,7 @@ impl Supervisor {
             Event::Ring(ring) => self.ring(ring, now, out),
             Event::Crowded { id } => out.push(silent(id, WhySilent::Crowded)),
             Event::Volume(percent) => self.set_volume(percent.min(100), now, out),
+            Event::Awake(awake) => self.awake = awake,
             Event::Opened(stream) => self.opened(stream, now, out),
             Event::OpenFailed(stream, reason) => {
                 if self.stream() == Some(stream) {
@@ -238,7 +245,7 @@ impl Supervisor {
             Device::Missing { retry } => Some(retry),
             Device::Armed { probe, .. } => Some(probe),
             Device::Running { check, .. } if !self.waiting.is_empty() => Some(check.min(self.next_onset)),
-            Device::Running { check, .. } if self.flying.is_empty() => Some(check.min(self.quiet())),
+            Device::Running { check, .. } if self.may_close() => Some(check.min(self.quiet())),
             Device::Running { check, .. } => Some(check),
         };
         stale.into_iter().chain(device).min()
@@ -462,7 +469,7 @@ impl Supervisor {
                 }
             }
             Device::Armed { stream, probe } => {
-                if !self.waiting.is_empty() {
+                if !self.waiting.is_empty() || self.awake {
                     self.strike_next(now, out);
                     self.start(stream, now, out);
                 } else if probe <= now {
@@ -479,7 +486,7 @@ impl Supervisor {
                     if self.next_onset <= now {
                         self.strike_next(now, out);
                     }
-                } else if self.quiet() <= now && self.flying.is_empty() {
+                } else if self.may_close() && self.quiet() <= now {
                     if self.volume == 0 {
                         self.device = Device::Off;
                         out.extend([Effect::Hush, Effect::Close]);
@@ -511,6 +518,11 @@ impl Supervisor {
 
     fn patience(&self) -> Duration {
         (PATIENCE * 2_u32.pow((self.gone_silent / 2).min(4))).min(MAX_PATIENCE)
+    }
+
+    /// True for a running stream that is not needed once it is quiet.
+    fn may_close(&self) -> bool {
+        self.flying.is_empty() && (!self.awake || self.volume == 0)
     }
 
     /// When everything struck so far will have left the device.
@@ -1046,5 +1058,38 @@ mod tests {
             answered.sort_unstable();
             assert_eq!(answered, (0..rings).collect::<Vec<_>>(), "schedule {schedule}");
         }
+    }
+
+    #[test]
+    fn a_device_that_is_kept_awake_runs_between_chimes_and_rings_at_once() {
+        let mut bench = Bench::armed();
+        bench.on(Event::Awake(true));
+        assert_eq!(bench.take(), [Effect::Start]);
+        bench.pass(60_000, 48);
+        assert_eq!(bench.take(), [], "it goes on in silence");
+        bench.ring(1);
+        assert_eq!(tickets(&bench.take()), [1]);
+        bench.on(Event::Started { ticket: 1 });
+        bench.pass(60_000, 48);
+        assert_eq!(bench.count(is_open), 0, "and after a chime");
+        bench.on(Event::Awake(false));
+        assert_eq!(bench.count(is_open), 1, "armed again, and asleep");
+    }
+
+    #[test]
+    fn a_device_that_is_kept_awake_is_let_go_while_muted_and_opened_again_after_it_was_lost() {
+        let mut bench = Bench::armed();
+        bench.on(Event::Awake(true));
+        bench.on(Event::Volume(0));
+        bench.pass(1_000, 48);
+        assert_eq!(bench.count(|effect| *effect == Effect::Close), 1);
+        bench.take();
+        bench.on(Event::Volume(50));
+        bench.on(Event::Opened(2));
+        assert_eq!(bench.count(|effect| *effect == Effect::Start), 1, "awake again");
+        bench.on(Event::Failed(2, Fault::Lost("unplugged".to_owned())));
+        assert_eq!(bench.count(is_open), 2);
+        bench.on(Event::Opened(3));
+        assert_eq!(bench.count(|effect| *effect == Effect::Start), 2);
     }
 }

@@ -30,6 +30,8 @@ pub enum BellOrder {
     },
     /// How loud from now on, 0 to 100.
     Volume(u8),
+    /// Keep the sound device awake between rings, or no longer.
+    KeepAwake(bool),
 }
 
 /// A line of `watch`. The JSON form is fixed: fields are added, never changed.

@@ -22,6 +22,10 @@ const TEMPLATE: &str = r#"# Tillbell's settings. Change them here or in the disp
 # How loud the bell is, 0 (silent) to 100.
 volume = 80
 
+# Keep the sound device awake between payments (true or false). For a loudspeaker that swallows the chime's beginning because it
+# takes a moment to wake: HDMI, USB, Bluetooth. Costs about 1 % of a processor core.
+sound_awake = false
+
 # Which chime: "counter", "marimba", "glass" or "two-tone".
 chime = "counter"
 
@@ -42,6 +46,8 @@ pub struct Settings {
     /// 0 to 100.
     #[serde(deserialize_with = "volume")]
     pub volume: u8,
+    /// The sound device is kept awake between rings.
+    pub sound_awake: bool,
     /// The chime's name. The bell knows which there are.
     pub chime: String,
     /// How the screen looks.
@@ -58,6 +64,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             volume: 80,
+            sound_awake: false,
             chime: "counter".to_owned(),
             theme: Theme::Auto,
             pay_code: None,

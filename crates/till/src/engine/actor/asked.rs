@@ -185,6 +185,7 @@ impl Actor {
             self.pay_code = drawing.map(|code| (self.pay_codes, code.clone()));
         }
         self.announcer.order(BellOrder::Volume(settings.volume));
+        self.announcer.order(BellOrder::KeepAwake(settings.sound_awake));
         self.tell_settings_faults();
     }
 
