@@ -69,6 +69,8 @@ pub enum RestFault {
     Says(u16, String),
     /// 301 to this location.
     Redirect(String),
+    /// This status, this header and a web page: what stands before LNbits answers in its place.
+    Page(u16, &'static str, &'static str),
     /// 200 and a web page, as a captive portal does.
     Html,
     /// 200 and this text as `application/json`.

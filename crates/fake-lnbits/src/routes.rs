@@ -143,6 +143,7 @@ async fn spoil(fault: RestFault, answer: impl Future<Output = Response>) -> Resp
         }
         RestFault::Says(code, what) => detail(status(code), &what),
         RestFault::Redirect(to) => redirect(&to),
+        RestFault::Page(code, name, value) => (status(code), [(name, value)], Html(PORTAL)).into_response(),
         RestFault::Html => Html(PORTAL).into_response(),
         RestFault::Body(text) => ([(header::CONTENT_TYPE, "application/json")], text).into_response(),
         RestFault::Drip(size, pause) => {

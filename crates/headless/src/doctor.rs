@@ -9,7 +9,7 @@ use tillbell_lnbits::Rest;
 use tillbell_lnbits::dial::Dialer;
 use tillbell_lnbits::link::{Channel, Link, SocketState};
 use tillbell_lnbits::rest::{Dialect, Filter, Order, PageQuery};
-use tillbell_till::engine::enrol::hear_ourselves;
+use tillbell_till::engine::enrol::{Echo, hear_ourselves};
 use tillbell_till::ledger::Ledger;
 use tillbell_till::store::pairings::{self, Paired};
 use tillbell_till::store::profile::Profile;
@@ -40,6 +40,11 @@ impl Report {
     fn fail(&mut self, what: &str, why: impl Display) -> anyhow::Result<()> {
         self.failed = true;
         Ok(say(&format!("failed  {}{what}: {why}", self.about))?)
+    }
+
+    /// Neither good nor bad: nobody could tell.
+    fn unknown(&self, what: &str, why: impl Display) -> anyhow::Result<()> {
+        Ok(say(&format!("unknown {}{what}: {why}", self.about))?)
     }
 
     fn tell<T: Display, E: Display>(&mut self, what: &str, result: Result<T, E>) -> anyhow::Result<()> {
@@ -158,14 +163,19 @@ async fn check_wallet(profile: &Profile, paired: &Paired, report: &mut Report) -
     let opened = tokio::time::timeout(SOCKET, open).await;
     let opened = opened.unwrap_or_else(|_| Err("it did not answer within 15 seconds".to_owned()));
     let is_open = opened.is_ok();
-    report.tell("live channel", opened)?;
+    let asking = |why| match rest {
+        Some(_) => format!("{why} Payments are found by asking every few seconds."),
+        None => why,
+    };
+    report.tell("live channel", opened.map_err(asking))?;
     if let Some(rest) = rest.filter(|_| is_open) {
         match hear_ourselves(&link, &rest, &channel).await {
-            true => report.ok("push", "what is said on the channel arrives")?,
-            false => report.fail(
+            Echo::Heard => report.ok("push", "what is said on the channel arrives")?,
+            Echo::Nothing => report.fail(
                 "push",
                 "what is said on the channel does not arrive: payments are found by asking",
             )?,
+            Echo::Untried(error) => report.unknown("push", format!("could not be tried. {error}"))?,
         }
     }
     Ok(())

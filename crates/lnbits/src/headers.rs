@@ -13,7 +13,7 @@ pub(crate) const USER_AGENT_TEXT: &str = concat!("tillbell/", env!("CARGO_PKG_VE
 /// The longest `Retry-After` believed.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(3_600);
 
-fn text_of(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+pub(crate) fn text_of(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok().map(str::trim)
 }
 

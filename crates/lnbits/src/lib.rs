@@ -7,10 +7,12 @@
 //! - [`dial`]: one connector for sockets and REST: DNS, TCP, TLS under time budgets, each failure with its own sentence.
 //! - [`link`]: holds the wallet's WebSocket and tells what it hears.
 //! - [`frame`]: one text message decoded into a [`Hint`]. A hint is never proof.
+//! - [`barrier`]: what answers in LNbits' place.
 //! - [`rest`]: asking the server; [`payment`]: what it answers.
 //!
 //! It knows no ledger and no screen.
 
+pub mod barrier;
 mod channel;
 pub mod dial;
 pub mod failpoint;

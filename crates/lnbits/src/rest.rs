@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::barrier::Barrier;
 use crate::channel::Channel;
 use crate::dial::{Answered, DialError, Dialer, cause};
 use crate::headers::{USER_AGENT_TEXT, date, elsewhere, redirect_target, retry_after};
@@ -293,6 +294,10 @@ pub enum RestError {
     /// The answer is not what LNbits says to this question.
     #[error("The server's answer makes no sense: is it LNbits, 0.12 or later?")]
     Unreadable,
+    /// Something else answered, or LNbits is not ready.
+    #[error(transparent)]
+    #[serde(untagged)]
+    Barrier(#[from] Barrier),
     /// No connection.
     #[error(transparent)]
     #[serde(untagged)]
@@ -310,6 +315,7 @@ impl RestError {
             | Self::Refused { .. }
             | Self::TooLarge
             | Self::Unreadable => true,
+            Self::Barrier(barrier) => barrier.is_final(),
             Self::Dial(_) | Self::Busy { .. } | Self::ServerError { .. } | Self::TimedOut | Self::Cut => {
                 false
             }
@@ -513,21 +519,33 @@ impl Rest {
         Ok(reply.answer(true))
     }
 
+    /// Whether an LNbits answers below this very address. Needs no key, and sends none.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps an answer away.
+    pub async fn is_lnbits(&self) -> Result<bool, RestError> {
+        Ok(self.health().await?.value || self.version().await?.value.is_some())
+    }
+
     /// Whether this server has nothing to ask: wallet, health and version *all* answer 404. (A real LNbits
     /// answers a wrong key with 404 too, but not the other two.) Sends no key.
     ///
     /// # Errors
     ///
-    /// Whatever keeps an answer away, 429 and 5xx included: then nobody can tell.
+    /// Whatever keeps an answer away, 429, 5xx and every [`Barrier`] included: then nobody can tell.
     pub async fn offers_nothing_to_ask(&self) -> Result<bool, RestError> {
         for path in ["api/v1/wallet", "api/v1/health", "openapi.json"] {
             let reply = self.ask(Question::get(path).at_most(OPENAPI)).await?;
-            if reply.status == StatusCode::TOO_MANY_REQUESTS || reply.status.is_server_error() {
-                return Err(reply.refusal());
+            if reply.status == StatusCode::NOT_FOUND {
+                continue;
             }
-            if reply.status != StatusCode::NOT_FOUND {
-                return Ok(false);
-            }
+            return match reply.good() {
+                Err(
+                    error @ (RestError::Busy { .. } | RestError::ServerError { .. } | RestError::Barrier(_)),
+                ) => Err(error),
+                Ok(_) | Err(_) => Ok(false),
+            };
         }
         Ok(true)
     }
@@ -753,6 +771,11 @@ impl Reply {
     /// What an answer other than 2xx is.
     fn refusal(&self) -> RestError {
         let (status, detail) = (self.status, self.detail());
+        if detail.is_none()
+            && let Some(barrier) = Barrier::before(status, &self.headers)
+        {
+            return barrier.into();
+        }
         match status {
             StatusCode::TOO_MANY_REQUESTS => RestError::Busy {
                 retry_after: retry_after(&self.headers),
@@ -768,6 +791,15 @@ impl Reply {
             }
             _ if status.is_redirection() => RestError::Redirected {
                 to: redirect_target(&self.headers),
+            },
+            StatusCode::FORBIDDEN | StatusCode::NOT_ACCEPTABLE if detail.is_none() => {
+                let status = status.as_u16();
+                Barrier::Blocked { status }.into()
+            }
+            // Whoever does not let this method through may let others.
+            StatusCode::METHOD_NOT_ALLOWED => RestError::Refused {
+                status: status.as_u16(),
+                detail: Text::clean_to(&detail.unwrap_or_default(), Text::MAX_ERROR),
             },
             _ if status.is_client_error() && self.is_page() => RestError::NotLnbits,
             _ => {

@@ -1,6 +1,7 @@
 //! A server's address, and the URLs built from it.
 
 use std::fmt;
+use std::iter::successors;
 use std::net::Ipv4Addr;
 use std::str::FromStr;
 
@@ -69,6 +70,19 @@ impl Server {
     #[must_use]
     pub fn host(&self) -> &str {
         self.0.host_str().unwrap_or_default()
+    }
+
+    /// This address, and each one above it, up to the host's own. Of an address that was pasted nobody knows where the proxy's
+    /// prefix ends and LNbits' own path begins.
+    pub fn and_above(&self) -> impl Iterator<Item = Self> {
+        successors(Some(self.clone()), |below| {
+            let mut url = below.0.clone();
+            if url.path() == "/" {
+                return None;
+            }
+            url.path_segments_mut().ok()?.pop();
+            Some(Self(url))
+        })
     }
 
     /// True for this machine itself: `localhost` and names below it (RFC 6761), 127.0.0.0/8, ::1.
@@ -348,6 +362,25 @@ mod tests {
             "http://[::ffff:127.0.0.1]",
         ] {
             assert!(!server(text).is_insecure(), "{text}");
+        }
+    }
+
+    #[test]
+    fn above_an_address_lie_its_prefixes_and_then_the_host_alone() {
+        for (text, all) in [
+            ("https://h.example", &["https://h.example"][..]),
+            (
+                "https://h.example:8443/lnbits/tpos/AbC123?usr=1#x",
+                &[
+                    "https://h.example:8443/lnbits/tpos/AbC123",
+                    "https://h.example:8443/lnbits/tpos",
+                    "https://h.example:8443/lnbits",
+                    "https://h.example:8443",
+                ],
+            ),
+        ] {
+            let found: Vec<_> = server(text).and_above().map(|above| above.to_string()).collect();
+            assert_eq!(found, all);
         }
     }
 

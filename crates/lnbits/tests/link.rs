@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
+use tillbell_lnbits::barrier::Barrier;
 use tillbell_lnbits::dial::{DialError, Dialer};
 use tillbell_lnbits::link::{Channel, Link, Lost, SocketState};
 use tillbell_lnbits::{InvoiceKey, Server};
@@ -187,9 +188,18 @@ async fn each_refusal_has_its_own_word() {
         Lost::Busy { retry_after: None }
     );
     assert_eq!(
-        lost_after("HTTP/1.1 502 Bad Gateway\r\n\r\n").await,
-        Lost::ServerError { status: 502 }
+        lost_after("HTTP/1.1 500 Oh\r\n\r\n").await,
+        Lost::ServerError { status: 500 }
     );
+    for (answer, barrier) in [
+        ("502 Bad Gateway", Barrier::Unreached { status: 502 }),
+        ("403 No\r\ncf-mitigated: challenge", Barrier::CloudflareChallenge),
+        ("401 No\r\nWWW-Authenticate: Basic", Barrier::ProxyPassword),
+        ("307 Away\r\nLocation: /first_install", Barrier::FirstInstall),
+    ] {
+        let answer = format!("HTTP/1.1 {answer}\r\n\r\n");
+        assert_eq!(lost_after(answer.leak()).await, barrier.into());
+    }
     // An upgrade in form only.
     assert_eq!(
         lost_after("HTTP/1.1 101 Switching Protocols\r\n\r\n").await,

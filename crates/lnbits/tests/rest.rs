@@ -12,6 +12,7 @@ use std::time::Duration;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value as Json, json};
+use tillbell_lnbits::barrier::Barrier;
 use tillbell_lnbits::dial::{Budgets, DialError, Dialer};
 use tillbell_lnbits::link::Channel;
 use tillbell_lnbits::rest::{Dialect, Filter, Looked, NewInvoice, Order, PageQuery, RestError};
@@ -452,7 +453,7 @@ async fn a_key_is_refused_only_in_lnbits_own_words() {
             "no key was sent"
         );
     }
-    for status in [401, 403, 404] {
+    for status in [401, 404] {
         assert_eq!(
             rest(page_for_people(status)).await.wallet().await,
             Err(RestError::NotLnbits)
@@ -529,6 +530,68 @@ async fn a_redirect_is_told_and_not_followed() {
 }
 
 #[tokio::test]
+async fn what_answers_in_lnbits_place_is_named() {
+    let page = |status, headers: &str| http(status, &format!("Content-Type: text/html\r\n{headers}"), "<p>");
+    let unreached = |status| (page(status, ""), Barrier::Unreached { status });
+    let blocked = |status| (page(status, "Server: nginx\r\n"), Barrier::Blocked { status });
+    for (answer, barrier) in [
+        (
+            http(307, "Location: /first_install\r\n", ""),
+            Barrier::FirstInstall,
+        ),
+        (
+            http(
+                307,
+                "Location: http://h.example/lnbits/first_install/?x=1\r\n",
+                "",
+            ),
+            Barrier::FirstInstall,
+        ),
+        (
+            page(403, "cf-mitigated: challenge\r\nServer: cloudflare\r\n"),
+            Barrier::CloudflareChallenge,
+        ),
+        (
+            page(429, "cf-mitigated: challenge\r\n"),
+            Barrier::CloudflareChallenge,
+        ),
+        (
+            page(401, "WWW-Authenticate: Basic realm=\"shop\"\r\n"),
+            Barrier::ProxyPassword,
+        ),
+        blocked(403),
+        blocked(406),
+        (http(403, "", ""), Barrier::Blocked { status: 403 }),
+        unreached(502),
+        unreached(503),
+        unreached(504),
+        unreached(521),
+        unreached(530),
+    ] {
+        assert_eq!(rest(answer).await.wallet().await, Err(barrier.into()));
+    }
+    // LNbits' own words go before all of that.
+    let own = data(503, &json!({"detail": "The node is starting."}));
+    assert!(matches!(
+        rest(own).await.wallet().await,
+        Err(RestError::ServerError { status: 503, .. })
+    ));
+}
+
+#[tokio::test]
+async fn a_proxy_that_lets_a_method_through_to_nobody_is_no_other_site() {
+    let refused = RestError::Refused {
+        status: 405,
+        detail: Text::default(),
+    };
+    let channel = Channel::Key(KEY.parse().unwrap());
+    assert_eq!(
+        rest(page_for_people(405)).await.say(&channel, "tillbell").await,
+        Err(refused)
+    );
+}
+
+#[tokio::test]
 async fn a_busy_server_says_how_long() {
     for (headers, seconds) in [
         ("", None),
@@ -578,11 +641,6 @@ async fn a_servers_own_trouble_is_told_in_its_words_but_cleaned() {
             .count()
             < 300
     );
-    let gateway = RestError::ServerError {
-        status: 502,
-        detail: Text::default(),
-    };
-    assert_eq!(rest(page_for_people(502)).await.wallet().await, Err(gateway));
     let validation = data(
         422,
         &json!({"detail": [{"loc": ["body"], "msg": "value is not valid"}]}),

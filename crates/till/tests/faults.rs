@@ -1,18 +1,20 @@
 //! The whole engine against a server that misbehaves: real sockets, real answers, deadlines instead of sleeps.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
-use tillbell_fake_lnbits::faults::{Fault, RestFault};
-use tillbell_fake_lnbits::{FakeLnbits, NewInvoice, Options as FakeOptions, Path, Status, Version, Wallet};
+use tillbell_fake_lnbits::faults::{Fault, RestFault, UpgradeFault};
+use tillbell_fake_lnbits::{
+    Ending, FakeLnbits, NewInvoice, Options as FakeOptions, Path, Status, Version, Wallet,
+};
 use tillbell_lnbits::dial::Dialer;
 use tillbell_till::clock::SystemClock;
 use tillbell_till::engine::enrol::{EnrolError, Enrolled, enrol, read_form};
 use tillbell_till::engine::{Line, LinkLine, PaymentLine, RejectedLine, adopt};
-use tillbell_till::screen::view::{Kind, LinkState, PairingForm, Scene};
+use tillbell_till::screen::view::{Kind, LinkState, PairingForm, PairingProgress, Scene};
 use tillbell_till::store::profile::Profile;
 use tillbell_till::{Engine, Options, Outlets, Output};
 
@@ -21,6 +23,7 @@ struct Counter {
     fake: FakeLnbits,
     wallet: Wallet,
     folder: TempDir,
+    said: Mutex<Vec<String>>,
 }
 
 /// A display that is switched on.
@@ -46,12 +49,22 @@ impl Counter {
 
     /// A wallet, and a display that is not paired with it yet.
     async fn open(version: Version) -> Self {
-        let fake = FakeLnbits::start(FakeOptions::version(version)).await.unwrap();
+        Self::open_below("", version).await
+    }
+
+    /// The same behind a proxy that puts this before every path.
+    async fn open_below(prefix: &str, version: Version) -> Self {
+        let options = FakeOptions {
+            prefix: prefix.to_owned(),
+            ..FakeOptions::version(version)
+        };
+        let fake = FakeLnbits::start(options).await.unwrap();
         let wallet = fake.add_wallet("shop");
         Self {
             fake,
             wallet,
             folder: tempfile::tempdir().unwrap(),
+            said: Mutex::default(),
         }
     }
 
@@ -60,17 +73,34 @@ impl Counter {
     }
 
     async fn enrol(&self) -> Result<Enrolled, EnrolError> {
+        self.enrol_at(&format!("{}/lndhub/ext/", self.fake.base_url()))
+            .await
+    }
+
+    /// As a merchant does who pastes the address of some page, and the key.
+    async fn enrol_at(&self, page: &str) -> Result<Enrolled, EnrolError> {
         let form = PairingForm {
-            pairing: format!(
-                "lndhub://invoice:{}@{}/lndhub/ext/",
-                self.wallet.invoice_key,
-                self.fake.base_url()
-            ),
-            invoice_key: None,
+            pairing: page.to_owned(),
+            invoice_key: Some(self.wallet.invoice_key.clone()),
             name: None,
             allow_insecure: false,
         };
-        enrol(read_form(&form).unwrap(), &Dialer::default(), &mut |_| {}).await
+        let mut said = Vec::new();
+        let mut tell = |progress: &PairingProgress| {
+            said = progress
+                .steps
+                .iter()
+                .filter_map(|step| Some(step.detail.as_ref()?.text.clone()))
+                .collect();
+        };
+        let enrolled = enrol(read_form(&form).unwrap(), &Dialer::default(), &mut tell).await;
+        *self.said.lock().unwrap() = said;
+        enrolled
+    }
+
+    /// What the steps of the last pairing found.
+    fn said(&self) -> String {
+        self.said.lock().unwrap().join("\n")
     }
 
     async fn pair_ago(&self, ago: SignedDuration) {
@@ -89,6 +119,10 @@ impl Counter {
     }
 
     async fn watch(&self) -> Watching {
+        self.watch_until(LinkState::Live).await
+    }
+
+    async fn watch_until(&self, state: LinkState) -> Watching {
         let options = Options {
             profile: self.profile(),
             output: Output::Lines,
@@ -106,9 +140,7 @@ impl Counter {
             rejected: Vec::new(),
             link: None,
         };
-        watching
-            .until_link(LinkState::Live, Duration::from_secs(10))
-            .await;
+        watching.until_link(state, Duration::from_secs(10)).await;
         watching
     }
 
@@ -200,6 +232,191 @@ impl Watching {
             self.next(span.saturating_sub(began.elapsed())).await;
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn any_page_of_an_lnbits_pairs_with_its_key() {
+    for (prefix, version) in [
+        ("", Version::V1_6),
+        ("/lnbits", Version::V1_6),
+        ("/shop/lnbits", Version::V1_0),
+        ("/wallets", Version::V0_12),
+    ] {
+        let counter = Counter::open_below(prefix, version).await;
+        for page in [
+            "",
+            "/",
+            "/wallet?usr=0123456789abcdef0123456789abcdef&wal=fedcba9876543210fedcba9876543210",
+            "/wallet/fedcba9876543210fedcba9876543210",
+            "/wallets",
+            "/extensions#all",
+            "/tpos/AbC123",
+            "/tpos/",
+            "/withdraw/",
+            "/withdraw/AbC123",
+            "/lndhub/ext/",
+            "/lnurlp/print/AbC123?usr=0123456789abcdef0123456789abcdef",
+            "/docs",
+            "/api/v1/payments",
+        ] {
+            let pasted = format!("{}{page}", counter.fake.base_url());
+            let enrolled = counter.enrol_at(&pasted).await.unwrap();
+            assert_eq!(enrolled.server.as_str(), counter.fake.base_url(), "{pasted}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_below_no_lnbits_gets_no_key() {
+    let counter = Counter::open(Version::V1_6).await;
+    counter
+        .fake
+        .faults()
+        .set(Fault::Rest(None, RestFault::Status(404, None)));
+    counter.fake.reset_requests();
+    let page = format!("{}/a/b/c/d/e/f/g/h/i/j/k", counter.fake.base_url());
+    let error = counter.enrol_at(&page).await.unwrap_err();
+    assert!(matches!(error, EnrolError::NotLnbits { .. }), "{error}");
+    assert!(
+        counter.fake.requests().total() <= 20,
+        "{:?}",
+        counter.fake.requests()
+    );
+}
+
+/// What stands before an LNbits, or LNbits before its first start, as it answers every question; and what is said of it.
+const BARRIERS: [(RestFault, &str); 8] = [
+    (
+        RestFault::Page(307, "location", "/first_install"),
+        "finish its first installation",
+    ),
+    (
+        RestFault::Page(403, "cf-mitigated", "challenge"),
+        "Cloudflare asks for a human",
+    ),
+    (
+        RestFault::Page(503, "cf-mitigated", "challenge"),
+        "Cloudflare asks for a human",
+    ),
+    (
+        RestFault::Page(403, "server", "nginx"),
+        "Something before LNbits blocks this display (403)",
+    ),
+    (
+        RestFault::Page(401, "www-authenticate", "Basic realm=\"shop\""),
+        "asks for a password of its own",
+    ),
+    (
+        RestFault::Page(502, "server", "nginx"),
+        "The proxy before LNbits cannot reach it (502)",
+    ),
+    (
+        RestFault::Page(504, "server", "nginx"),
+        "The proxy before LNbits cannot reach it (504)",
+    ),
+    (
+        RestFault::Page(521, "server", "cloudflare"),
+        "The proxy before LNbits cannot reach it (521)",
+    ),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_answers_in_lnbits_place_is_named_when_pairing() {
+    let counter = Counter::open(Version::V1_6).await;
+    for (answer, said) in BARRIERS {
+        counter.fake.faults().set(Fault::Rest(None, answer));
+        for page in ["/lndhub/ext/", "/tpos/AbC123"] {
+            let page = format!("{}{page}", counter.fake.base_url());
+            let error = counter.enrol_at(&page).await.unwrap_err().to_string();
+            assert!(error.contains(said), "{page}: {error}");
+        }
+    }
+    counter.fake.faults().clear();
+    counter.pair().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_answers_in_lnbits_place_is_named_while_it_runs_and_got_over() {
+    for (answer, said) in BARRIERS {
+        let counter = Counter::paired(Version::V1_6).await;
+        let mut watching = counter.watch().await;
+        counter.fake.faults().set(Fault::Rest(None, answer));
+        counter.fake.drop_sockets(Ending::Reset);
+        watching
+            .until(said, Duration::from_secs(20), |seen| {
+                let detail = seen.link.as_ref().and_then(|link| link.detail.as_ref());
+                detail.is_some_and(|detail| detail.contains(said))
+            })
+            .await;
+        counter.fake.faults().clear();
+        watching
+            .until_link(LinkState::Live, Duration::from_secs(20))
+            .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_a_proxy_that_lets_no_socket_through_a_display_pairs_and_finds_payments_by_asking() {
+    for (answer, said) in [
+        (UpgradeFault::Status(405), "have its proxy let WebSockets through"),
+        (UpgradeFault::Status(403), "have its proxy let WebSockets through"),
+        (UpgradeFault::Status(404), "have its proxy let WebSockets through"),
+        (
+            UpgradeFault::Status(502),
+            "The proxy before LNbits cannot reach it",
+        ),
+        (UpgradeFault::Html, "What answers there is not LNbits"),
+    ] {
+        let counter = Counter::open(Version::V1_6).await;
+        counter.fake.faults().set(Fault::Upgrade(answer));
+        counter.pair().await;
+        for said in [said, "payments are found by asking every few seconds"] {
+            assert!(counter.said().contains(said), "{}", counter.said());
+        }
+        let mut watching = counter.watch_until(LinkState::Polling).await;
+        let hash = counter.sell(21);
+        let paid = watching.until_paid(&hash, Duration::from_secs(6)).await;
+        assert_eq!(paid.kind, Kind::Live);
+        let detail = watching.link.as_ref().and_then(|link| link.detail.clone());
+        assert!(
+            detail.as_ref().is_some_and(|detail| detail.contains(said)),
+            "{detail:?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wallet_that_can_only_be_heard_is_not_paired_without_a_socket() {
+    let counter = Counter::open(Version::Documented).await;
+    counter
+        .fake
+        .faults()
+        .set(Fault::Upgrade(UpgradeFault::Status(405)));
+    let socket = counter.fake.ws_url(&counter.wallet.id);
+    let error = counter.enrol_at(&socket).await.unwrap_err();
+    assert!(matches!(error, EnrolError::Socket { .. }), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_that_refuses_our_own_word_says_nothing_about_the_push() {
+    let counter = Counter::open(Version::V1_6).await;
+    for answer in [
+        RestFault::Page(405, "allow", "GET"),
+        RestFault::Page(403, "server", "nginx"),
+        RestFault::Status(429, Some(60)),
+    ] {
+        counter.fake.faults().set(Fault::Rest(Some(Path::Say), answer));
+        counter.enrol().await.unwrap();
+        assert!(
+            counter.said().contains("could not be tried"),
+            "{}",
+            counter.said()
+        );
+    }
+    counter.fake.faults().clear();
+    counter.fake.faults().set(Fault::PushDead);
+    counter.enrol().await.unwrap();
+    assert!(counter.said().contains("nothing came back"), "{}", counter.said());
 }
 
 fn stranger(n: u32) -> String {

@@ -8,6 +8,7 @@ use serde::Serialize;
 use tokio_tungstenite::tungstenite::Error as WsError;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 
+use crate::barrier::Barrier;
 use crate::dial::DialError;
 use crate::headers::{elsewhere, redirect_target, retry_after};
 
@@ -28,7 +29,10 @@ pub enum Lost {
         to: Option<String>,
     },
     /// The upgrade was refused (4xx).
-    #[error("The server refuses the socket ({status}): its proxy may not let WebSockets through.")]
+    #[error(
+        "The server refuses the socket ({status}): have its proxy let WebSockets through to /api/v1/ws/ (the headers “Upgrade” \
+         and “Connection”)."
+    )]
     #[serde(rename = "socket-refused")]
     Refused {
         /// The HTTP status.
@@ -72,6 +76,10 @@ pub enum Lost {
     /// The server broke the WebSocket protocol.
     #[error("The server's messages make no sense.")]
     Garbled,
+    /// Something else answered, or LNbits is not ready.
+    #[error(transparent)]
+    #[serde(untagged)]
+    Barrier(#[from] Barrier),
     /// It could not be dialled, or the upgrade was not answered in time.
     #[error(transparent)]
     #[serde(untagged)]
@@ -98,6 +106,7 @@ impl Lost {
                 | DialError::TimedOut { .. }
                 | DialError::HungUp { .. } => false,
             },
+            Self::Barrier(barrier) => barrier.is_final(),
             Self::NotASocket | Self::Redirected { .. } | Self::Refused { .. } => true,
             Self::Busy { .. }
             | Self::ServerError { .. }
@@ -124,6 +133,9 @@ impl Lost {
         match error {
             WsError::Http(answer) => {
                 let (status, headers) = (answer.status(), answer.headers());
+                if let Some(barrier) = Barrier::before(status, headers) {
+                    return barrier.into();
+                }
                 match status {
                     StatusCode::TOO_MANY_REQUESTS => Self::Busy {
                         retry_after: retry_after(headers),

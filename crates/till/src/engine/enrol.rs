@@ -19,6 +19,8 @@ use crate::wallet::health::Why;
 
 /// The socket may take this long.
 const SOCKET: Duration = Duration::from_secs(15);
+/// Of a page's address, so many prefixes are tried at most.
+const MOST_PREFIXES: usize = 8;
 /// Our own word must come back on the channel within this.
 const ECHO: Duration = Duration::from_secs(3);
 /// A pairing that works, not yet stored.
@@ -145,9 +147,13 @@ enum Found {
     NotConfirmed,
     #[display("It did not answer within {} seconds.", SOCKET.as_secs())]
     SocketSilent,
+    #[display("it does not open, so that payments are found by asking every few seconds. {why}")]
+    ByAsking { why: Sentence },
     #[display("nothing came back: the wallet will be asked every few seconds as well")]
     NoEcho,
-    #[display("this server has no way to try")]
+    #[display("could not be tried. {why}")]
+    EchoUntried { why: Sentence },
+    #[display("there is no way to try")]
     NoWayToTry,
     #[display("nothing can be asked")]
     NothingAsked,
@@ -286,11 +292,19 @@ pub async fn enrol(
     result
 }
 
-async fn try_all(pairing: Pairing, dialer: &Dialer, steps: &mut Steps<'_>) -> Result<Enrolled, EnrolError> {
+async fn try_all(
+    mut pairing: Pairing,
+    dialer: &Dialer,
+    steps: &mut Steps<'_>,
+) -> Result<Enrolled, EnrolError> {
     steps.begin(Stage::Text);
     steps.done(Stage::Text, pairing.kind().say());
 
     steps.begin(Stage::Server);
+    // Where a wallet id is known the address is, too: it may be that of a server that offers nothing to ask.
+    if matches!(pairing.credential, Credential::Key(_) | Credential::Missing) {
+        pairing.server = find_server(dialer, pairing.server).await?;
+    }
     let anonymous = Rest::new(dialer.clone(), pairing.server.clone(), None);
     let nothing_to_ask = anonymous.offers_nothing_to_ask().await?;
     let version = if nothing_to_ask {
@@ -354,20 +368,26 @@ async fn try_all(pairing: Pairing, dialer: &Dialer, steps: &mut Steps<'_>) -> Re
         (Listen::Key, None) => return Err(EnrolError::KeyMissing),
     };
     let mut link = Link::start(dialer.clone(), &pairing.server, &channel);
-    open(&mut link).await?;
-    steps.done(Stage::Socket, None);
+    let shut = open(&mut link).await.err();
+    match (&shut, &key) {
+        (None, _) => steps.done(Stage::Socket, None),
+        // A proxy with rules of its own: what can be asked needs no socket.
+        (Some(why), Some(_)) => steps.done(Stage::Socket, Found::ByAsking { why: why.clone() }.say()),
+        (Some(why), None) => return Err(EnrolError::Socket { why: why.clone() }),
+    }
 
     steps.begin(Stage::Echo);
     let rest = Rest::new(dialer.clone(), pairing.server.clone(), key.clone());
-    let heard = match &key {
-        Some(_) => Some(hear_ourselves(&link, &rest, &channel).await),
-        None => None,
+    let echo = match (&shut, &key) {
+        (None, Some(_)) => Some(hear_ourselves(&link, &rest, &channel).await),
+        (Some(_), _) | (None, None) => None,
     };
     steps.done(
         Stage::Echo,
-        match heard {
-            Some(true) => None,
-            Some(false) => Some(Found::NoEcho.say()),
+        match echo {
+            Some(Echo::Heard) => None,
+            Some(Echo::Nothing) => Some(Found::NoEcho.say()),
+            Some(Echo::Untried(error)) => Some(Found::EchoUntried { why: error.say() }.say()),
             None => Some(Found::NoWayToTry.say()),
         },
     );
@@ -414,6 +434,22 @@ async fn try_all(pairing: Pairing, dialer: &Dialer, steps: &mut Steps<'_>) -> Re
     })
 }
 
+/// The server behind a page's address: the first LNbits at it or above it; where there is none, the address as it is.
+async fn find_server(dialer: &Dialer, pasted: Server) -> Result<Server, RestError> {
+    if pasted.and_above().nth(1).is_none() {
+        return Ok(pasted);
+    }
+    for server in pasted.and_above().take(MOST_PREFIXES) {
+        match Rest::new(dialer.clone(), server.clone(), None).is_lnbits().await {
+            Ok(true) => return Ok(server),
+            Ok(false) => {}
+            Err(error) if error.is_final() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(pasted)
+}
+
 /// Asks for the wallet with the key.
 async fn try_key(dialer: &Dialer, pairing: &Pairing, key: &InvoiceKey) -> Result<WalletInfo, EnrolError> {
     let rest = Rest::new(dialer.clone(), pairing.server.clone(), Some(key.clone()));
@@ -425,8 +461,8 @@ async fn try_key(dialer: &Dialer, pairing: &Pairing, key: &InvoiceKey) -> Result
     }
 }
 
-/// Waits until the socket is open or has failed once.
-async fn open(link: &mut Link) -> Result<(), EnrolError> {
+/// Waits until the socket is open or has failed once; says why it has.
+async fn open(link: &mut Link) -> Result<(), Sentence> {
     let opened = tokio::time::timeout(
         SOCKET,
         link.state
@@ -435,24 +471,35 @@ async fn open(link: &mut Link) -> Result<(), EnrolError> {
     .await;
     match opened.as_ref().map(|state| state.as_deref()) {
         Ok(Ok(SocketState::Open { .. })) => Ok(()),
-        Ok(Ok(SocketState::Waiting { why, .. })) => Err(EnrolError::Socket { why: why.say() }),
-        Ok(Ok(SocketState::Dialling) | Err(_)) | Err(_) => Err(EnrolError::Socket {
-            why: Found::SocketSilent.say(),
-        }),
+        Ok(Ok(SocketState::Waiting { why, .. })) => Err(why.say()),
+        Ok(Ok(SocketState::Dialling) | Err(_)) | Err(_) => Err(Found::SocketSilent.say()),
     }
 }
 
-/// Puts a word on our own channel, as anybody could, and listens for it: true when it came back.
-pub async fn hear_ourselves(link: &Link, rest: &Rest, channel: &Channel) -> bool {
+/// What became of a word on our own channel.
+#[derive(Debug)]
+pub enum Echo {
+    /// It came back.
+    Heard,
+    /// The server took it, and nothing came back.
+    Nothing,
+    /// The server, or a proxy before it, did not take it: that says nothing about the channel.
+    Untried(RestError),
+}
+
+/// Puts a word on our own channel, as anybody could, and listens for it.
+pub async fn hear_ourselves(link: &Link, rest: &Rest, channel: &Channel) -> Echo {
     let before = link.meter.frames();
-    let asked = rest.say(channel, "tillbell listens").await;
-    if asked.is_err() {
-        return false;
+    if let Err(error) = rest.say(channel, "tillbell listens").await {
+        return Echo::Untried(error);
     }
     let heard = async {
         while link.meter.frames() == before {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(ECHO, heard).await.is_ok()
+    match tokio::time::timeout(ECHO, heard).await {
+        Ok(()) => Echo::Heard,
+        Err(_) => Echo::Nothing,
+    }
 }

@@ -37,7 +37,8 @@ impl Length {
         match error {
             RestError::TooLarge => Self::TooLong,
             RestError::TimedOut | RestError::Cut => Self::Suspect,
-            RestError::Dial(_)
+            RestError::Barrier(_)
+            | RestError::Dial(_)
             | RestError::KeyRefused
             | RestError::Busy { .. }
             | RestError::Redirected { .. }

@@ -1208,7 +1208,8 @@ fn in_msat(amount: Option<ClaimedAmount>) -> Msat {
 fn pause(error: &RestError) -> Option<Duration> {
     match error {
         RestError::Busy { retry_after } => Some(retry_after.unwrap_or(BUSY).min(LONGEST_PAUSE)),
-        RestError::Dial(_)
+        RestError::Barrier(_)
+        | RestError::Dial(_)
         | RestError::KeyRefused
         | RestError::Redirected { .. }
         | RestError::NotLnbits
