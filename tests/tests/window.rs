@@ -292,6 +292,13 @@ fn the_settings_sheet_changes_what_it_says_and_the_file() -> Result {
     until("the dark look", SOON, || {
         Ok((window.run("return document.documentElement.dataset.theme")? == "dark").then_some(()))
     })?;
+    window.paste("pay-code-text", "lnurlw://h.example/withdraw/a")?;
+    window.click("save-pay-code")?;
+    assert!(window.text("refused")?.contains("pays your customer"));
+    let file = String::from_utf8(counter.profile.read("settings.toml")?)?;
+    assert!(!file.contains("lnurlw"), "{file}");
+    window.on_glass()?;
+    screen.shot("settings-refused")?;
     window.paste("pay-code-text", "till@bean-and-bell.example")?;
     window.click("save-pay-code")?;
     until("the settings file", SOON, || {
@@ -305,6 +312,12 @@ fn the_settings_sheet_changes_what_it_says_and_the_file() -> Result {
     window.click("close-settings")?;
     window.on_glass()?;
     screen.shot("idle-with-pay-code")?;
+    // Somebody edits the file.
+    counter.profile.write("settings.toml", b"theme = \"light\"\n")?;
+    until("the light look without a pay code", SOON, || {
+        let light = window.run("return document.documentElement.dataset.theme")? == "light";
+        Ok((light && !window.has("pay-code")?).then_some(()))
+    })?;
 
     window.click("settings-button")?;
     window.click("unpair")?;
