@@ -8,11 +8,13 @@ use tauri::async_runtime::JoinHandle;
 use tauri::ipc::{Channel, Invoke};
 use tauri::{State, WebviewWindow, Wry};
 use tillbell_till::Engine;
-use tillbell_till::engine::{Reply, Request};
+use tillbell_till::engine::{Reply, Request, ScreenTrouble};
 use tillbell_till::screen::customer;
+use tillbell_till::screen::stage::UNSEEN;
 use tillbell_till::screen::view::{Display, Role};
 
 use crate::demo::DemoGuard;
+use crate::drawn::{Drawn, Gone};
 use crate::page::Page;
 use crate::window;
 
@@ -70,6 +72,21 @@ impl Host {
         None
     }
 
+    /// Waits until what the page has painted was drawn. What is not is said after a moment, and no longer once it is.
+    async fn until_drawn(&self, drawn: &Drawn, window: &WebviewWindow) -> Result<(), Gone> {
+        let mut wait = std::pin::pin!(drawn.after_paint(window));
+        if let Ok(drawn) = tokio::time::timeout(UNSEEN, &mut wait).await {
+            return drawn;
+        }
+        // An engine that has ended has said worse.
+        let _ = self.engine.screen(ScreenTrouble::NotDrawn, true).await;
+        let drawn = wait.await;
+        if drawn.is_ok() {
+            let _ = self.engine.screen(ScreenTrouble::NotDrawn, false).await;
+        }
+        drawn
+    }
+
     async fn try_demo(&self) -> Reply {
         match self.demo.start().await {
             Ok(wallet) => match self.engine.start_demo(wallet).await {
@@ -94,7 +111,8 @@ pub(crate) fn handler() -> impl Fn(Invoke<Wry>) -> bool + Send + Sync + 'static 
 
 /// Sends the present picture at once and every later one, in a rush the newest of each [`FRAME`], until the page is gone.
 #[tauri::command]
-fn subscribe(host: State<'_, Host>, pictures: Channel<Arc<Display>>) {
+fn subscribe(host: State<'_, Host>, drawn: State<'_, Drawn>, pictures: Channel<Arc<Display>>) {
+    drawn.forget();
     let (mut display, role) = (host.engine.display(), host.role);
     let sender = tauri::async_runtime::spawn(async move {
         let mut in_a_row = 0;
@@ -132,10 +150,16 @@ fn subscribe(host: State<'_, Host>, pictures: Channel<Arc<Display>>) {
 async fn ask(
     host: State<'_, Host>,
     page: State<'_, Page>,
+    drawn: State<'_, Drawn>,
     window: WebviewWindow,
     request: Request,
 ) -> Result<Reply, ()> {
     page.asked(&request);
+    if let Request::Painted { .. } = request
+        && host.until_drawn(&drawn, &window).await == Err(Gone)
+    {
+        return Ok(Reply::Done);
+    }
     let shell = match request.is_for(host.role) {
         true => host.answer(&request, &window).await,
         false => None,

@@ -5,9 +5,11 @@
 mod bell;
 mod commands;
 mod demo;
+mod drawn;
 mod front;
 mod page;
 mod revival;
+mod screens;
 mod watchdog;
 mod webkit_env;
 mod window;
@@ -23,7 +25,7 @@ use tauri::RunEvent;
 use tillbell_bell::Chime;
 use tillbell_lnbits::dial::Dialer;
 use tillbell_till::clock::SystemClock;
-use tillbell_till::engine::StartError;
+use tillbell_till::engine::{ScreenTrouble, StartError};
 use tillbell_till::screen::view::Role;
 use tillbell_till::store::profile::{Profile, ProfileError};
 use tillbell_till::{Engine, Options, Output};
@@ -47,6 +49,9 @@ struct Arguments {
     /// Open as an ordinary window
     #[arg(long)]
     windowed: bool,
+    /// Open on this screen; the first is 1
+    #[arg(long, value_name = "N")]
+    screen: Option<usize>,
 }
 
 fn main() -> ExitCode {
@@ -63,6 +68,7 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    window::reach_screen(arguments.screen)?;
     let profile = Profile::chosen(arguments.profile.as_deref())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -119,15 +125,22 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         window::Mode::Kiosk => Role::Customer,
         window::Mode::Maximised | window::Mode::Windowed => Role::Operator,
     };
+    let opening = window::Opening {
+        mode,
+        screen: arguments.screen,
+    };
     let engine_in_setup = engine.clone();
     let front_door = front::FrontDoor::default();
     let door_in_setup = front_door.clone();
     let app = tauri::Builder::default()
         .manage(commands::Host::new(engine.clone(), role, demo_guard))
         .manage(page::Page::default())
+        .manage(drawn::Drawn::default())
         .invoke_handler(commands::handler())
         .setup(move |app| {
-            window::open(app.handle(), mode)?;
+            window::open(app.handle(), opening)?;
+            #[cfg(target_os = "linux")]
+            screens::follow(app.handle(), opening);
             tauri::async_runtime::spawn(revival::after_a_fault(end, revivals, app.handle().clone()));
             // A demo has no profile to answer for, until a wallet is paired from it.
             let (mut display, app_handle) = (engine_in_setup.display(), app.handle().clone());
@@ -137,20 +150,29 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
                     door_in_setup.open(&profile, engine_in_setup, app_handle).await;
                 }
             });
-            tauri::async_runtime::spawn(watchdog::watch_over(app.handle().clone(), mode, watched));
+            tauri::async_runtime::spawn(watchdog::watch_over(app.handle().clone(), opening, watched));
             Ok(())
         })
         .build(tauri::generate_context!())
         .context("the window system cannot be reached")?;
-    let awake = window::keep_awake();
+    keep_awake(&engine)?;
     app.run(move |_, event| {
         if matches!(event, RunEvent::Exit) {
             front_door.leave();
             tauri::async_runtime::block_on(engine.stop());
         }
     });
-    drop(awake);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Keeps the screen awake for as long as this process lives. The merchant is told when nothing works.
+fn keep_awake(engine: &Engine) -> anyhow::Result<()> {
+    let engine = engine.clone();
+    let tell = move |works: bool| {
+        // An engine that has ended has said worse.
+        let _ = tauri::async_runtime::block_on(engine.screen(ScreenTrouble::MayGoDark, !works));
+    };
+    tillbell_machine::awake::keep(tell).context("the screen cannot be kept awake")
 }
 
 /// Says why no window came up, where there is none to say it in.

@@ -9,7 +9,7 @@ use tillbell_till::screen::view::{Display, Scene};
 use tokio::sync::watch;
 
 use crate::page::{LOOK, Page, PageAction};
-use crate::window::{self, Mode};
+use crate::window::{self, Opening};
 
 /// Loads the page anew, whatever became of it. A process that hangs would not hear of it, so it is ended first.
 fn load_anew(window: &WebviewWindow, home: Url) -> tauri::Result<()> {
@@ -20,7 +20,7 @@ fn load_anew(window: &WebviewWindow, home: Url) -> tauri::Result<()> {
 
 /// Loads a page anew that has gone silent, and makes its window anew when that does not help. What it should have
 /// shown is still on the stage: nothing counts as announced before it was painted or rung.
-pub(crate) async fn watch_over(app: AppHandle, mode: Mode, display: watch::Receiver<Arc<Display>>) {
+pub(crate) async fn watch_over(app: AppHandle, opening: Opening, display: watch::Receiver<Arc<Display>>) {
     let page = app.state::<Page>();
     let window = || app.get_webview_window(&page.label());
     let home = window().and_then(|window| window.url().ok());
@@ -41,7 +41,7 @@ pub(crate) async fn watch_over(app: AppHandle, mode: Mode, display: watch::Recei
             (PageAction::Renew { .. } | PageAction::Reload, Some(window), Some(home)) => {
                 load_anew(&window, home.clone())
             }
-            (_, former, _) => open_anew(&app, mode, former),
+            (_, former, _) => open_anew(&app, opening, former),
         };
         if let Err(error) = helped {
             tracing::warn!(%error, "that did not work");
@@ -50,11 +50,11 @@ pub(crate) async fn watch_over(app: AppHandle, mode: Mode, display: watch::Recei
 }
 
 /// The new one first: an app without any window would end.
-fn open_anew(app: &AppHandle, mode: Mode, former: Option<WebviewWindow>) -> tauri::Result<()> {
+fn open_anew(app: &AppHandle, opening: Opening, former: Option<WebviewWindow>) -> tauri::Result<()> {
     let anew = app.clone();
     app.run_on_main_thread(move || {
         let opened =
-            window::open(&anew, mode).and_then(|()| former.map_or(Ok(()), |former| former.destroy()));
+            window::open(&anew, opening).and_then(|()| former.map_or(Ok(()), |former| former.destroy()));
         if let Err(error) = opened {
             tracing::warn!(%error, "the window could not be opened anew");
         }

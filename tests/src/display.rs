@@ -1,11 +1,12 @@
 //! The desktop program as a shop runs it: nobody looks into its page, only at its glass and its log.
 
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Context as _;
 
-use crate::process::Running;
-use crate::profile::talkative;
+use crate::process::{Running, program};
+use crate::profile::{binary, talkative};
 use crate::{Profile, Screen, Sound, tree, until};
 
 /// What WebKit calls the process that holds a page.
@@ -34,6 +35,10 @@ impl Display {
         if let Some(sound) = sound {
             sound.dress(&mut command);
         }
+        Self::begin(command, profile, arguments)
+    }
+
+    fn begin(mut command: Command, profile: &Profile, arguments: &[&str]) -> anyhow::Result<Self> {
         command
             .env("WEBKIT_DISABLE_DMABUF_RENDERER", "1")
             .env("NO_AT_BRIDGE", "1")
@@ -44,6 +49,27 @@ impl Display {
         Ok(Self {
             running: Running::start("tillbell", command)?,
         })
+    }
+
+    /// Starts it in a Wayland compositor of its own, which shows its screen in a window on this one. What is signalled is the
+    /// compositor.
+    ///
+    /// # Errors
+    /// When `cage` is missing or does not start.
+    pub fn under_cage(screen: &Screen, sound: &Sound, profile: &Profile) -> anyhow::Result<Self> {
+        let mut command = program("unshare");
+        // It refuses to run as root.
+        command.args(["--user", "--map-user=1000", "--map-group=1000", "cage", "--"]);
+        command.arg(binary("tillbell"));
+        profile.dress(&mut command);
+        talkative(&mut command);
+        screen.dress(&mut command);
+        sound.dress(&mut command);
+        command
+            .env("GDK_BACKEND", "wayland")
+            .env("WLR_BACKENDS", "x11")
+            .env("WLR_RENDERER", "pixman");
+        Self::begin(command, profile, &[])
     }
 
     /// Starts it and waits until its link is live.

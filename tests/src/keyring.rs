@@ -6,10 +6,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use tempfile::TempDir;
 
 use crate::process::{Running, program};
-use crate::{Profile, until};
+use crate::{Bus, Profile, until};
 
 /// The password of every keyring here.
 const PASSWORD: &str = "open sesame";
@@ -17,9 +16,7 @@ const PASSWORD: &str = "open sesame";
 /// A session bus that nothing but the test uses.
 #[derive(Debug)]
 pub struct SessionBus {
-    address: String,
-    folder: TempDir,
-    _daemon: Running,
+    bus: Bus,
 }
 
 impl SessionBus {
@@ -28,39 +25,16 @@ impl SessionBus {
     /// # Errors
     /// When `dbus-daemon` is missing or does not start.
     pub fn for_profile(profile: &mut Profile) -> anyhow::Result<Self> {
-        let folder = tempfile::tempdir()?;
-        let config = folder.path().join("session.conf");
-        let socket = folder.path().join("bus");
-        // Without service folders: nothing starts by itself, neither a keyring nor somebody who asks for passwords.
-        std::fs::write(
-            &config,
-            format!(
-                "<busconfig><type>session</type><listen>unix:path={}</listen><auth>EXTERNAL</auth>
-                 <policy context='default'><allow send_destination='*' eavesdrop='true'/><allow eavesdrop='true'/>
-                 <allow own='*'/></policy></busconfig>",
-                socket.display()
-            ),
-        )?;
-        let mut command = program("dbus-daemon");
-        command
-            .args(["--nofork", "--print-address"])
-            .arg(format!("--config-file={}", config.display()));
-        std::fs::write(folder.path().join("password"), PASSWORD)?;
-        let daemon = Running::start("dbus-daemon", command)?;
-        let line = daemon.line(Duration::from_secs(10))?;
-        let address = line.context("dbus-daemon says no address")?.1;
-        profile.set("DBUS_SESSION_BUS_ADDRESS", &address);
-        profile.set("XDG_RUNTIME_DIR", &folder.path().display().to_string());
-        Ok(Self {
-            address,
-            folder,
-            _daemon: daemon,
-        })
+        let bus = Bus::start()?;
+        std::fs::write(bus.folder().join("password"), PASSWORD)?;
+        profile.set("DBUS_SESSION_BUS_ADDRESS", &bus.address());
+        profile.set("XDG_RUNTIME_DIR", &bus.folder().display().to_string());
+        Ok(Self { bus })
     }
 
     /// A file with the password of its keyrings.
     fn password(&self) -> PathBuf {
-        self.folder.path().join("password")
+        self.bus.folder().join("password")
     }
 }
 
@@ -122,7 +96,7 @@ impl<'a> Keyring<'a> {
     /// When the keyring does not take it.
     pub fn unlock(&self) -> anyhow::Result<()> {
         let length = |of: usize| u32::try_from(of).map(u32::to_be_bytes);
-        let mut control = UnixStream::connect(self.bus.folder.path().join("keyring/control"))?;
+        let mut control = UnixStream::connect(self.bus.bus.folder().join("keyring/control"))?;
         control.set_read_timeout(Some(Duration::from_secs(10)))?;
         // A byte that carries the caller's credentials; then the packet's length, the operation and the password.
         let mut packet = vec![0];
@@ -143,7 +117,7 @@ impl<'a> Keyring<'a> {
     fn ask(&self, [destination, path, method]: &[&str; 3]) -> std::process::Command {
         let mut command = program("dbus-send");
         command
-            .args([&format!("--bus={}", self.bus.address), "--print-reply"])
+            .args([&format!("--bus={}", self.bus.bus.address()), "--print-reply"])
             .args([&format!("--dest={destination}"), *path, *method]);
         command
     }

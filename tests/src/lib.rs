@@ -4,11 +4,13 @@
 //! Everything here blocks with a deadline and answers with an error that says what was awaited. Whatever is
 //! started ends when its handle is dropped, and with this process at the latest.
 
+mod bus;
 mod channel_listener;
 mod clock;
 mod display;
 mod fake;
 mod faulty_window;
+mod hand;
 mod headless;
 mod heavy_test;
 mod http;
@@ -36,11 +38,13 @@ mod webdriver;
 mod window;
 mod world;
 
+pub use bus::{Bus, Keeper};
 pub use channel_listener::ChannelListener;
 pub use clock::FakedClock;
 pub use display::Display;
 pub use fake::Fake;
 pub use faulty_window::FaultyWindow;
+pub use hand::{Button, Hand, Key};
 pub use headless::{Said, Watch, headless, headless_told, headless_traced};
 pub use heavy_test::{HeavyTestPermit, heavy_test_permit};
 pub use http::{Answer, Http};

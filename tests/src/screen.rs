@@ -35,6 +35,14 @@ impl Screen {
     /// # Errors
     /// When Xvfb is missing or does not start.
     pub fn start(width: u32, height: u32) -> anyhow::Result<Self> {
+        Self::start_with(width, height, &[])
+    }
+
+    /// One whose X server gets these arguments, too.
+    ///
+    /// # Errors
+    /// When Xvfb is missing or does not start.
+    pub fn start_with(width: u32, height: u32, arguments: &[&str]) -> anyhow::Result<Self> {
         let frame = tempfile::tempdir()?;
         let mut command = program("Xvfb");
         command.arg("-fbdir").arg(frame.path());
@@ -47,7 +55,7 @@ impl Screen {
             "-dpi",
             "96",
         ]);
-        command.args(["-nolisten", "tcp", "-noreset"]);
+        command.args(["-nolisten", "tcp", "-noreset"]).args(arguments);
         let server = Running::start("Xvfb", command)?;
         let number = server
             .line(Duration::from_secs(20))?
@@ -59,6 +67,12 @@ impl Screen {
             frame,
             _server: server,
         })
+    }
+
+    /// What `DISPLAY` calls it.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!(":{}", self.number)
     }
 
     /// Its size in pixels.
@@ -74,9 +88,7 @@ impl Screen {
 
     /// Lets `command` draw on it.
     pub fn dress(&self, command: &mut Command) {
-        command
-            .env("DISPLAY", format!(":{}", self.number))
-            .env("GDK_BACKEND", "x11");
+        command.env("DISPLAY", self.name()).env("GDK_BACKEND", "x11");
     }
 
     /// Keeps what is on the glass now as `NAME.png` in `$TILLBELL_SHOTS`, else in `target/shots`.

@@ -17,6 +17,7 @@ use tillbell_till::store::secrets::Secrets;
 use tillbell_till::store::settings::Settings;
 use tillbell_till::wallet::Listen;
 
+use crate::surroundings;
 use crate::terminal::say;
 
 /// The socket may take this long.
@@ -35,6 +36,11 @@ struct Report {
 impl Report {
     fn ok(&self, what: &str, detail: impl Display) -> anyhow::Result<()> {
         Ok(say(&format!("ok      {}{what}: {detail}", self.about))?)
+    }
+
+    /// What the display can do without.
+    fn warn(&self, what: &str, why: impl Display) -> anyhow::Result<()> {
+        Ok(say(&format!("warning {}{what}: {why}", self.about))?)
     }
 
     fn fail(&mut self, what: &str, why: impl Display) -> anyhow::Result<()> {
@@ -59,6 +65,7 @@ pub(crate) async fn run(profile: &Profile) -> anyhow::Result<ExitCode> {
     let mut report = Report::default();
     check_settings(profile, &mut report)?;
     check_ledger(profile, &mut report)?;
+    check_surroundings(&report).await?;
     let paired = find_pairings(profile, &mut report)?;
     for each in &paired {
         if paired.len() > 1 {
@@ -96,6 +103,17 @@ fn check_ledger(profile: &Profile, report: &mut Report) -> anyhow::Result<()> {
     }
     let count = Ledger::open(&path).and_then(|ledger| ledger.check());
     report.tell("record", count.map(|count| format!("{count} payments, sound")))
+}
+
+async fn check_surroundings(report: &Report) -> anyhow::Result<()> {
+    // Services may take their time.
+    for check in tokio::task::spawn_blocking(surroundings::look).await? {
+        match check.found {
+            Ok(found) => report.ok(check.what, found)?,
+            Err(missing) => report.warn(check.what, missing)?,
+        }
+    }
+    Ok(())
 }
 
 fn find_pairings(profile: &Profile, report: &mut Report) -> anyhow::Result<Vec<Paired>> {

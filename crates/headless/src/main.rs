@@ -4,6 +4,7 @@ mod doctor;
 mod export;
 mod pair;
 mod reach;
+mod surroundings;
 mod terminal;
 mod wallets;
 mod watch;

@@ -664,6 +664,12 @@ impl Actor {
         });
     }
 
+    /// What was told is no longer so.
+    fn take_back(&mut self, news: &News) {
+        let sentence = news.say();
+        self.notices.retain(|notice| notice.sentence != sentence);
+    }
+
     fn next_wake(&self, now: Now) -> Option<Moment> {
         let waiting = |wallet: &Wallet| wallet.rejections.latest.and(wallet.rejections.told);
         let rejections = self

@@ -25,7 +25,7 @@ use tokio::task::JoinHandle;
 
 pub use adopt::{AdoptError, Adopted, adopt};
 pub use outlets::{BellOrder, Line, LinkLine, NowPaired, PaymentLine, PendingLine, RejectedLine, WalletLine};
-pub use request::{DemoWallet, Options, Output, Reply, Request, StartError};
+pub use request::{DemoWallet, Options, Output, Reply, Request, ScreenTrouble, StartError};
 pub use unpair::{UnpairError, unpair};
 
 use self::request::{Asker, Message};
@@ -156,6 +156,14 @@ impl Engine {
     /// See [`Self::start_demo`].
     pub async fn sound(&self, state: SoundView) -> Result<(), Ended> {
         self.tell(Message::Device(state)).await
+    }
+
+    /// Something is wrong with the screen, or is no longer: the merchant is told.
+    ///
+    /// # Errors
+    /// See [`Self::start_demo`].
+    pub async fn screen(&self, trouble: ScreenTrouble, is_there: bool) -> Result<(), Ended> {
+        self.tell(Message::Screen(trouble, is_there)).await
     }
 
     /// A payment's line was written.

@@ -260,6 +260,15 @@ impl Reply {
     }
 }
 
+/// What is wrong with a screen, as whoever has its window finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScreenTrouble {
+    /// Nothing keeps it awake.
+    MayGoDark,
+    /// What its page paints is not drawn.
+    NotDrawn,
+}
+
 /// What reaches the actor.
 #[derive(Debug)]
 pub(super) enum Message {
@@ -273,6 +282,8 @@ pub(super) enum Message {
     Device(SoundView),
     LineWritten(Seq),
     AwaitInvoice(bool),
+    /// Something is wrong with the screen, or is no longer.
+    Screen(ScreenTrouble, bool),
     Stop(oneshot::Sender<()>),
 }
 

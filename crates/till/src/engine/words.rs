@@ -5,6 +5,7 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use super::enrol::EnrolError;
+use super::request::ScreenTrouble;
 use crate::files::DiskTrouble;
 use crate::ledger::{Advice, LedgerError, Loss, Sum};
 use crate::screen::pay_code::Unfit;
@@ -78,6 +79,16 @@ pub(super) enum News {
         "The pay code was for “{wallet}” and was taken away with it: set one for the wallet that is first now."
     )]
     PayCodeTakenAway { wallet: String },
+    #[display(
+        "This screen may go dark: nothing on this system can be asked to keep it awake. Switch its screen saver and power \
+         saving off."
+    )]
+    MayGoDark,
+    #[display(
+        "Payments are not seen on this screen: the system does not show what is drawn. They ring, and are shown once it does. Check \
+         that the screen is on."
+    )]
+    NotDrawn,
     #[display("The wallet's key could not be removed: {error}.")]
     KeyNotRemoved { error: String },
     #[display("{_0}")]
@@ -186,6 +197,13 @@ impl News {
         Self::RecordedSilently {
             count,
             total_msat: total.0,
+        }
+    }
+
+    pub(super) const fn of_the_screen(trouble: ScreenTrouble) -> Self {
+        match trouble {
+            ScreenTrouble::MayGoDark => Self::MayGoDark,
+            ScreenTrouble::NotDrawn => Self::NotDrawn,
         }
     }
 

@@ -51,6 +51,10 @@ impl Actor {
             }
             Message::Device(state) => self.device = state,
             Message::AwaitInvoice(awaited) => self.invoice_awaited = awaited,
+            Message::Screen(trouble, true) => {
+                self.notice(NoticeWeight::Warning, &News::of_the_screen(trouble));
+            }
+            Message::Screen(trouble, false) => self.take_back(&News::of_the_screen(trouble)),
             // Taken by the loop, which ends there.
             Message::Stop(_) => {}
         }
