@@ -14,6 +14,7 @@
 mod channel;
 pub mod dial;
 pub mod failpoint;
+pub mod fiat;
 pub mod frame;
 mod headers;
 pub mod ids;
@@ -26,11 +27,12 @@ pub mod rest;
 pub mod server;
 pub mod text;
 
+pub use fiat::{Currency, Fiat};
 pub use frame::{Claim, ClaimedAmount, Hint, Reading};
 pub use ids::{CheckingId, InvoiceKey, PaymentHash, WalletId};
 pub use money::{Msat, Sat};
 pub use pairing::Pairing;
-pub use payment::{Direction, PaymentRow, Status};
+pub use payment::{Direction, Method, PaymentRow, RowPart, Status, UnreadableRow};
 pub use rest::Rest;
 pub use server::Server;
 pub use text::Text;
