@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Deserialize;
+use tillbell_lnbits::Method;
 use toml_edit::{DocumentMut, value};
 
 use crate::files::replace;
@@ -30,6 +31,10 @@ pay_code = ""
 
 # How long the last payment stays on the screen, in seconds (2 to 60).
 dwell_s = 6
+
+# Whether payments by card and with cash, which LNbits takes as well, are shown and rung for. They are recorded in any case.
+announce_card = true
+announce_cash = true
 "#;
 
 /// The settings.
@@ -46,6 +51,10 @@ pub struct Settings {
     pub pay_code: String,
     /// How long the last payment stays, in seconds.
     pub dwell_s: u64,
+    /// Payments by card are shown and rung for.
+    pub announce_card: bool,
+    /// Payments with cash are shown and rung for.
+    pub announce_cash: bool,
 }
 
 impl Default for Settings {
@@ -56,6 +65,8 @@ impl Default for Settings {
             theme: Theme::Auto,
             pay_code: String::new(),
             dwell_s: 6,
+            announce_card: true,
+            announce_cash: true,
         }
     }
 }
@@ -65,6 +76,17 @@ impl Settings {
     #[must_use]
     pub fn read(text: &str) -> Option<Self> {
         parse(text).map(|(_, settings)| settings)
+    }
+
+    /// What is paid so is recorded, and neither shown nor rung for.
+    #[must_use]
+    pub fn withheld(&self) -> Vec<Method> {
+        let is_withheld = |method: &Method| match method {
+            Method::Card => !self.announce_card,
+            Method::Cash => !self.announce_cash,
+            Method::Lightning | Method::Other => false,
+        };
+        Method::ALL.into_iter().filter(is_withheld).collect()
     }
 
     /// How long the last payment stays, within bounds.
@@ -194,6 +216,14 @@ impl SettingsFile {
             settings.pay_code = pay_code.trim().to_owned();
             document["pay_code"] = value(&settings.pay_code);
         }
+        if let Some(announce) = form.announce_card {
+            settings.announce_card = announce;
+            document["announce_card"] = value(announce);
+        }
+        if let Some(announce) = form.announce_cash {
+            settings.announce_cash = announce;
+            document["announce_cash"] = value(announce);
+        }
         if self.owned {
             replace(&self.path, document.to_string().as_bytes())?;
         }
@@ -249,6 +279,24 @@ mod tests {
             SettingsFile::open(&path, now()).unwrap().file.settings().theme,
             Theme::Dark
         );
+    }
+
+    #[test]
+    fn a_shop_may_leave_out_card_and_cash() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("settings.toml");
+        fs::write(&path, "announce_cash = false\n").unwrap();
+        let mut file = SettingsFile::open(&path, now()).unwrap().file;
+        assert_eq!(file.settings().withheld(), [Method::Cash]);
+        file.change(&SettingsForm {
+            announce_card: Some(false),
+            announce_cash: Some(true),
+            ..SettingsForm::default()
+        })
+        .unwrap();
+        let read = SettingsFile::open(&path, now()).unwrap().file;
+        assert_eq!(read.settings().withheld(), [Method::Card]);
+        assert_eq!(Settings::default().withheld(), []);
     }
 
     #[test]

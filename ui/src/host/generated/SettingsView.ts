@@ -27,6 +27,14 @@ theme: Theme,
  */
 payCode: string, 
 /**
+ * Payments by card are shown and rung for.
+ */
+announceCard: boolean, 
+/**
+ * So are payments with cash.
+ */
+announceCash: boolean, 
+/**
  * The paired wallets, the first one first. The pay code belongs to that one.
  */
 wallets: Array<PairedWallet>, 

@@ -138,6 +138,8 @@ impl Actor {
             chimes: self.chimes.clone(),
             theme: settings.theme,
             pay_code: settings.pay_code.clone(),
+            announce_card: settings.announce_card,
+            announce_cash: settings.announce_cash,
             wallets: real
                 .map(|wallet| PairedWallet {
                     name: wallet.paired.name.clone(),
@@ -174,6 +176,7 @@ impl Actor {
     pub(super) fn settings_changed(&mut self) {
         let settings = self.settings.settings().clone();
         self.announcer.set(settings.dwell(), settings.chime.clone());
+        self.books.withhold(settings.withheld());
         let drawn = pay_code::draw(&settings.pay_code).unwrap_or_else(|error| {
             self.notice(NoticeWeight::Warning, &News::PayCode(error));
             None
