@@ -15,6 +15,8 @@ export const settingsView: SettingsView = {
   chimes: ['counter bell', 'glass'],
   theme: 'auto',
   payCode: '',
+  announceCard: true,
+  announceCash: true,
   wallets: [{ name: 'Beans & Brew', server: 'https://pay.example.com', keyPlace: 'keyring' }],
   file: '/home/shop/settings.toml',
 };
