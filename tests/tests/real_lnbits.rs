@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tillbell_tests::promises::{self, paired};
-use tillbell_tests::{Invoice, Profile, RealLnbits, Relay, Screen, Wallet, Watch, Window, headless, until};
+use tillbell_tests::{
+    Invoice, Profile, RealLnbits, Relay, Screen, Tender, Wallet, Watch, Window, headless, until,
+};
 
 type Result = anyhow::Result<()>;
 
@@ -56,6 +58,57 @@ fn an_invoice_that_was_open_when_pairing_is_announced_when_it_is_paid() -> Resul
 #[test]
 fn forged_frames_are_never_told_and_hide_no_payment() -> Result {
     promises::forged_frames_are_never_told_and_hide_no_payment(RealLnbits::shared()?)
+}
+
+#[test]
+fn card_and_cash_are_told_as_what_they_are_in_lines_and_in_the_window() -> Result {
+    let lnbits = RealLnbits::shared()?;
+    let shop = lnbits.wallet("shop")?;
+    let mut watch = Watch::live(&paired(&lnbits.url(), &shop)?)?;
+    let profile = paired(&lnbits.url(), &shop)?;
+    let screen = Screen::start(1280, 800)?;
+    let window = Window::open(&screen, None, &profile, &[])?;
+    window.until_live()?;
+
+    for (tender, sats, method, title) in [
+        (Tender::Card, 2_400, "card", "Paid by card"),
+        (Tender::Cash, 2_500, "cash", "Paid in cash"),
+    ] {
+        let invoice = lnbits.fiat_invoice(&shop, tender, sats, "Coffee")?;
+        // What a frame says of it before it is booked is not believed. Of cash no frame tells: the look finds it.
+        let frame = lnbits.frame(&shop, &invoice)?;
+        lnbits.say(&shop.invoice_key, &frame.replace("\"pending\"", "\"success\""))?;
+        watch.listen(Duration::from_secs(1))?;
+        assert!(!watch.announced().contains(&invoice.payment_hash.as_str()));
+        lnbits.book(&invoice)?;
+        if tender == Tender::Card {
+            lnbits.say(&shop.invoice_key, &lnbits.frame(&shop, &invoice)?)?;
+        }
+        let payment = watch.payment(&invoice.payment_hash)?;
+        verified_live(&payment);
+        assert_eq!(
+            (&payment["method"], &payment["amount_msat"]),
+            (&method.into(), &(sats * 1_000).into())
+        );
+        let fiat = serde_json::json!({"currency": "EUR", "amount": "1.50", "source": "wallet"});
+        assert_eq!(payment["fiat"], fiat, "{payment}");
+
+        window.until_paid(sats * 1_000, Duration::from_secs(20))?;
+        assert_eq!(window.text("method")?, title);
+        assert_eq!(
+            window.attribute("method", "data-method")?.as_deref(),
+            Some(method)
+        );
+        assert_eq!(
+            window.attribute("amount", "data-msat")?,
+            Some((sats * 1_000).to_string())
+        );
+        assert!(window.text("fiat")?.contains("1.50"), "{}", window.text("fiat")?);
+        window.on_glass()?;
+        println!("{}", screen.shot(&format!("paid-by-{method}"))?.path.display());
+    }
+    assert_eq!(watch.announced().len(), 2, "each once");
+    watch.stop()
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::ledger::Status;
 
@@ -18,6 +18,10 @@ pub struct NewInvoice {
     pub expiry: Duration,
     /// `comment`, `tip_amount`, `fiat_*`, `tag`.
     pub extra: Map<String, Value>,
+    /// What stands before the hash in its checking id.
+    pub id_prefix: &'static str,
+    /// Fields of its row that take the place of the server's own: `fiat_provider`, `labels`, or an amount that is no number.
+    pub fields: Map<String, Value>,
 }
 
 impl Default for NewInvoice {
@@ -27,6 +31,8 @@ impl Default for NewInvoice {
             memo: None,
             expiry: Duration::from_secs(3600),
             extra: Map::new(),
+            id_prefix: "",
+            fields: Map::new(),
         }
     }
 }
@@ -40,6 +46,45 @@ impl NewInvoice {
             ..NewInvoice::default()
         }
     }
+
+    /// What TPoS asks for where a customer holds a card to a terminal of Stripe's: so much of a currency that is not the
+    /// wallet's own, which the server counts as so many satoshis.
+    pub fn by_card(sats: u64, memo: &str, currency: &str, amount: f64) -> NewInvoice {
+        NewInvoice {
+            id_prefix: "fiat_stripe_pi_",
+            fields: object(json!({"fiat_provider": "stripe"})),
+            ..NewInvoice::sats(sats, memo).in_fiat("terminal", currency, amount)
+        }
+    }
+
+    /// What TPoS asks for where a customer pays with coins.
+    pub fn in_cash(sats: u64, memo: &str, currency: &str, amount: f64) -> NewInvoice {
+        NewInvoice {
+            id_prefix: "internal_cash_",
+            fields: object(json!({"labels": ["cash"]})),
+            ..NewInvoice::sats(sats, memo).in_fiat("cash", currency, amount)
+        }
+    }
+
+    fn in_fiat(self, method: &str, currency: &str, amount: f64) -> NewInvoice {
+        let sats = self.amount_msat as f64 / 1000.0;
+        let extra = json!({
+            "tag": "tpos", "tip_amount": 0, "paid_in_fiat": true, "fiat_method": method,
+            "fiat_currency": currency, "fiat_amount": amount,
+            "fiat_rate": sats / amount, "btc_rate": amount / sats * 100_000_000.0,
+        });
+        NewInvoice {
+            extra: object(extra),
+            ..self
+        }
+    }
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(fields) => fields,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Map::new(),
+    }
 }
 
 /// An invoice that was made.
@@ -47,7 +92,7 @@ impl NewInvoice {
 pub struct Invoice {
     /// 64 hex digits.
     pub payment_hash: String,
-    /// The same as the payment hash.
+    /// The same as the payment hash, unless the invoice had a prefix for it.
     pub checking_id: String,
     /// Text that looks like a BOLT 11 invoice.
     pub bolt11: String,

@@ -50,7 +50,8 @@ pub struct Payment {
     pub wallet_id: String,
     /// 64 hex digits; both sides of an internal payment share it.
     pub payment_hash: String,
-    /// The payment hash, or `internal_<hash>` for the outgoing side of an internal payment.
+    /// The payment hash, or `internal_<hash>` for the outgoing side of an internal payment, `fiat_…` for a card and
+    /// `internal_cash_…` for cash.
     pub checking_id: String,
     /// Millisatoshis, negative when outgoing.
     pub amount_msat: i64,
@@ -66,6 +67,8 @@ pub struct Payment {
     pub expires: Timestamp,
     /// The server's `extra`: `comment`, `tip_amount`, `fiat_*`, `tag`.
     pub extra: Map<String, Value>,
+    /// Fields of its row that take the place of the server's own.
+    pub fields: Map<String, Value>,
 }
 
 /// What unlocks a wallet, and how far.
@@ -400,6 +403,7 @@ mod tests {
             updated: Timestamp::UNIX_EPOCH,
             expires: Timestamp::UNIX_EPOCH,
             extra: Map::new(),
+            fields: Map::new(),
         }
     }
 

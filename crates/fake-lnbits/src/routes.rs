@@ -522,6 +522,7 @@ fn make_invoice(server: &Server, wallet: &Wallet, data: &Map<String, Value>) -> 
             memo: data.get("memo").and_then(Value::as_str).map(str::to_owned),
             expiry: std::time::Duration::from_secs(seconds),
             extra,
+            ..NewInvoice::default()
         },
     );
     let version = server.version();

@@ -131,10 +131,11 @@ impl Server {
         let created = self.now();
         let memo = self.version().kept_memo(new.memo.as_deref());
         let payment_hash = new_hash();
+        let checking_id = format!("{}{payment_hash}", new.id_prefix);
         let payment = Payment {
             wallet_id: wallet_id.to_owned(),
             payment_hash: payment_hash.clone(),
-            checking_id: payment_hash.clone(),
+            checking_id: checking_id.clone(),
             amount_msat: i64::try_from(new.amount_msat).unwrap_or(i64::MAX),
             memo: Some(memo.clone()),
             status: Status::Pending,
@@ -142,11 +143,12 @@ impl Server {
             updated: created,
             expires: later(created, new.expiry),
             extra: new.extra,
+            fields: new.fields,
         };
         let expires = payment.expires;
         self.ledger().insert(payment, Instant::now());
         Invoice {
-            checking_id: payment_hash.clone(),
+            checking_id,
             bolt11: bolt11::encode(&payment_hash, new.amount_msat),
             payment_hash,
             amount_msat: new.amount_msat,
@@ -173,6 +175,7 @@ impl Server {
                 updated: entry.updated.unwrap_or(created),
                 expires: later(created, entry.expiry),
                 extra: entry.extra,
+                fields: Map::new(),
             };
             ledger.insert(payment, instant);
             payment_hash
@@ -219,6 +222,7 @@ impl Server {
             updated: now,
             expires: later(now, Duration::from_secs(3600)),
             extra: Map::new(),
+            fields: Map::new(),
         });
         self.push(self.frames(&paid, Told::Outside));
         paid

@@ -101,6 +101,14 @@ impl Version {
 
     /// A row as REST and frames carry it.
     pub(crate) fn payment(self, payment: &Payment, status: Status, updated: Timestamp, told: Told) -> Value {
+        let mut row = self.own_row(payment, status, updated, told);
+        for (field, value) in &payment.fields {
+            row[field] = value.clone();
+        }
+        row
+    }
+
+    fn own_row(self, payment: &Payment, status: Status, updated: Timestamp, told: Told) -> Value {
         let bolt11 = bolt11::encode(&payment.payment_hash, payment.amount_msat.unsigned_abs());
         if self == Version::V0_12 {
             let mut value = json!({

@@ -32,7 +32,7 @@ pub(crate) struct ExportArguments {
 }
 
 /// The columns; new ones are added at the end.
-const COLUMNS: [&str; 14] = [
+const COLUMNS: [&str; 17] = [
     "heard_at",
     "settled_at",
     "created_at",
@@ -47,6 +47,9 @@ const COLUMNS: [&str; 14] = [
     "server",
     "announced_at",
     "wallet",
+    "method",
+    "fiat_currency",
+    "fiat_amount",
 ];
 
 pub(crate) fn run(profile: &Profile, arguments: &ExportArguments) -> anyhow::Result<ExitCode> {
@@ -138,7 +141,7 @@ fn day(text: &str) -> anyhow::Result<Date> {
         .with_context(|| format!("“{text}” is no date. Write it as year, month and day: 2026-11-24."))
 }
 
-fn row(server: &str, wallet: &str, entry: &Entry) -> [String; 14] {
+fn row(server: &str, wallet: &str, entry: &Entry) -> [String; 17] {
     let time = |at: Option<Timestamp>| at.map_or_else(String::new, |at| at.to_string());
     let verdict = match entry.verdict {
         Verdict::Verified => "verified",
@@ -163,6 +166,11 @@ fn row(server: &str, wallet: &str, entry: &Entry) -> [String; 14] {
         server.to_owned(),
         time(entry.announced_at),
         harmless(wallet),
+        entry.method.as_str().to_owned(),
+        entry
+            .fiat
+            .map_or_else(String::new, |fiat| fiat.currency().to_string()),
+        entry.fiat.map_or_else(String::new, |fiat| fiat.amount()),
     ]
 }
 

@@ -9,10 +9,11 @@ use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
 use tillbell_fake_lnbits::FakeLnbits;
+use tillbell_lnbits::Method;
 use tillbell_lnbits::dial::Dialer;
 use tillbell_till::clock::SystemClock;
 use tillbell_till::engine::door::Door;
-use tillbell_till::engine::{DemoWallet, End, Line};
+use tillbell_till::engine::{DemoWallet, End, Line, PaymentLine};
 use tillbell_till::failpoint::{self, Failpoint};
 use tillbell_till::screen::view::{Kind, LinkState, Verdict};
 use tillbell_till::store::pairings;
@@ -203,10 +204,10 @@ fn for_people(line: &Line, several: bool) -> String {
                 Verdict::Reported => " (not confirmed by the wallet)",
             };
             format!(
-                "{}  {}PAID  {}{memo}{comment}{late}{doubt}",
+                "{}  {}{}{memo}{comment}{late}{doubt}",
                 time_of_day(payment.at),
                 of(&payment.wallet),
-                sats(payment.amount_msat.0)
+                paid(payment)
             )
         }
         Line::Pending(pending) => {
@@ -228,6 +229,28 @@ fn for_people(line: &Line, several: bool) -> String {
     }
 }
 
+/// What the customer paid comes first: sats, or fiat where there is an amount of it.
+fn paid(payment: &PaymentLine) -> String {
+    let sats = sats(payment.amount_msat.0);
+    let fiat = payment
+        .fiat
+        .as_ref()
+        .map(|fiat| format!("{} {}", fiat.amount, fiat.currency));
+    let how = match payment.method {
+        Method::Lightning => {
+            let worth = fiat.map_or_else(String::new, |fiat| format!(" ({fiat})"));
+            return format!("PAID  {sats}{worth}");
+        }
+        Method::Card => "PAID BY CARD",
+        Method::Cash => "PAID IN CASH",
+        Method::Other => "PAID, NOT WITH LIGHTNING",
+    };
+    match fiat {
+        Some(fiat) => format!("{how}  {fiat} ({sats})"),
+        None => format!("{how}  {sats}"),
+    }
+}
+
 fn said(memo: &str) -> String {
     if memo.is_empty() {
         String::new()
@@ -241,7 +264,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use tillbell_lnbits::{Msat, PaymentHash};
-    use tillbell_till::engine::{LinkLine, PaymentLine, PendingLine, RejectedLine};
+    use tillbell_till::engine::{FiatLine, LinkLine, PendingLine, RejectedLine};
     use tillbell_till::ledger::Seq;
 
     use super::*;
@@ -251,12 +274,31 @@ mod tests {
     }
 
     fn payment() -> Line {
-        Line::Payment(PaymentLine {
+        Line::Payment(paid_with_lightning())
+    }
+
+    /// One by card or with cash, over 1.50 EUR.
+    fn not_lightning(method: Method) -> PaymentLine {
+        PaymentLine {
+            method,
+            fiat: Some(FiatLine {
+                currency: "EUR".to_owned(),
+                amount: "1.50".to_owned(),
+                source: "wallet",
+            }),
+            ..paid_with_lightning()
+        }
+    }
+
+    fn paid_with_lightning() -> PaymentLine {
+        PaymentLine {
             at: "2026-11-24T14:03:00Z".parse().unwrap(),
             wallet: "shop".to_owned(),
             kind: Kind::Live,
             verdict: Verdict::Verified,
+            method: Method::Lightning,
             amount_msat: Msat(1_000_000),
+            fiat: None,
             memo: "Coffee".to_owned(),
             comment: None,
             payment_hash: PaymentHash([0xab; 32]),
@@ -264,7 +306,7 @@ mod tests {
             settled_at: None,
             heard_at: "2026-11-24T14:03:00Z".parse().unwrap(),
             seq: Seq(1),
-        })
+        }
     }
 
     #[test]
@@ -273,9 +315,24 @@ mod tests {
         assert_eq!(
             json(&payment()),
             format!(
-                r#"{{"v":1,"event":"payment","at":"2026-11-24T14:03:00Z","wallet":"shop","kind":"live","verdict":"verified","amount_msat":1000000,"memo":"Coffee","comment":null,"payment_hash":"{hash}","checking_id":"internal","settled_at":null,"heard_at":"2026-11-24T14:03:00Z"}}"#
+                r#"{{"v":1,"event":"payment","at":"2026-11-24T14:03:00Z","wallet":"shop","kind":"live","verdict":"verified","method":"lightning","amount_msat":1000000,"fiat":null,"memo":"Coffee","comment":null,"payment_hash":"{hash}","checking_id":"internal","settled_at":null,"heard_at":"2026-11-24T14:03:00Z"}}"#
             )
         );
+    }
+
+    #[test]
+    fn a_payment_line_says_how_it_was_paid_and_how_much_fiat_that_was() {
+        for (method, name) in [
+            (Method::Card, "card"),
+            (Method::Cash, "cash"),
+            (Method::Other, "other"),
+        ] {
+            let line = json(&Line::Payment(not_lightning(method)));
+            let expected = format!(
+                r#""method":"{name}","amount_msat":1000000,"fiat":{{"currency":"EUR","amount":"1.50","source":"wallet"}},"memo""#
+            );
+            assert!(line.contains(&expected), "{line}");
+        }
     }
 
     #[test]
@@ -319,6 +376,24 @@ mod tests {
             json(&rejected),
             r#"{"v":1,"event":"rejected","at":"2026-11-24T14:03:00Z","wallet":"shop","reason":"not-ours","payment_hash":null,"count":1}"#
         );
+    }
+
+    #[test]
+    fn people_read_first_what_the_customer_paid() {
+        let read = |payment| for_people(&Line::Payment(payment), false);
+        assert!(
+            read(not_lightning(Method::Card)).ends_with("  PAID BY CARD  1.50 EUR (1,000 sats) · Coffee")
+        );
+        assert!(
+            read(not_lightning(Method::Cash)).ends_with("  PAID IN CASH  1.50 EUR (1,000 sats) · Coffee")
+        );
+        let with_lightning = not_lightning(Method::Lightning);
+        assert!(read(with_lightning).ends_with("  PAID  1,000 sats (1.50 EUR) · Coffee"));
+        let without_fiat = PaymentLine {
+            method: Method::Cash,
+            ..paid_with_lightning()
+        };
+        assert!(read(without_fiat).ends_with("  PAID IN CASH  1,000 sats · Coffee"));
     }
 
     #[test]

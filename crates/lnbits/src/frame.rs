@@ -190,7 +190,7 @@ enum Unit {
 impl Unit {
     fn amount(self, amount: &Value<'_>) -> Result<Option<ClaimedAmount>, Noise> {
         let number = match amount {
-            Value::Integer(number) => *number,
+            Value::Integer(_) | Value::Fraction(_) => amount.whole().ok_or(Noise::BadClaim)?,
             // Old servers leave it out of what they paid.
             Value::Absent | Value::Null => {
                 return Err(match self {
@@ -198,7 +198,7 @@ impl Unit {
                     Self::Sat { .. } | Self::Unknown => Noise::BadClaim,
                 });
             }
-            Value::Bool(_) | Value::Fraction(_) | Value::Text(_) | Value::Array(_) | Value::Object => {
+            Value::Bool(_) | Value::Text(_) | Value::Array(_) | Value::Object => {
                 return Err(Noise::BadClaim);
             }
         };
@@ -368,6 +368,33 @@ mod tests {
     }
 
     #[test]
+    fn a_whole_number_is_an_amount_however_it_is_written() {
+        for (amount, msat) in [("21000.0", 21_000), ("2.1e4", 21_000), ("21000", 21_000)] {
+            let real = format!(
+                r#"{{"wallet_balance":1,"payment":{{"payment_hash":HASH,"amount":{amount},"status":"success"}}}}"#
+            );
+            assert_eq!(
+                hint_of(&real).amount,
+                Some(ClaimedAmount::Msat(Msat(msat))),
+                "{amount}"
+            );
+            let documented =
+                format!(r#"{{"type":"payment","payment_hash":HASH,"amount":{amount},"status":"success"}}"#);
+            assert_eq!(
+                hint_of(&documented).amount,
+                Some(ClaimedAmount::Sat(Sat(msat))),
+                "{amount}"
+            );
+        }
+        for amount in ["1.5", "1e300", "9007199254740993.0", "\"1000\""] {
+            let frame = format!(
+                r#"{{"wallet_balance":1,"payment":{{"payment_hash":HASH,"amount":{amount},"status":"success"}}}}"#
+            );
+            assert_eq!(noise_of(&frame), Noise::BadClaim, "{amount}");
+        }
+    }
+
+    #[test]
     fn payment_received_says_by_its_name_that_money_came() {
         let frame = r#"{"type":"payment_received","payment":{"payment_hash":HASH,"amount":1}}"#;
         assert_eq!(hint_of(frame).claim, Claim::Settled);
@@ -474,8 +501,6 @@ mod tests {
             "0",
             "-0",
             "1.5",
-            "1000.0",
-            "1e3",
             "1e308",
             r#""1000""#,
             "true",

@@ -5,7 +5,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 /// A JSON value, with only as much of it as a field may need. Arrays are read as `A`, or skipped unread.
@@ -23,7 +23,28 @@ pub(crate) enum Value<'a, A = IgnoredAny> {
     Object,
 }
 
+/// From here on not every whole number has a floating-point form of its own.
+const INEXACT: f64 = 9_007_199_254_740_992.0;
+
 impl<A> Value<'_, A> {
+    /// A whole number, be it written as `21000` or as `21000.0`.
+    pub(crate) fn whole(&self) -> Option<i128> {
+        match self {
+            Self::Integer(number) => Some(*number),
+            #[expect(clippy::cast_possible_truncation, reason = "it is whole, and exact")]
+            Self::Fraction(number) if number.fract() == 0.0 && number.abs() < INEXACT => {
+                Some(*number as i128)
+            }
+            Self::Fraction(_)
+            | Self::Absent
+            | Self::Null
+            | Self::Bool(_)
+            | Self::Text(_)
+            | Self::Array(_)
+            | Self::Object => None,
+        }
+    }
+
     pub(crate) fn text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
@@ -88,6 +109,14 @@ impl<'de, A: Deserialize<'de>> Visitor<'de> for AnyValue<A> {
     fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<Self::Value, M::Error> {
         IgnoredAny.visit_map(map).map(|_| Value::Object)
     }
+}
+
+/// Reads a whole number, however it is written; see [`Value::whole`].
+pub(crate) fn whole<'de, D: Deserializer<'de>>(from: D) -> Result<i64, D::Error> {
+    let number = Value::<'de, IgnoredAny>::deserialize(from)?.whole();
+    number
+        .and_then(|number| i64::try_from(number).ok())
+        .ok_or_else(|| D::Error::custom("a whole number was expected"))
 }
 
 /// An object read as `T`; `None` for a value of any other kind, which is skipped.

@@ -20,9 +20,11 @@ use crate::barrier::Barrier;
 use crate::channel::Channel;
 use crate::dial::{Answered, DialError, Dialer, cause};
 use crate::headers::{USER_AGENT_TEXT, date, elsewhere, redirect_target, retry_after};
-use crate::json::Object;
+use crate::json::{Object, Value, whole};
 use crate::payment::Row;
-use crate::{CheckingId, InvoiceKey, Msat, PaymentHash, PaymentRow, Sat, Server, Text, WalletId};
+use crate::{
+    CheckingId, InvoiceKey, Msat, PaymentHash, PaymentRow, Sat, Server, Text, UnreadableRow, WalletId,
+};
 
 /// How long a whole answer may take, connecting included.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -111,8 +113,8 @@ impl Looked {
         };
         match details {
             None => Ok(Self::NotOurs),
-            Some(Row(Some(row))) => Ok(Self::Ours(Box::new(row))),
-            Some(Row(None)) => Err(Nonsense::Row),
+            Some(Row::Read(row)) => Ok(Self::Ours(row)),
+            Some(Row::Unreadable(_) | Row::NotArrived) => Err(Nonsense::Row),
         }
     }
 }
@@ -154,11 +156,13 @@ pub enum Order {
     Changed,
 }
 
-/// A page of rows. Rows that cannot be read are counted, not fatal.
+/// A page of rows. Rows that cannot be read are told, not fatal.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Page {
     /// The rows that could be read.
     pub rows: Vec<PaymentRow>,
+    /// Those that could not, and may have arrived.
+    pub unreadable: Vec<UnreadableRow>,
     /// How many the server sent, readable or not.
     pub sent: u32,
     /// How many rows match in all, where the server says.
@@ -175,11 +179,19 @@ impl Page {
         let Ok(Object(Some(WirePage { data, total }))) = serde_json::from_slice(body) else {
             return Err(Nonsense::Body);
         };
-        Ok(Self {
+        let mut page = Self {
             sent: u32::try_from(data.len()).unwrap_or(u32::MAX),
-            rows: data.into_iter().filter_map(|Row(row)| row).collect(),
-            total,
-        })
+            total: total.whole().and_then(|total| u64::try_from(total).ok()),
+            ..Self::default()
+        };
+        for row in data {
+            match row {
+                Row::Read(row) => page.rows.push(*row),
+                Row::Unreadable(row) => page.unreadable.push(row),
+                Row::NotArrived => {}
+            }
+        }
+        Ok(page)
     }
 }
 
@@ -867,6 +879,7 @@ fn no_payment(detail: &str) -> bool {
 struct WireWallet {
     #[serde(default)]
     name: String,
+    #[serde(deserialize_with = "whole")]
     balance: i64,
     #[serde(default)]
     id: Option<String>,
@@ -879,10 +892,10 @@ struct WirePayment {
 }
 
 #[derive(Deserialize)]
-struct WirePage {
+struct WirePage<'a> {
     data: Vec<Row>,
-    #[serde(default)]
-    total: Option<u64>,
+    #[serde(borrow, default)]
+    total: Value<'a>,
 }
 
 #[derive(Deserialize)]

@@ -16,7 +16,7 @@ use tillbell_lnbits::barrier::Barrier;
 use tillbell_lnbits::dial::{Budgets, DialError, Dialer};
 use tillbell_lnbits::link::Channel;
 use tillbell_lnbits::rest::{Dialect, Filter, Looked, NewInvoice, Order, PageQuery, RestError};
-use tillbell_lnbits::{InvoiceKey, PaymentHash, Rest, Sat, Server, Text};
+use tillbell_lnbits::{InvoiceKey, Msat, PaymentHash, Rest, RowPart, Sat, Server, Text};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -282,7 +282,25 @@ async fn a_page_of_a_thousand_rows_is_read_whole_and_the_unreadable_counted() {
         (answer.value.rows.len(), answer.value.sent, answer.value.total),
         (997, 1_000, Some(5_000))
     );
+    let parts: Vec<_> = answer.value.unreadable.iter().map(|row| row.part).collect();
+    assert_eq!(
+        parts,
+        [RowPart::Whole, RowPart::Status],
+        "an amount of zero is no payment"
+    );
     assert_eq!(answer.server_time.unwrap().to_string(), "2026-11-23T19:46:07Z");
+}
+
+#[tokio::test]
+async fn whole_numbers_are_read_however_they_are_written() {
+    let balance = data(200, &json!({"name": "shop", "balance": 21_000.0}));
+    let wallet = rest(balance).await.wallet().await.unwrap().value;
+    assert_eq!(wallet.balance, Msat(21_000));
+    let mut row = row(1);
+    row["amount"] = json!(21_000.0);
+    let page = data(200, &json!({"data": [row], "total": 1.0}));
+    let page = rest(page).await.page(all_rows()).await.unwrap().value;
+    assert_eq!((page.rows[0].amount, page.total), (Msat(21_000), Some(1)));
 }
 
 #[tokio::test]

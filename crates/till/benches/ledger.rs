@@ -9,7 +9,9 @@ use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use jiff::{SignedDuration, Timestamp};
-use tillbell_lnbits::{CheckingId, Direction, Msat, PaymentHash, PaymentRow, Server, Status, Text, WalletId};
+use tillbell_lnbits::{
+    CheckingId, Direction, Method, Msat, PaymentHash, PaymentRow, Server, Status, Text, WalletId,
+};
 use tillbell_till::ledger::{Ledger, Outlet, Upkeep};
 use tillbell_till::payment::Found;
 use tillbell_till::wallet::verify::{Arrived, Verified};
@@ -32,6 +34,8 @@ fn sale(nth: u64) -> (Arrived, Found) {
         payment_hash,
         wallet_id: WalletId::new("w").unwrap(),
         direction: Direction::Incoming,
+        method: Method::Lightning,
+        fiat: None,
         amount: Msat(21_000),
         status: Status::Settled,
         memo: Text::clean("Two coffees and a piece of cake"),

@@ -10,10 +10,12 @@ use tillbell_fake_lnbits::faults::{Fault, RestFault, UpgradeFault};
 use tillbell_fake_lnbits::{
     Ending, FakeLnbits, NewInvoice, Options as FakeOptions, Path, Status, Version, Wallet,
 };
+use tillbell_lnbits::Method;
 use tillbell_lnbits::dial::Dialer;
 use tillbell_till::clock::SystemClock;
 use tillbell_till::engine::enrol::{EnrolError, Enrolled, enrol, read_form};
 use tillbell_till::engine::{Line, LinkLine, PaymentLine, RejectedLine, adopt};
+use tillbell_till::ledger::Ledger;
 use tillbell_till::screen::view::{Kind, LinkState, PairingForm, PairingProgress, Scene};
 use tillbell_till::store::profile::Profile;
 use tillbell_till::{Engine, Options, Outlets, Output};
@@ -593,6 +595,158 @@ async fn a_forger_gets_nothing_with_any_hash_and_any_amount() {
             .0,
         7_000
     );
+}
+
+/// A payment over 2,400 sats by card or with cash, which is 1.50 EUR.
+type NotLightning = fn(u64, &str, &str, f64) -> NewInvoice;
+const NOT_LIGHTNING: [(Method, NotLightning); 2] = [
+    (Method::Card, NewInvoice::by_card),
+    (Method::Cash, NewInvoice::in_cash),
+];
+
+impl Counter {
+    /// A sale whose row and frame have this amount.
+    fn with_amount(&self, amount: serde_json::Value) -> String {
+        let invoice = NewInvoice {
+            fields: std::iter::once(("amount".to_owned(), amount)).collect(),
+            ..NewInvoice::sats(21, "Coffee")
+        };
+        let hash = self.fake.make_invoice(&self.wallet, invoice).payment_hash;
+        assert!(self.fake.settle(&hash));
+        hash
+    }
+
+    fn not_lightning(&self, invoice: NotLightning) -> String {
+        let invoice = invoice(2_400, "Coffee", "EUR", 1.5);
+        self.fake.make_invoice(&self.wallet, invoice).payment_hash
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn card_and_cash_are_told_as_what_they_are() {
+    let counter = Counter::paired(Version::V1_6).await;
+    let mut watching = counter.watch().await;
+    for (method, invoice) in NOT_LIGHTNING {
+        let hash = counter.not_lightning(invoice);
+        assert!(counter.fake.settle(&hash));
+        let payment = watching.until_paid(&hash, Duration::from_secs(5)).await;
+        assert_eq!((payment.method, payment.kind), (method, Kind::Live));
+        let fiat = payment.fiat.unwrap();
+        assert_eq!((fiat.currency.as_str(), fiat.amount.as_str()), ("EUR", "1.50"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn card_and_cash_that_are_not_settled_never_ring_whatever_a_frame_says() {
+    let counter = Counter::paired(Version::V1_6).await;
+    let mut watching = counter.watch().await;
+    let mut open = Vec::new();
+    for (_, invoice) in NOT_LIGHTNING {
+        let hash = counter.not_lightning(invoice);
+        let channel = &counter.wallet.invoice_key;
+        assert!(counter.fake.say(channel, &counter.forged(&hash, 2_400_000)) > 0);
+        open.push(hash);
+    }
+    let all_rejected =
+        |seen: &Watching| seen.rejected.iter().map(|rejected| rejected.count).sum::<u64>() >= 2;
+    watching
+        .until("both are rejected", Duration::from_secs(80), all_rejected)
+        .await;
+    assert!(watching.payments.is_empty(), "{:?}", watching.payments);
+    for hash in &open {
+        assert!(counter.fake.settle(hash));
+        watching.until_paid(hash, Duration::from_secs(20)).await;
+        assert_eq!(watching.told(hash), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_shop_does_not_want_told_is_recorded_and_counted_and_nobody_is_told() {
+    let counter = Counter::paired(Version::V1_6).await;
+    std::fs::write(
+        counter.profile().settings_file(),
+        "announce_card = false\nannounce_cash = false\n",
+    )
+    .unwrap();
+    let mut watching = counter.watch().await;
+    let mut withheld = Vec::new();
+    for (_, invoice) in NOT_LIGHTNING {
+        let hash = counter.not_lightning(invoice);
+        assert!(counter.fake.settle(&hash));
+        withheld.push(hash);
+    }
+    let sold = counter.sell(21);
+    watching.until_paid(&sold, Duration::from_secs(5)).await;
+    let counted = |seen: &Counter| {
+        let ledger = Ledger::open(&seen.profile().ledger_file()).unwrap();
+        let (wallet, ..) = ledger.wallets().unwrap().remove(0);
+        let methods: Vec<_> = ledger
+            .newest(wallet, 9)
+            .unwrap()
+            .iter()
+            .map(|entry| entry.method)
+            .collect();
+        (methods.len() as u64, ledger.state(wallet).unwrap().explained)
+    };
+    let began = Instant::now();
+    while counted(&counter) != (3, Some(3)) {
+        assert!(
+            began.elapsed() < Duration::from_secs(20),
+            "{:?}",
+            counted(&counter)
+        );
+        watching.next(Duration::from_millis(200)).await;
+    }
+    watching.engine.stop().await;
+    std::fs::write(counter.profile().settings_file(), "").unwrap();
+    let mut again = counter.watch().await;
+    let later = counter.not_lightning(NewInvoice::by_card);
+    assert!(counter.fake.settle(&later));
+    again.until_paid(&later, Duration::from_secs(5)).await;
+    for hash in &withheld {
+        assert_eq!((watching.told(hash), again.told(hash)), (0, 0));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_whose_amount_is_written_as_a_fraction_without_one_is_told() {
+    let counter = Counter::paired(Version::V1_6).await;
+    let mut watching = counter.watch().await;
+    let hash = counter.with_amount(serde_json::json!(21_000.0));
+    let payment = watching.until_paid(&hash, Duration::from_secs(5)).await;
+    assert_eq!((payment.kind, payment.amount_msat.0), (Kind::Live, 21_000));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_that_cannot_be_read_is_said_and_hides_no_other() {
+    let counter = Counter::paired(Version::V1_6).await;
+    let mut watching = counter.watch().await;
+    let unreadable = counter.with_amount(serde_json::json!("a lot"));
+    let mut pictures = watching.engine.display();
+    let said = async {
+        loop {
+            let codes: Vec<_> = pictures
+                .borrow_and_update()
+                .notices
+                .iter()
+                .map(|notice| (notice.sentence.code.clone(), notice.sentence.text.clone()))
+                .collect();
+            if !codes.is_empty() {
+                return codes;
+            }
+            pictures.changed().await.unwrap();
+        }
+    };
+    let said = tokio::time::timeout(Duration::from_secs(20), said).await.unwrap();
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert_eq!(said[0].0, "unreadable");
+    assert!(
+        said[0].1.starts_with("1 payment to “shop” could not be read"),
+        "{said:?}"
+    );
+    let sold = counter.sell(21);
+    watching.until_paid(&sold, Duration::from_secs(5)).await;
+    assert_eq!((watching.told(&unreadable), watching.rejected.len()), (0, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

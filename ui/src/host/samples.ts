@@ -1,5 +1,7 @@
+import type { Method } from '../lib/method';
 import type { Display } from './generated/Display';
 import type { LinkView } from './generated/LinkView';
+import type { More } from './generated/More';
 import type { Paid } from './generated/Paid';
 import type { PairingProgress } from './generated/PairingProgress';
 import type { PayCode } from './generated/PayCode';
@@ -65,7 +67,9 @@ export const memos: Record<string, string> = {
 export function paid(change: Partial<Paid> = {}): Paid {
   return {
     showing: 1,
+    method: 'lightning',
     amountMsat: 1_000_000,
+    fiat: null,
     memo: 'Coffee',
     comment: null,
     wallet: null,
@@ -77,7 +81,17 @@ export function paid(change: Partial<Paid> = {}): Paid {
   };
 }
 
-export function catchUp(count = 3, into: WalletView[] = []): Extract<Scene, { name: 'catch-up' }> {
+/** So many more behind a payment, with Lightning. */
+export function more(count: number, totalMsat = 4_500_000): More {
+  return { count, sums: [{ method: 'lightning', count, totalMsat, fiat: null }] };
+}
+
+/** By card and in cash, too, where they are `mixed`. */
+export function catchUp(
+  count = 3,
+  into: WalletView[] = [],
+  mixed = false,
+): Extract<Scene, { name: 'catch-up' }> {
   const kinds = [
     'Coffee',
     'Two flat whites',
@@ -86,14 +100,23 @@ export function catchUp(count = 3, into: WalletView[] = []): Extract<Scene, { na
     'Bag of beans, 1 kg, ground for filter',
     '🥐',
   ];
+  const methods: Method[] = mixed ? ['lightning', 'card', 'cash'] : ['lightning'];
   const items = Array.from({ length: Math.min(count, 6) }, (_, i) => ({
+    method: methods[i % methods.length] ?? 'lightning',
+    fiat: mixed ? { currency: 'EUR', amount: `${i + 1}.50` } : null,
     amountMsat: [1_000_000, 21_500_000, 350_000, 4_200_000][i % 4] ?? 0,
     memo: kinds[i % kinds.length] ?? '',
     wallet: into[i % into.length]?.name ?? null,
     at: ago(7 + i * 26),
   }));
-  const totalMsat = items.reduce((sum, item) => sum + item.amountMsat, 0);
-  return { name: 'catch-up', showing: 1, count, totalMsat, items };
+  const sums = methods.map((method) => {
+    const of = items.filter((item) => item.method === method);
+    const totalMsat = of.reduce((sum, item) => sum + item.amountMsat, 0);
+    const euros = of.reduce((sum, item) => sum + Number(item.fiat?.amount), 0);
+    const fiat = method === 'lightning' ? null : { currency: 'EUR', amount: euros.toFixed(2) };
+    return { method, count: of.length, totalMsat, fiat };
+  });
+  return { name: 'catch-up', showing: 1, count, sums, items };
 }
 
 const labels = ['Read the pairing', 'Reach the server', 'Check the key', 'Open the socket', 'Ring the bell'];
@@ -138,7 +161,14 @@ export const scenes = {
   idle: (): Scene => ({
     name: 'idle',
     payCode: 1,
-    last: { amountMsat: 4_200_000, memo: 'Two flat whites', verdict: 'verified', at: ago(12) },
+    last: {
+      method: 'lightning',
+      amountMsat: 4_200_000,
+      fiat: null,
+      memo: 'Two flat whites',
+      verdict: 'verified',
+      at: ago(12),
+    },
     pending: [],
   }),
   checking: (): Scene => ({ name: 'checking' }),

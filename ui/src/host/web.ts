@@ -1,7 +1,9 @@
+import type { Method } from '../lib/method';
 import type { Display } from './generated/Display';
 import type { LinkState } from './generated/LinkState';
 import type { LinkView } from './generated/LinkView';
 import type { NoticeWeight } from './generated/NoticeWeight';
+import type { Paid } from './generated/Paid';
 import type { PayCode } from './generated/PayCode';
 import type { Scene } from './generated/Scene';
 import type { SettingsView } from './generated/SettingsView';
@@ -14,6 +16,7 @@ import {
   failure,
   lost,
   memos,
+  more,
   progressAt,
   said,
   scenes,
@@ -28,7 +31,8 @@ import type { Host } from './types';
  * `?scene=welcome|idle|checking|paid|catch-up`, `theme=`, `link=`, `detail=`, `sound=`, `shop=`, `demo`,
  * `customer`, `unreliable`, `wallets=` (how many), `down=` (how many of them, the last ones), `notice=` (repeatable; `!` in front
  * for a warning); `paid`: `msat=`, `memo=` (a text or a sample's name), `comment=`, `wallet=`, `reported`, `late`,
- * `more=`; `idle`: `bare` (no pay code), `modules=` (of the pay code's side), `fresh` (no last payment), `pending=` (how many); `catch-up`: `count=`;
+ * `more=`, `method=card|cash|other`, `eur=1.50`; `idle`: `bare` (no pay code), `modules=` (of the pay code's side), `fresh` (no last payment), `pending=` (how many),
+ * `method=` and `eur=` (of the last payment); `catch-up`: `count=`, `mixed` (by card and in cash, too);
  * `welcome`: `progress=0…4|failed|paired`, `can-leave`. `play=MS` rings a payment each so many milliseconds; the
  * console says how long each took to the glass.
  */
@@ -56,6 +60,14 @@ function link(): LinkView {
   return { state: word<LinkState>('link', 'live'), detail: detail(), untrustedSince: null };
 }
 
+function howPaid(): Pick<Paid, 'method' | 'fiat'> {
+  const amount = query.get('eur');
+  return {
+    method: word<Method>('method', 'lightning'),
+    fiat: amount === null ? null : { currency: 'EUR', amount },
+  };
+}
+
 function scene(): Scene {
   switch (query.get('scene')) {
     case 'welcome': {
@@ -73,17 +85,18 @@ function scene(): Scene {
     case 'checking':
       return scenes.checking();
     case 'catch-up':
-      return catchUp(count('count', 3), paired.length > 1 ? paired : []);
+      return catchUp(count('count', 3), paired.length > 1 ? paired : [], flag('mixed'));
     case 'paid': {
       const memo = word('memo', 'short');
       return scenes.paid({
+        ...howPaid(),
         amountMsat: count('msat', 1_000_000),
         memo: memos[memo] ?? memo,
         comment: query.get('comment'),
         wallet: query.get('wallet'),
         verdict: flag('reported') ? 'reported' : 'verified',
         kind: flag('late') ? 'late' : 'live',
-        more: flag('more') ? { count: count('more', 3), totalMsat: 4_500_000 } : null,
+        more: flag('more') ? more(count('more', 3)) : null,
       });
     }
     default: {
@@ -91,6 +104,7 @@ function scene(): Scene {
       if (idle.name !== 'idle') return idle;
       if (flag('bare')) idle.payCode = null;
       if (flag('fresh')) idle.last = null;
+      if (idle.last) idle.last = { ...idle.last, ...howPaid() };
       idle.pending = [
         { amountMsat: 1_000_000, memo: 'Coffee' },
         { amountMsat: 21_000_000_000, memo: memos.long ?? '' },
@@ -135,6 +149,8 @@ let pretended: SettingsView = {
   theme: picture.theme,
   payCode: 'beans@tillbell.example',
   payCodeModules: modules,
+  announceCard: true,
+  announceCash: true,
   wallets: paired.map(({ name }, i) => ({
     name,
     server: i % 3 === 2 ? 'https://lnbits.a-rather-long-name.example.org:8443' : 'https://pay.example.com',

@@ -40,6 +40,11 @@ describe('the width of a number', () => {
     expect(widthInEm('1,000')).toBeCloseTo(4 * 0.7 + 0.38);
   });
 
+  it('has room for the name or the sign of a currency', () => {
+    expect(widthInEm('€1')).toBeCloseTo(2 * 0.7);
+    expect(widthInEm('CHF\u00a01')).toBeCloseTo(3 * 0.9 + 0.38 + 0.7);
+  });
+
   it('counts the digits of every script', () => {
     expect(widthInEm('١٠')).toBeCloseTo(widthInEm('10'));
   });

@@ -17,12 +17,12 @@ export function amountText(msat: number, locale?: string): string {
 }
 
 /**
- * How wide a number is at most, in em, so that CSS can fit it to the screen without measuring.
+ * How wide an amount is at most, in em, so that CSS can fit it to the screen without measuring.
  *
  * The figures are those of DejaVu Sans Bold, the widest of the fonts that the stylesheet may end up with.
  */
 export function widthInEm(number: string): number {
   let em = 0;
-  for (const char of number) em += /\p{Nd}/u.test(char) ? 0.7 : 0.38;
+  for (const char of number) em += /\p{Nd}|\p{Sc}/u.test(char) ? 0.7 : /\p{L}/u.test(char) ? 0.9 : 0.38;
   return em;
 }

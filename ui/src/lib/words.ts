@@ -5,7 +5,7 @@ import type { LinkView } from '../host/generated/LinkView';
 import type { More } from '../host/generated/More';
 import type { Paid } from '../host/generated/Paid';
 import type { Verdict } from '../host/generated/Verdict';
-import { amountText } from './amount';
+import { isPlain, paidText, sumWords, titleWords } from './method';
 import { clockTime, dayTime } from './time';
 
 /** What a verdict means, for somebody who has never heard of one. */
@@ -36,9 +36,9 @@ export function awayWords(count: number): string {
 
 /** What a screen reader says when a payment is shown. */
 export function spokenPaid(paid: Paid): string {
-  const title = paid.verdict === 'verified' ? 'Paid' : 'Reported paid';
+  const title = paid.verdict === 'verified' ? titleWords[paid.method] : 'Reported paid';
   const parts = [
-    `${title}: ${amountText(paid.amountMsat)}`,
+    `${title}: ${paidText(paid)}`,
     paid.wallet === null ? '' : `in ${paid.wallet}`,
     paid.memo,
     paid.comment ?? '',
@@ -49,14 +49,15 @@ export function spokenPaid(paid: Paid): string {
 }
 
 /** "3 more · 4,500 sats": what waits behind a payment. */
-export function moreWords({ count, totalMsat }: More, between: string): string {
-  return totalMsat === null ? `${count} more` : `${count} more${between}${amountText(totalMsat)}`;
+export function moreWords({ count, sums }: More, between: string): string {
+  return sums.length === 0 ? `${count} more` : `${count} more${between}${sumWords(sums)}`;
 }
 
 export function spokenCatchUp(catchUp: CatchUp): string {
   const into = new Set(catchUp.items.map((item) => item.wallet).filter((name) => name !== null));
   const wallets = into.size > 0 ? `, in ${[...into].join(', ')}` : '';
-  const total = catchUp.totalMsat === null ? '' : `, ${amountText(catchUp.totalMsat)} together`;
+  const { sums } = catchUp;
+  const total = sums.length === 0 ? '' : `, ${sumWords(sums)}${isPlain(sums) ? ' together' : ''}`;
   return `${catchUp.count} ${awayWords(catchUp.count)}${total}${wallets}`;
 }
 

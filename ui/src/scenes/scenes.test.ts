@@ -9,13 +9,26 @@ import {
   live,
   lost,
   memos,
+  more,
   paid,
   progressAt,
   said,
   scenes,
   success,
 } from '../host/samples';
-import { click, part, press, rehearse, role, settingsView, settle, text, type } from '../testing/rehearsal';
+import {
+  click,
+  part,
+  parts,
+  plain,
+  press,
+  rehearse,
+  role,
+  settingsView,
+  settle,
+  text,
+  type,
+} from '../testing/rehearsal';
 
 beforeEach(() => {
   vi.useFakeTimers({ now: new Date(2026, 10, 24, 14, 30) });
@@ -156,7 +169,7 @@ describe('for customers', () => {
   });
 
   it('tells a catch-up by its count alone', () => {
-    customer({ ...scenes.catchUp(3), items: [], totalMsat: null });
+    customer({ ...scenes.catchUp(3), items: [], sums: [] });
     expect(text('count')).toBe('3');
     expect(role('total')).toBeNull();
     expect(role('item')).toBeNull();
@@ -164,7 +177,7 @@ describe('for customers', () => {
   });
 
   it('says how many more there are, without their sum', () => {
-    customer(scenes.paid({ more: { count: 3, totalMsat: null } }));
+    customer(scenes.paid({ more: { count: 3, sums: [] } }));
     expect(text('more')).toBe('+3 more');
   });
 
@@ -214,8 +227,45 @@ describe('paid', () => {
   });
 
   it('counts what waits behind it', () => {
-    rehearse(display(scenes.paid({ more: { count: 3, totalMsat: 4_500_000 } })));
+    rehearse(display(scenes.paid({ more: more(3) })));
     expect(text('more')).toBe('+3 more · 4,500 sats');
+  });
+
+  it.each([
+    ['card', 'Paid by card'],
+    ['cash', 'Paid in cash'],
+    ['other', 'Paid another way'],
+  ] as const)('says %s in words, and the fiat amount first', (method, title) => {
+    rehearse(display(scenes.paid({ method, fiat: { currency: 'EUR', amount: '1.50' } })));
+    expect(text('method')).toBe(title);
+    expect(part('method').dataset.method).toBe(method);
+    expect(document.querySelector('.sum')?.textContent?.trim()).toBe('€1.50');
+    expect(text('fiat')).toBe('€1.50');
+    expect(part('amount').dataset.msat).toBe('1000000');
+    expect(document.querySelector('.paid')?.textContent).toContain('worth 1,000');
+    expect(text('spoken')).toBe(`${title}: €1.50, Coffee, confirmed by the wallet`);
+  });
+
+  it('says how it was paid where no fiat amount is known', () => {
+    rehearse(display(scenes.paid({ method: 'card' })));
+    expect(text('method')).toBe('Paid by card');
+    expect(text('amount')).toBe('1,000 sats');
+    expect(role('fiat')).toBeNull();
+  });
+
+  it('puts sats first for Lightning, whatever they are worth', () => {
+    rehearse(display(scenes.paid({ fiat: { currency: 'EUR', amount: '0.63' } })));
+    expect(text('method')).toBe('Paid');
+    expect(part('method').dataset.method).toBe('lightning');
+    expect(document.querySelector('.sum')?.textContent).toContain('1,000');
+    expect(text('fiat')).toBe('€0.63');
+  });
+
+  it('tells customers the same', () => {
+    const fiat = { currency: 'EUR', amount: '1.50' };
+    rehearse(display(scenes.paid({ method: 'card', fiat }), { role: 'customer' }));
+    expect(text('method')).toBe('Paid by card');
+    expect(text('fiat')).toBe('€1.50');
   });
 
   it('shows a memo as text, never as markup', () => {
@@ -282,6 +332,20 @@ describe('catch-up', () => {
     expect(part('total').dataset.msat).toBe('22850000');
     expect(text('total')).toBe('22,850 sats');
     expect(document.querySelectorAll('[data-role=item]')).toHaveLength(3);
+  });
+
+  it('adds up each method by itself', () => {
+    rehearse(display(scenes.catchUp(3, [], true)));
+    expect(parts('total').map(plain)).toEqual(['1,000 sats', '€2.50', '€3.50']);
+    expect(parts('total').map((total) => [total.dataset.method, total.dataset.msat])).toEqual([
+      ['lightning', '1000000'],
+      ['card', '21500000'],
+      ['cash', '350000'],
+    ]);
+    expect(parts('item-method').map(plain)).toEqual(['by card', 'in cash']);
+    expect(text('spoken').replace(/\s/g, ' ')).toBe(
+      '3 payments while this display was away, 1,000 sats with Lightning, €2.50 by card, €3.50 in cash',
+    );
   });
 
   it('says how many it does not list', () => {
@@ -525,6 +589,15 @@ describe('settings', () => {
     click('unpair');
     click('unpair-really');
     expect(host.unpair).toHaveBeenCalledExactlyOnceWith('Beans & Brew');
+  });
+
+  it('leave out card and cash where the shop wants that', async () => {
+    const { host } = await open();
+    click('announce-card');
+    await settle();
+    expect(host.changeSettings).toHaveBeenCalledExactlyOnceWith({ announceCard: false });
+    expect((part('announce-card') as HTMLInputElement).checked).toBe(false);
+    expect((part('announce-cash') as HTMLInputElement).checked).toBe(true);
   });
 });
 

@@ -16,6 +16,8 @@ export const settingsView: SettingsView = {
   theme: 'auto',
   payCode: '',
   payCodeModules: null,
+  announceCard: true,
+  announceCash: true,
   wallets: [{ name: 'Beans & Brew', server: 'https://pay.example.com', keyPlace: 'keyring' }],
   file: '/home/shop/settings.toml',
 };

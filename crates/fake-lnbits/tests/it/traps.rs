@@ -615,3 +615,54 @@ async fn a_server_may_live_under_a_prefix() {
     assert_eq!(world.fake.requests().count(Path::Health), 1);
     assert_eq!(world.fake.requests().count(Path::Socket), 1);
 }
+
+#[tokio::test]
+async fn card_and_cash_come_as_rows_of_the_same_list_and_as_the_same_frame() {
+    let world = world(Version::V1_6).await;
+    let mut ear = world.listen(&world.shop.invoice_key).await;
+    for (invoice, id, provider, labels, method) in [
+        (
+            NewInvoice::by_card(2_400, "Coffee", "EUR", 1.5),
+            "fiat_stripe_pi_",
+            json!("stripe"),
+            json!([]),
+            "terminal",
+        ),
+        (
+            NewInvoice::in_cash(2_400, "Coffee", "EUR", 1.5),
+            "internal_cash_",
+            json!(null),
+            json!(["cash"]),
+            "cash",
+        ),
+    ] {
+        let hash = world.fake.make_invoice(&world.shop, invoice).payment_hash;
+        let row = |answer: &serde_json::Value| {
+            assert_eq!(answer["checking_id"], format!("{id}{hash}"));
+            assert_eq!(
+                (&answer["fiat_provider"], &answer["labels"]),
+                (&provider, &labels)
+            );
+            let extra = &answer["extra"];
+            assert_eq!(
+                (
+                    &extra["fiat_method"],
+                    &extra["fiat_currency"],
+                    &extra["fiat_amount"]
+                ),
+                (&json!(method), &json!("EUR"), &json!(1.5))
+            );
+            (answer["amount"].clone(), answer["status"].clone())
+        };
+        let path = format!("/api/v1/payments/{hash}");
+        let open = world.get(&path, &world.shop.invoice_key).await.json();
+        assert_eq!(row(&open["details"]), (json!(2_400_000), json!("pending")));
+        assert!(world.fake.settle(&hash));
+        assert_eq!(
+            row(&ear.hear().await["payment"]),
+            (json!(2_400_000), json!("success"))
+        );
+        let paid = world.get(&path, &world.shop.invoice_key).await.json();
+        assert_eq!(row(&paid["details"]).1, json!("success"));
+    }
+}

@@ -348,6 +348,7 @@ impl Actor {
         };
         self.demo = true;
         self.books = Books::in_memory(self.output.outlets(), self.copied.0.clone(), now);
+        self.books.withhold(self.settings.settings().withheld());
         self.wallets.clear();
         self.wallets.put(paired, Some((wallet.key, Place::File)));
         self.welcome = None;
@@ -410,6 +411,16 @@ impl Actor {
             Said::Unexplained(count) => {
                 let wallet = wallet.paired.name.clone();
                 self.notice(NoticeWeight::Warning, &News::Unexplained { wallet, count });
+            }
+            Said::Unreadable { part, count } => {
+                let wallet = wallet.paired.name.clone();
+                let said_before = count.checked_sub(1).map(|count| {
+                    let wallet = wallet.clone();
+                    News::Unreadable { wallet, part, count }.say()
+                });
+                self.notices
+                    .retain(|notice| Some(&notice.sentence) != said_before.as_ref());
+                self.notice(NoticeWeight::Warning, &News::Unreadable { wallet, part, count });
             }
             Said::TooMany(count) => {
                 let wallet = wallet.paired.name.clone();
@@ -518,6 +529,9 @@ impl Actor {
             self.announcer.take(entry, heard, now);
         }
         for (reference, recorded) in recorded {
+            for payment in &recorded {
+                self.announcer.stage.remove_strip(payment.payment_hash);
+            }
             self.wallets.recorded(&reference, recorded);
         }
         for sum in restored.into_iter().filter(|sum| sum.count > 0) {

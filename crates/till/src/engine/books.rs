@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tillbell_lnbits::{PaymentHash, WalletId};
+use tillbell_lnbits::{Method, PaymentHash, WalletId};
 use tokio::sync::mpsc;
 
 use crate::clock::{Moment, Now};
@@ -41,6 +41,8 @@ pub(super) struct Books {
     /// It cannot be opened or written: since when, and what the merchant can do about it.
     stuck: Option<(Timestamp, Advice)>,
     retry: Option<Moment>,
+    /// What is paid so is recorded and told to nobody.
+    withheld: Vec<Method>,
     /// It is ruined and is to be replaced by its copy.
     ruined: bool,
     /// The loss was said.
@@ -148,6 +150,7 @@ impl Books {
             writes: VecDeque::new(),
             stuck: None,
             retry: None,
+            withheld: Vec::new(),
             ruined: false,
             said: false,
             held: Vec::new(),
@@ -155,6 +158,14 @@ impl Books {
             next_copy: now.at + BETWEEN_COPIES,
             copied,
         }
+    }
+
+    /// What is paid so from now on is recorded and told to nobody.
+    pub(super) fn withhold(&mut self, methods: Vec<Method>) {
+        if let Some(open) = &mut self.open {
+            open.ledger.withhold(methods.clone());
+        }
+        self.withheld = methods;
     }
 
     pub(super) const fn is_open(&self) -> bool {
@@ -267,6 +278,7 @@ impl Books {
         pairings: &[Paired],
     ) -> Result<Vec<Held>, LedgerError> {
         let rows = rows(&mut ledger, pairings)?;
+        ledger.withhold(self.withheld.clone());
         ledger.begin_outlets(self.outlets)?;
         ledger.forget_all_but(rows.values().copied())?;
         let mut taken = Vec::new();
@@ -446,7 +458,8 @@ impl Books {
                 break;
             }
         }
-        self.copy_is_old |= !written.entries.is_empty() && self.files.is_some();
+        let is_new = |(_, recorded): &(_, Vec<Recorded>)| recorded.iter().any(|recorded| recorded.new);
+        self.copy_is_old |= written.recorded.iter().any(is_new) && self.files.is_some();
         if let Some(upkeep) = &open.upkeep {
             upkeep.committed();
         }
@@ -535,7 +548,7 @@ impl Open {
                     new: is_new(payment),
                 });
                 written.recorded.push((reference.clone(), recorded.collect()));
-                let to_tell = new.into_iter().filter(|entry| entry.announced_at.is_none());
+                let to_tell = new.into_iter().filter(|entry| self.ledger.is_told(entry));
                 written.entries.extend(to_tell.map(|entry| (entry, heard.at)));
             }
             Write::Save { reference, learned } => {

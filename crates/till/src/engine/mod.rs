@@ -24,7 +24,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 pub use adopt::{AdoptError, Adopted, adopt};
-pub use outlets::{BellOrder, Line, LinkLine, NowPaired, PaymentLine, PendingLine, RejectedLine, WalletLine};
+pub use outlets::{
+    BellOrder, FiatLine, Line, LinkLine, NowPaired, PaymentLine, PendingLine, RejectedLine, WalletLine,
+};
 pub use request::{DemoWallet, Options, Output, Reply, Request, ScreenTrouble, StartError};
 pub use unpair::{UnpairError, unpair};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tillbell_lnbits::{Msat, PaymentHash};
+use tillbell_lnbits::{Fiat, Method, Msat, PaymentHash};
 use ts_rs::TS;
 
 use crate::ledger::{Entry, Seq};
@@ -76,8 +76,12 @@ pub struct PaymentLine {
     pub kind: Kind,
     /// How sure we are.
     pub verdict: Verdict,
+    /// How it was paid.
+    pub method: Method,
     /// Millisatoshis.
     pub amount_msat: Msat,
+    /// How much that is in fiat, where somebody says.
+    pub fiat: Option<FiatLine>,
     /// What it was for.
     pub memo: String,
     /// What the payer wrote.
@@ -93,6 +97,27 @@ pub struct PaymentLine {
     /// To hand back in [`crate::Engine::line_written`].
     #[serde(skip)]
     pub seq: Seq,
+}
+
+/// An amount of fiat, and who says so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FiatLine {
+    /// Its currency's ISO 4217 code: `EUR`.
+    pub currency: String,
+    /// How much, with all the digits that the currency has: `1.50`.
+    pub amount: String,
+    /// `wallet`: the payment's own row.
+    pub source: &'static str,
+}
+
+impl FiatLine {
+    fn of(fiat: &Fiat) -> Self {
+        Self {
+            currency: fiat.currency().to_string(),
+            amount: fiat.amount(),
+            source: "wallet",
+        }
+    }
 }
 
 /// An invoice waits.
@@ -173,7 +198,9 @@ impl PaymentLine {
             wallet: wallet.to_owned(),
             kind,
             verdict: entry.verdict,
+            method: entry.method,
             amount_msat: entry.amount,
+            fiat: entry.fiat.as_ref().map(FiatLine::of),
             memo: entry.memo.clone(),
             comment: entry.comment.clone(),
             payment_hash: entry.payment_hash,

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
+use tillbell_lnbits::RowPart;
 
 use super::enrol::EnrolError;
 use super::request::ScreenTrouble;
@@ -38,6 +39,15 @@ pub(super) enum News {
     TooMany { wallet: String, count: u64 },
     #[display("{} arrived in “{wallet}” that its list does not show: check your wallet.", have(*count))]
     Unexplained { wallet: String, count: u64 },
+    #[display(
+        "{} to “{wallet}” could not be read: {} no sense. Look into your wallet, and whether there is a newer Tillbell.",
+        payments(*count), what_makes(*part)
+    )]
+    Unreadable {
+        wallet: String,
+        part: RowPart,
+        count: u64,
+    },
     #[display("The settings could not be read and were set aside as {aside}. The defaults are in use.")]
     SettingsSetAside { aside: String },
     #[display("The pairing could not be read and was set aside as {aside}. Pair again.")]
@@ -63,10 +73,14 @@ pub(super) enum News {
     #[display("The record before {} is missing: check your wallet.{}", clock(*at), by_its_copy(*restored))]
     RecordMissing { at: Timestamp, restored: bool },
     #[display(
-        "{} recorded while the record was replaced or the wallet was not paired ({} sats in all); most were shown before. Check \
-         your wallet.", were(*count), total_msat / 1_000
+        "{} recorded while the record was replaced or the wallet was not paired ({}); most were shown before. Check your \
+         wallet.", were(*count), how(*count, *otherwise, *total_msat)
     )]
-    RecordedSilently { count: u64, total_msat: u64 },
+    RecordedSilently {
+        count: u64,
+        otherwise: u64,
+        total_msat: u64,
+    },
     #[display("The payment record could not be copied: {error}. {disk}")]
     NotCopied { error: String, disk: DiskTrouble },
     #[display(
@@ -193,9 +207,15 @@ impl News {
         }
     }
 
-    pub(super) const fn recorded_silently(Sum { count, total }: Sum) -> Self {
+    pub(super) const fn recorded_silently(sum: Sum) -> Self {
+        let Sum {
+            count,
+            otherwise,
+            total,
+        } = sum;
         Self::RecordedSilently {
             count,
+            otherwise,
             total_msat: total.0,
         }
     }
@@ -243,17 +263,41 @@ pub(super) fn after_a_fault(shown: &Display, now: Timestamp) -> Display {
     }
 }
 
-fn have(count: u64) -> String {
+fn payments(count: u64) -> String {
     match count {
-        1 => "1 payment has".to_owned(),
-        count => format!("{count} payments have"),
+        1 => "1 payment".to_owned(),
+        count => format!("{count} payments"),
     }
 }
 
+fn have(count: u64) -> String {
+    format!("{} {}", payments(count), if count == 1 { "has" } else { "have" })
+}
+
 fn were(count: u64) -> String {
-    match count {
-        1 => "1 payment was".to_owned(),
-        count => format!("{count} payments were"),
+    format!("{} {}", payments(count), if count == 1 { "was" } else { "were" })
+}
+
+/// Sats and what was paid by card are never added up.
+fn how(count: u64, otherwise: u64, total_msat: u64) -> String {
+    let sats = total_msat / 1_000;
+    match otherwise {
+        0 => format!("{sats} sats in all"),
+        _ if otherwise == count => "by card or cash".to_owned(),
+        _ => format!(
+            "{sats} sats with Lightning, and {} by card or cash",
+            payments(otherwise)
+        ),
+    }
+}
+
+const fn what_makes(part: RowPart) -> &'static str {
+    match part {
+        RowPart::Whole => "what the server says makes",
+        RowPart::Amount => "the amount makes",
+        RowPart::Status => "the status makes",
+        RowPart::Time => "the time makes",
+        RowPart::Name => "the id makes",
     }
 }
 
@@ -275,4 +319,43 @@ const fn by_its_copy(restored: bool) -> &'static str {
 fn quoted(names: &[String]) -> String {
     let names: Vec<_> = names.iter().map(|name| format!("“{name}”")).collect();
     names.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_recorded_silently_is_summed_for_lightning_alone() {
+        let said = |count, otherwise| {
+            let total = tillbell_lnbits::Msat(21_000_000);
+            News::recorded_silently(Sum {
+                count,
+                otherwise,
+                total,
+            })
+            .to_string()
+        };
+        assert!(
+            said(3, 0).contains("3 payments were recorded") && said(3, 0).contains("(21000 sats in all)")
+        );
+        assert!(said(3, 1).contains("(21000 sats with Lightning, and 1 payment by card or cash)"));
+        assert!(said(1, 1).contains("(by card or cash)"));
+    }
+
+    #[test]
+    fn a_payment_that_cannot_be_read_is_said_with_what_of_it_makes_no_sense() {
+        let news = |count| News::Unreadable {
+            wallet: "shop".to_owned(),
+            part: RowPart::Amount,
+            count,
+        };
+        assert!(
+            news(1)
+                .to_string()
+                .starts_with("1 payment to “shop” could not be read: the amount makes no sense.")
+        );
+        assert!(news(3).to_string().starts_with("3 payments to"));
+        assert_eq!(news(1).say().code, "unreadable");
+    }
 }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
-use tillbell_lnbits::{Msat, PaymentHash};
+use tillbell_lnbits::{Fiat, Method, Msat, PaymentHash};
 
 use crate::payment::{Found, Kind, Verdict};
 
@@ -21,8 +21,12 @@ pub struct Entry {
     pub verdict: Verdict,
     /// When it was found.
     pub kind: Kind,
+    /// How it was paid.
+    pub method: Method,
     /// How much.
     pub amount: Msat,
+    /// How much that is in fiat, where the wallet says.
+    pub fiat: Option<Fiat>,
     /// What it was for; clean, may be empty.
     pub memo: String,
     /// What the payer wrote; clean.
@@ -42,6 +46,15 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// How much fiat the customer paid; `None` where they paid sats, whatever those are worth.
+    #[must_use]
+    pub const fn customers_fiat(&self) -> Option<Fiat> {
+        match self.method {
+            Method::Lightning => None,
+            Method::Card | Method::Cash | Method::Other => self.fiat,
+        }
+    }
+
     /// The best word on when it arrived: the server's, else the invoice's making for what we slept through, else ours.
     #[must_use]
     pub fn arrived_at(&self) -> Timestamp {
@@ -92,7 +105,9 @@ impl Outlet {
 pub struct Sum {
     /// How many.
     pub count: u64,
-    /// Millisatoshis.
+    /// So many of them were not paid with Lightning.
+    pub otherwise: u64,
+    /// What came with Lightning, in millisatoshis.
     pub total: Msat,
 }
 

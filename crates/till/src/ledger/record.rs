@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rusqlite::types::FromSqlError;
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
-use tillbell_lnbits::{Msat, PaymentHash, Server, WalletId};
+use tillbell_lnbits::{Currency, Fiat, Method, Msat, PaymentHash, Server, WalletId};
 
 use super::entry::{Entry, Outlet, Seq, Sum, WalletRow, WalletState};
 use super::error::LedgerError;
@@ -37,13 +37,15 @@ const LAST: &str =
     "SELECT * FROM payment WHERE announced_us IS NOT NULL AND found <> 'silently' ORDER BY seq DESC LIMIT 1";
 const NEWEST: &str = "SELECT * FROM payment WHERE wallet = ?1 ORDER BY seq DESC LIMIT ?2";
 /// A payment that nobody could see or read yet. A bell that rang did not say for what.
-const UNTOLD: &str = "(announced_us IS NULL OR seq IN (SELECT seq FROM owed WHERE outlet <> 'bell'))";
+const UNTOLD: &str = "seq IN (SELECT seq FROM owed WHERE outlet <> 'bell')";
 const LAST_SEQ: i64 = i64::MAX;
 
 /// The open ledger.
 #[derive(Debug)]
 pub struct Ledger {
     pub(super) db: Connection,
+    /// What is paid so is owed to nobody.
+    withheld: Vec<Method>,
 }
 
 impl Ledger {
@@ -74,7 +76,8 @@ impl Ledger {
             .and_then(|copy| copy.step(-1))
             .unwrap();
         db.pragma_update(None, "foreign_keys", true).unwrap();
-        Self { db }
+        let withheld = self.withheld.clone();
+        Self { db, withheld }
     }
 
     /// From now on it refuses to be written, or does no longer.
@@ -98,7 +101,8 @@ impl Ledger {
         db.pragma_update(None, "wal_autocheckpoint", LONGEST_LOG)?;
         db.pragma_update(None, "foreign_keys", true)?;
         schema::migrate(&mut db)?;
-        let ledger = Self { db };
+        let withheld = Vec::new();
+        let ledger = Self { db, withheld };
         ledger.probe()?;
         Ok(ledger)
     }
@@ -143,8 +147,19 @@ impl Ledger {
         )?)
     }
 
+    /// What is paid so from now on is recorded, and owed to nobody.
+    pub fn withhold(&mut self, methods: Vec<Method>) {
+        self.withheld = methods;
+    }
+
+    /// True when an outlet is to tell this payment, which is new here.
+    #[must_use]
+    pub fn is_told(&self, new: &Entry) -> bool {
+        is_told(new, &self.withheld)
+    }
+
     /// Writes payments down, all or nothing. Returns those that were not there yet, in the ledger's order. Each explains one
-    /// more of what the server counts, and is owed to every outlet unless it was found silently.
+    /// more of what the server counts, and is owed to every outlet unless it was found silently or its method is withheld.
     ///
     /// # Errors
     /// When the ledger cannot be written; then nothing was.
@@ -161,8 +176,9 @@ impl Ledger {
         {
             let mut insert = change.prepare_cached(
                 "INSERT INTO payment (wallet, identity, direction, verdict, found, amount_msat, memo, comment,
-                                      payment_hash, checking_id, created_us, settled_us, heard_us, announced_us)
-                 VALUES (?1, ?2, 'in', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+                                      payment_hash, checking_id, created_us, settled_us, heard_us, announced_us,
+                                      method, fiat_currency, fiat_amount)
+                 VALUES (?1, ?2, 'in', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
                  ON CONFLICT DO NOTHING RETURNING *",
             )?;
             for (payment, found) in arrived {
@@ -184,6 +200,9 @@ impl Ledger {
                             payment.settled().map(Timestamp::as_microsecond),
                             heard_at.as_microsecond(),
                             (*found == Found::Silently).then_some(heard_at.as_microsecond()),
+                            payment.method().as_str(),
+                            payment.fiat().as_ref().map(|fiat| fiat.currency().to_string()),
+                            payment.fiat().as_ref().map(Fiat::amount),
                         ],
                         read_entry,
                     )
@@ -191,7 +210,8 @@ impl Ledger {
                 new.extend(entry);
             }
             let mut owe = change.prepare_cached("INSERT INTO owed SELECT name, ?1 FROM outlet")?;
-            for entry in new.iter().filter(|entry| entry.announced_at.is_none()) {
+            let withheld = &self.withheld;
+            for entry in new.iter().filter(|entry| is_told(entry, withheld)) {
                 owe.execute([entry.seq.0])?;
             }
             let verified = |entry: &&Entry| entry.verdict == Verdict::Verified;
@@ -451,14 +471,16 @@ impl Ledger {
         )?;
         let mut silent = None;
         if learned.restored {
-            let sql = "SELECT count(*), coalesce(sum(amount_msat), 0) FROM payment
-                       JOIN wallet ON wallet.id = wallet
+            let sql = "SELECT count(*), count(*) FILTER (WHERE method <> 'lightning'),
+                              coalesce(sum(amount_msat) FILTER (WHERE method = 'lightning'), 0)
+                       FROM payment JOIN wallet ON wallet.id = wallet
                        WHERE wallet = ?1 AND found = 'silently' AND seq > restoring_seq";
             silent = change
                 .query_row(sql, [wallet.0], |row| {
-                    let (count, total): (i64, i64) = (row.get(0)?, row.get(1)?);
+                    let (count, otherwise, total): (i64, i64, i64) = row.try_into()?;
                     Ok(Sum {
                         count: u64::try_from(count).unwrap_or(0),
+                        otherwise: u64::try_from(otherwise).unwrap_or(0),
                         total: Msat(u64::try_from(total).unwrap_or(0)),
                     })
                 })
@@ -536,8 +558,9 @@ impl Ledger {
         }
         let taken = change.query_row(
             "INSERT INTO payment (wallet, identity, direction, verdict, found, amount_msat, memo, comment,
-                                  payment_hash, checking_id, created_us, settled_us, heard_us, announced_us)
-             VALUES (?1, ?2, 'in', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+                                  payment_hash, checking_id, created_us, settled_us, heard_us, announced_us,
+                                  method, fiat_currency, fiat_amount)
+             VALUES (?1, ?2, 'in', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
              ON CONFLICT DO UPDATE SET found = excluded.found, announced_us = excluded.announced_us RETURNING *",
             params![
                 wallet.0,
@@ -553,6 +576,9 @@ impl Ledger {
                 entry.settled_at.map(Timestamp::as_microsecond),
                 entry.heard_at.as_microsecond(),
                 entry.announced_at.map(Timestamp::as_microsecond),
+                entry.method.as_str(),
+                entry.fiat.as_ref().map(|fiat| fiat.currency().to_string()),
+                entry.fiat.as_ref().map(Fiat::amount),
             ],
             read_entry,
         )?;
@@ -567,12 +593,18 @@ impl Ledger {
     }
 }
 
+fn is_told(new: &Entry, withheld: &[Method]) -> bool {
+    new.announced_at.is_none() && !withheld.contains(&new.method)
+}
+
 fn read_entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     Ok(Entry {
         seq: Seq(row.get("seq")?),
         wallet: WalletRow(row.get("wallet")?),
         verdict: row.get("verdict")?,
         kind: row.get::<_, Found>("found")?.into(),
+        method: method(row)?,
+        fiat: fiat(row)?,
         amount: Msat(u64::try_from(row.get::<_, i64>("amount_msat")?).unwrap_or(0)),
         memo: row.get("memo")?,
         comment: row.get("comment")?,
@@ -588,6 +620,20 @@ fn read_entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
 fn hash(row: &Row<'_>) -> rusqlite::Result<PaymentHash> {
     let text: String = row.get("payment_hash")?;
     text.parse().map_err(|error| FromSqlError::other(error).into())
+}
+
+fn method(row: &Row<'_>) -> rusqlite::Result<Method> {
+    let name: String = row.get("method")?;
+    Method::named(&name).ok_or_else(|| FromSqlError::InvalidType.into())
+}
+
+fn fiat(row: &Row<'_>) -> rusqlite::Result<Option<Fiat>> {
+    let currency: Option<String> = row.get("fiat_currency")?;
+    let amount: Option<String> = row.get("fiat_amount")?;
+    let currency = currency.as_deref().and_then(Currency::new);
+    Ok(currency
+        .zip(amount)
+        .and_then(|(currency, amount)| Fiat::new(currency, &amount)))
 }
 
 fn time(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<Timestamp>> {
@@ -608,6 +654,8 @@ pub(crate) fn reference_of(id: &WalletId) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tillbell_lnbits::PaymentRow;
+
     use super::*;
     use crate::wallet::verify::Verified;
     use crate::wallet::verify::tests::row;
@@ -641,6 +689,71 @@ mod tests {
         assert_eq!(ledger.record(wallet, &[arrived(1)], now()).unwrap(), []);
         let other = ledger.wallet(&server(), "b").unwrap();
         assert_eq!(ledger.record(other, &[arrived(1)], now()).unwrap().len(), 1);
+    }
+
+    /// Paid by card, over 1.50 EUR.
+    fn by_card(n: u8) -> (Arrived, Found) {
+        let card = PaymentRow {
+            method: Method::Card,
+            fiat: Fiat::new(Currency::new("EUR").unwrap(), "1.5"),
+            ..row(n)
+        };
+        (
+            Arrived::Verified(Verified::prove(card, None, None).unwrap()),
+            Found::Live,
+        )
+    }
+
+    #[test]
+    fn how_a_payment_was_paid_and_how_much_fiat_that_was_is_kept() {
+        let mut ledger = Ledger::in_memory().unwrap();
+        let wallet = ledger.wallet(&server(), "a").unwrap();
+        let new = ledger.record(wallet, &[arrived(1), by_card(2)], now()).unwrap();
+        let kept = |entries: &[Entry]| -> Vec<_> {
+            let of = |entry: &Entry| (entry.method, entry.fiat.map(|fiat| fiat.to_string()));
+            entries.iter().map(of).collect()
+        };
+        let expected = [
+            (Method::Lightning, None),
+            (Method::Card, Some("1.50 EUR".to_owned())),
+        ];
+        assert_eq!(kept(&new), expected);
+        let mut newest = ledger.newest(wallet, 9).unwrap();
+        newest.reverse();
+        assert_eq!(kept(&newest), expected);
+        let mut copy = Ledger::in_memory().unwrap();
+        let wallet = copy.wallet(&server(), "a").unwrap();
+        let taken = new
+            .iter()
+            .map(|entry| copy.take_over(wallet, entry, &[]).unwrap());
+        assert_eq!(kept(&taken.collect::<Vec<_>>()), expected);
+    }
+
+    #[test]
+    fn what_the_shop_does_not_want_told_is_recorded_and_owed_to_nobody() {
+        let mut ledger = Ledger::in_memory().unwrap();
+        ledger.begin_outlets(SCREENS).unwrap();
+        ledger.withhold(vec![Method::Card]);
+        let wallet = ledger.wallet(&server(), "a").unwrap();
+        let learned = Learned {
+            explained: Some(7),
+            ..Learned::default()
+        };
+        ledger.save(wallet, &learned, now()).unwrap();
+        let new = ledger.record(wallet, &[arrived(1), by_card(2)], now()).unwrap();
+        let told: Vec<_> = new.iter().map(|entry| ledger.is_told(entry)).collect();
+        assert_eq!(told, [true, false]);
+        assert_eq!(ledger.state(wallet).unwrap().explained, Some(9), "it is counted");
+        let later = [Outlet::Screens, Outlet::Bell, Outlet::Terminal];
+        ledger.begin_outlets(&later).unwrap();
+        ledger.withhold(Vec::new());
+        for outlet in later {
+            assert_eq!(owed(&ledger, outlet), [new[0].seq], "{outlet:?}, later, too");
+        }
+        ledger.delivered(Outlet::Screens, &[new[0].seq], now()).unwrap();
+        assert_eq!(ledger.last().unwrap().map(|last| last.seq), Some(new[0].seq));
+        ledger.restore(&|_| Some(now()), now()).unwrap();
+        assert_eq!(ledger.newest(wallet, 1).unwrap()[0].announced_at, None);
     }
 
     #[test]
@@ -758,9 +871,13 @@ mod tests {
         ledger.restore(&|_| Some(now()), now()).unwrap();
         assert_eq!(owed(&ledger, Outlet::Screens), [], "it was told");
         assert_eq!(ledger.state(wallet).unwrap().restoring, Some(now()));
-        let silent = |n| (arrived(n).0, Found::Silently);
+        let silent = |(payment, _)| (payment, Found::Silently);
         ledger
-            .record(wallet, &[silent(2), silent(3), arrived(4)], now())
+            .record(
+                wallet,
+                &[silent(arrived(2)), silent(by_card(3)), arrived(4)],
+                now(),
+            )
             .unwrap();
         assert_eq!(owed(&ledger, Outlet::Screens).len(), 1);
         let learned = Learned {
@@ -771,6 +888,11 @@ mod tests {
         assert_eq!(
             sum.count, 3,
             "the one that the copy called unannounced, and two that it lacked"
+        );
+        assert_eq!(
+            (sum.otherwise, sum.total),
+            (1, Msat(2_000)),
+            "one of those by card"
         );
         assert_eq!(ledger.state(wallet).unwrap().restoring, None);
     }

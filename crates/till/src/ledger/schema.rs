@@ -81,6 +81,12 @@ const MIGRATIONS: &[&str] = &[
     INSERT INTO owed SELECT name, seq FROM payment, outlet WHERE announced_us IS NULL;
     DROP INDEX payment_waiting;
     ",
+    // 5: how a payment was paid. What is older was taken for Lightning, and told as that.
+    "
+    ALTER TABLE payment ADD COLUMN method TEXT NOT NULL DEFAULT 'lightning';
+    ALTER TABLE payment ADD COLUMN fiat_currency TEXT;   -- its code, and …
+    ALTER TABLE payment ADD COLUMN fiat_amount TEXT;     -- … how much, with all its digits: 1.50
+    ",
 ];
 
 /// Brings a ledger to the newest version.
@@ -179,6 +185,13 @@ pub(super) mod tests {
         assert_eq!(
             said(&old, "SELECT seq || identity || announced_us FROM payment"),
             ["7id4"]
+        );
+        assert_eq!(
+            said(
+                &old,
+                "SELECT method || quote(fiat_currency) || quote(fiat_amount) FROM payment"
+            ),
+            ["lightningNULLNULL"]
         );
     }
 

@@ -40,14 +40,14 @@ fn scene(scene: &Scene) -> Scene {
         Scene::Paid(paid) => Scene::Paid(Paid {
             more: paid.more.as_ref().map(|more| More {
                 count: more.count,
-                total_msat: None,
+                sums: Vec::new(),
             }),
             ..paid.clone()
         }),
         Scene::CatchUp(caught) => Scene::CatchUp(CatchUp {
             showing: caught.showing,
             count: caught.count,
-            total_msat: None,
+            sums: Vec::new(),
             items: Vec::new(),
         }),
     }
@@ -69,12 +69,13 @@ fn without_reason(link: &LinkView) -> LinkView {
 
 #[cfg(test)]
 mod tests {
+    use tillbell_lnbits::Method;
     use tillbell_lnbits::dial::DialError;
 
     use super::*;
     use crate::screen::view::{
-        CatchUpItem, Kind, LastPayment, LinkState, Notice, NoticeWeight, PendingStrip, SoundView, Theme,
-        Verdict,
+        CatchUpItem, FiatAmount, Kind, LastPayment, LinkState, MethodSum, Notice, NoticeWeight, PendingStrip,
+        SoundView, Theme, Verdict,
     };
     use crate::sentence::Say;
 
@@ -116,10 +117,29 @@ mod tests {
         }
     }
 
+    /// What came beside the payment that is shown.
+    fn sums() -> Vec<MethodSum> {
+        vec![MethodSum {
+            method: Method::Cash,
+            count: 2,
+            total_msat: 777_000,
+            fiat: fiat("777000"),
+        }]
+    }
+
+    fn fiat(amount: &str) -> Option<FiatAmount> {
+        Some(FiatAmount {
+            currency: "JPY".to_owned(),
+            amount: amount.to_owned(),
+        })
+    }
+
     fn paid() -> Paid {
         Paid {
             showing: 3,
+            method: Method::Card,
             amount_msat: 1_000_000,
+            fiat: fiat("150"),
             memo: "Coffee".to_owned(),
             comment: None,
             wallet: None,
@@ -128,7 +148,7 @@ mod tests {
             at: "2026-11-24T14:03:00Z".to_owned(),
             more: Some(More {
                 count: 2,
-                total_msat: Some(777_000),
+                sums: sums(),
             }),
         }
     }
@@ -136,7 +156,9 @@ mod tests {
     fn scenes() -> Vec<Scene> {
         let at = "2026-11-24T14:03:00Z".to_owned();
         let last = LastPayment {
+            method: Method::Lightning,
             amount_msat: 777_000,
+            fiat: None,
             memo: PRIVATE.to_owned(),
             verdict: Verdict::Verified,
             at: at.clone(),
@@ -146,7 +168,9 @@ mod tests {
             memo: PRIVATE.to_owned(),
         };
         let item = CatchUpItem {
+            method: Method::Cash,
             amount_msat: 777_000,
+            fiat: fiat("777000"),
             memo: PRIVATE.to_owned(),
             wallet: None,
             at,
@@ -161,7 +185,7 @@ mod tests {
             Scene::CatchUp(CatchUp {
                 showing: 4,
                 count: 12,
-                total_msat: Some(777_000),
+                sums: sums(),
                 items: vec![item],
             }),
             Scene::Checking,
@@ -186,6 +210,7 @@ mod tests {
             (seen.showing, seen.amount_msat, seen.memo.as_str()),
             (3, 1_000_000, "Coffee")
         );
+        assert_eq!((seen.method, seen.fiat), (Method::Card, fiat("150")));
         assert_eq!(seen.more.map(|more| more.count), Some(2));
         for scene in scenes() {
             let seen = picture(&shown(scene));

@@ -4,4 +4,5 @@ pub mod customer;
 pub mod pay_code;
 pub mod ringer;
 pub mod stage;
+mod sums;
 pub mod view;

@@ -10,7 +10,8 @@ use tillbell_lnbits::{Msat, PaymentHash, Text};
 
 use crate::clock::Moment;
 use crate::ledger::{Entry, Seq, WalletRow};
-use crate::screen::view::{self, Kind, Scene};
+use crate::screen::sums::sums;
+use crate::screen::view::{self, FiatAmount, Kind, Scene};
 
 /// In a burst each payment is shown at least this long.
 pub const LEAST: Duration = Duration::from_millis(1_500);
@@ -79,8 +80,7 @@ enum What {
     /// What came while nobody listened.
     CatchUp {
         entries: Vec<Entry>,
-        count: u32,
-        total: Msat,
+        sums: Vec<view::MethodSum>,
     },
 }
 
@@ -385,17 +385,10 @@ impl Stage {
     pub fn scene(&self, checking: bool, pay_code: Option<u64>) -> Scene {
         match self.showing.as_ref().map(|showing| (showing.id, &showing.what)) {
             Some((id, What::Paid { head, together })) => Scene::Paid(self.paid(id, head, together)),
-            Some((
-                id,
-                What::CatchUp {
-                    entries,
-                    count,
-                    total,
-                },
-            )) => Scene::CatchUp(view::CatchUp {
+            Some((id, What::CatchUp { entries, sums })) => Scene::CatchUp(view::CatchUp {
                 showing: id,
-                count: *count,
-                total_msat: Some(total.0),
+                count: u32::try_from(entries.len()).unwrap_or(u32::MAX),
+                sums: sums.clone(),
                 items: entries
                     .iter()
                     .rev()
@@ -413,21 +406,20 @@ impl Stage {
     }
 
     fn paid(&self, id: u64, head: &Entry, together: &[Entry]) -> view::Paid {
-        let behind = || together.iter().chain(self.queue.iter().map(|(entry, _)| entry));
-        let count = u32::try_from(behind().count()).unwrap_or(u32::MAX);
+        let sums = sums(together.iter().chain(self.queue.iter().map(|(entry, _)| entry)));
+        let count = sums.iter().map(|sum| sum.count).sum();
         view::Paid {
             showing: id,
+            method: head.method,
             amount_msat: head.amount.0,
+            fiat: head.fiat.as_ref().map(FiatAmount::of),
             memo: head.memo.clone(),
             comment: head.comment.clone(),
             wallet: self.names.get(&head.wallet).cloned(),
             verdict: head.verdict,
             kind: head.kind,
             at: head.arrived_at().to_string(),
-            more: (count > 0).then(|| view::More {
-                count,
-                total_msat: Some(behind().map(|entry| entry.amount).sum::<Msat>().0),
-            }),
+            more: (count > 0).then_some(view::More { count, sums }),
         }
     }
 
@@ -450,7 +442,9 @@ impl Stage {
 
     fn line_of(&self, entry: &Entry) -> view::CatchUpItem {
         view::CatchUpItem {
+            method: entry.method,
             amount_msat: entry.amount.0,
+            fiat: entry.fiat.as_ref().map(FiatAmount::of),
             memo: line(&entry.memo),
             wallet: self.names.get(&entry.wallet).cloned(),
             at: entry.arrived_at().to_string(),
@@ -496,18 +490,15 @@ impl Strip {
 }
 
 fn catch_up(entries: Vec<Entry>) -> What {
-    let count = u32::try_from(entries.len()).unwrap_or(u32::MAX);
-    let total = entries.iter().map(|entry| entry.amount).sum();
-    What::CatchUp {
-        entries,
-        count,
-        total,
-    }
+    let sums = sums(entries.iter());
+    What::CatchUp { entries, sums }
 }
 
 fn last_of(entry: &Entry) -> view::LastPayment {
     view::LastPayment {
+        method: entry.method,
         amount_msat: entry.amount.0,
+        fiat: entry.fiat.as_ref().map(FiatAmount::of),
         memo: line(&entry.memo),
         verdict: entry.verdict,
         at: entry.arrived_at().to_string(),
@@ -518,6 +509,7 @@ fn last_of(entry: &Entry) -> view::LastPayment {
 mod tests {
     use jiff::Timestamp;
     use proptest::prelude::*;
+    use tillbell_lnbits::{Currency, Fiat, Method};
 
     use super::*;
     use crate::screen::view::Verdict;
@@ -531,6 +523,8 @@ mod tests {
             wallet: WalletRow(1),
             verdict: Verdict::Verified,
             kind,
+            method: Method::Lightning,
+            fiat: None,
             amount: Msat(1_000 * u64::try_from(seq).unwrap()),
             memo: format!("payment {seq}"),
             comment: None,
@@ -622,6 +616,20 @@ mod tests {
         );
     }
 
+    /// So many more, all of them paid with Lightning.
+    fn more(count: u32, total_msat: u64) -> view::More {
+        let sum = view::MethodSum {
+            method: Method::Lightning,
+            count,
+            total_msat,
+            fiat: None,
+        };
+        view::More {
+            count,
+            sums: vec![sum],
+        }
+    }
+
     #[test]
     fn more_than_five_waiting_are_shown_together_with_their_sum() {
         let mut stage = Stage::default();
@@ -631,21 +639,9 @@ mod tests {
         for seq in 2..=9 {
             stage.push(entry(seq, Kind::Live), Some(at(100)), at(100));
         }
-        assert_eq!(
-            paid(&stage).more,
-            Some(view::More {
-                count: 8,
-                total_msat: Some(44_000)
-            })
-        );
+        assert_eq!(paid(&stage).more, Some(more(8, 44_000)));
         assert_eq!(begins(&mut stage, at(1_500)), Some((2, Kind::Live)));
-        assert_eq!(
-            paid(&stage).more,
-            Some(view::More {
-                count: 7,
-                total_msat: Some(42_000)
-            })
-        );
+        assert_eq!(paid(&stage).more, Some(more(7, 42_000)));
         assert_eq!(stage.painted(2, at(1_500)), (2..=9).map(Seq).collect::<Vec<_>>());
         stage.advance(at(7_500));
         assert!(!stage.is_showing());
@@ -899,8 +895,8 @@ mod tests {
         stage.advance(at(0));
         let list = caught(&stage);
         assert_eq!(
-            (list.showing, list.count, list.total_msat),
-            (1, 51, Some(1_326_000))
+            (list.showing, list.count, list.sums),
+            (1, 51, more(51, 1_326_000).sums)
         );
         let memos: Vec<_> = list.items.into_iter().map(|item| item.memo).collect();
         let newest: Vec<_> = (46..=51).rev().map(|seq| format!("payment {seq}")).collect();
@@ -1050,18 +1046,23 @@ mod tests {
         for verdict in [Verdict::Verified, Verdict::Reported] {
             let mut stage = Stage::default();
             let live = Entry {
+                method: Method::Card,
+                fiat: Fiat::new(Currency::new("EUR").unwrap(), "1.5"),
                 verdict,
                 comment: Some("Thank you!".to_owned()),
                 ..entry(1, Kind::Live)
             };
             let heard = live.heard_at.to_string();
+            let fiat = live.fiat.as_ref().map(FiatAmount::of);
             stage.push(live, Some(at(0)), at(0));
             stage.advance(at(0));
             assert_eq!(
                 paid(&stage),
                 view::Paid {
                     showing: 1,
+                    method: Method::Card,
                     amount_msat: 1_000,
+                    fiat: fiat.clone(),
                     memo: "payment 1".to_owned(),
                     comment: Some("Thank you!".to_owned()),
                     wallet: None,
@@ -1080,7 +1081,9 @@ mod tests {
                 Scene::Idle {
                     pay_code,
                     last: Some(view::LastPayment {
+                        method: Method::Card,
                         amount_msat: 1_000,
+                        fiat,
                         memo: "payment 1".to_owned(),
                         verdict,
                         at: heard.clone(),
@@ -1097,7 +1100,9 @@ mod tests {
             assert_eq!(
                 caught(&stage).items,
                 [view::CatchUpItem {
+                    method: Method::Lightning,
                     amount_msat: 3_000,
+                    fiat: None,
                     memo: "payment 3".to_owned(),
                     wallet: None,
                     at: heard,

@@ -4,6 +4,7 @@
 //! by `cargo test -p tillbell-till` and checked for staleness there.
 
 use serde::{Deserialize, Serialize};
+use tillbell_lnbits::{Fiat, Method};
 use ts_rs::TS;
 
 use crate::sentence::Sentence;
@@ -142,9 +143,14 @@ pub struct Paid {
     /// To hand back in `painted` once the picture is on the glass.
     #[ts(type = "number")]
     pub showing: u64,
+    /// How it was paid.
+    #[ts(type = "'lightning' | 'card' | 'cash' | 'other'")]
+    pub method: Method,
     /// Millisatoshis, as the wallet's REST answer says.
     #[ts(type = "number")]
     pub amount_msat: u64,
+    /// How much that is in fiat, where the wallet says: what the customer paid, unless they paid with Lightning.
+    pub fiat: Option<FiatAmount>,
     /// What it was for; empty when nobody said.
     pub memo: String,
     /// What the payer wrote, if anything.
@@ -162,16 +168,54 @@ pub struct Paid {
     pub more: Option<More>,
 }
 
-/// "+n more", with their sum.
+/// An amount of a currency, to be written as the page's language does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct FiatAmount {
+    /// Its ISO 4217 code: `EUR`.
+    pub currency: String,
+    /// How much, with all the digits that the currency has: `1.50`.
+    pub amount: String,
+}
+
+impl FiatAmount {
+    /// As it is drawn.
+    #[must_use]
+    pub fn of(fiat: &Fiat) -> Self {
+        Self {
+            currency: fiat.currency().to_string(),
+            amount: fiat.amount(),
+        }
+    }
+}
+
+/// What came by one method. Several methods are never added up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct MethodSum {
+    /// How it was paid.
+    #[ts(type = "'lightning' | 'card' | 'cash' | 'other'")]
+    pub method: Method,
+    /// How many payments.
+    pub count: u32,
+    /// Millisatoshis.
+    #[ts(type = "number")]
+    pub total_msat: u64,
+    /// What customers paid in fiat, where each of the payments says so, in the same currency.
+    pub fiat: Option<FiatAmount>,
+}
+
+/// "+n more", with their sums.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 #[ts(export)]
 pub struct More {
     /// How many.
     pub count: u32,
-    /// Their sum in millisatoshis; not for customers.
-    #[ts(type = "number | null")]
-    pub total_msat: Option<u64>,
+    /// Their sums; none for customers.
+    pub sums: Vec<MethodSum>,
 }
 
 /// Payments that arrived while this display was away.
@@ -184,9 +228,8 @@ pub struct CatchUp {
     pub showing: u64,
     /// How many there were.
     pub count: u32,
-    /// Their sum in millisatoshis; not for customers.
-    #[ts(type = "number | null")]
-    pub total_msat: Option<u64>,
+    /// Their sums; none for customers.
+    pub sums: Vec<MethodSum>,
     /// The latest of them, newest first; `count` may be larger. None for customers.
     pub items: Vec<CatchUpItem>,
 }
@@ -196,9 +239,14 @@ pub struct CatchUp {
 #[serde(rename_all = "camelCase")]
 #[ts(export)]
 pub struct CatchUpItem {
+    /// How it was paid.
+    #[ts(type = "'lightning' | 'card' | 'cash' | 'other'")]
+    pub method: Method,
     /// Millisatoshis.
     #[ts(type = "number")]
     pub amount_msat: u64,
+    /// As in [`Paid::fiat`].
+    pub fiat: Option<FiatAmount>,
     /// What it was for; may be empty.
     pub memo: String,
     /// The wallet that it arrived in, where there are several.
@@ -225,9 +273,14 @@ pub struct PayCode {
 #[serde(rename_all = "camelCase")]
 #[ts(export)]
 pub struct LastPayment {
+    /// How it was paid.
+    #[ts(type = "'lightning' | 'card' | 'cash' | 'other'")]
+    pub method: Method,
     /// Millisatoshis.
     #[ts(type = "number")]
     pub amount_msat: u64,
+    /// As in [`Paid::fiat`].
+    pub fiat: Option<FiatAmount>,
     /// What it was for; may be empty.
     pub memo: String,
     /// Whether the wallet confirmed it.
@@ -418,6 +471,10 @@ pub struct SettingsView {
     pub pay_code: String,
     /// The pay code's modules a side, quiet zone not counted; `None` for none.
     pub pay_code_modules: Option<u32>,
+    /// Payments by card are shown and rung for.
+    pub announce_card: bool,
+    /// So are payments with cash.
+    pub announce_cash: bool,
     /// The paired wallets, the first one first. The pay code belongs to that one.
     pub wallets: Vec<PairedWallet>,
     /// The settings file, for what has no switch here.
@@ -463,4 +520,8 @@ pub struct SettingsForm {
     pub theme: Option<Theme>,
     /// Empty removes the code.
     pub pay_code: Option<String>,
+    /// Whether payments by card are shown and rung for.
+    pub announce_card: Option<bool>,
+    /// Whether payments with cash are.
+    pub announce_cash: Option<bool>,
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
+use tillbell_lnbits::Method;
 use toml_edit::DocumentMut;
 
 use crate::files::replace_shared;
@@ -37,6 +38,10 @@ pay_code = ""
 
 # How long the last payment stays on the screen, in seconds (2 to 60).
 dwell_s = 6
+
+# Whether payments by card and with cash, which LNbits takes as well, are shown and rung for. They are recorded in any case.
+announce_card = true
+announce_cash = true
 "#;
 
 /// The settings. Each is read by itself: a field here, its default, and a line in the template are all that one needs.
@@ -58,6 +63,10 @@ pub struct Settings {
     /// How long the last payment stays, in seconds: 2 to 60.
     #[serde(deserialize_with = "dwell_s")]
     pub dwell_s: u64,
+    /// Payments by card are shown and rung for.
+    pub announce_card: bool,
+    /// Payments with cash are shown and rung for.
+    pub announce_cash: bool,
 }
 
 impl Default for Settings {
@@ -69,6 +78,8 @@ impl Default for Settings {
             theme: Theme::Auto,
             pay_code: None,
             dwell_s: 6,
+            announce_card: true,
+            announce_cash: true,
         }
     }
 }
@@ -121,6 +132,17 @@ impl Settings {
         }
         let settings = sound.try_into().unwrap_or_default();
         Ok((settings, faults))
+    }
+
+    /// What is paid so is recorded, and neither shown nor rung for.
+    #[must_use]
+    pub fn withheld(&self) -> Vec<Method> {
+        let is_withheld = |method: &Method| match method {
+            Method::Card => !self.announce_card,
+            Method::Cash => !self.announce_cash,
+            Method::Lightning | Method::Other => false,
+        };
+        Method::ALL.into_iter().filter(is_withheld).collect()
     }
 
     /// How long the last payment stays.
@@ -367,6 +389,8 @@ impl SettingsFile {
         set("theme", form.theme.map(|theme| name_of(theme).into()));
         let pay_code = pay_code.map(|code| code.map_or_else(String::new, |code| code.text().to_owned()));
         set("pay_code", pay_code.map(Into::into));
+        set("announce_card", form.announce_card.map(Into::into));
+        set("announce_cash", form.announce_cash.map(Into::into));
         let text = document.to_string();
         if self.owned {
             replace_shared(&self.path, text.as_bytes())?;
@@ -647,5 +671,20 @@ mod tests {
             fs::read_to_string(path).unwrap(),
             "volume = 10\npay_code = \"shop@example.com\"\n"
         );
+    }
+
+    #[test]
+    fn a_shop_may_leave_out_card_and_cash() {
+        let (_folder, path) = file("announce_cash = false\n");
+        let mut file = open(&path);
+        assert_eq!(file.settings().withheld(), [Method::Cash]);
+        file.change(&SettingsForm {
+            announce_card: Some(false),
+            announce_cash: Some(true),
+            ..SettingsForm::default()
+        })
+        .unwrap();
+        assert_eq!(open(&path).settings().withheld(), [Method::Card]);
+        assert_eq!(Settings::default().withheld(), []);
     }
 }

@@ -14,6 +14,10 @@ pub struct Count {
     explained: Option<u64>,
     /// A difference that remained although the whole list was read. It stays a difference: it is never counted as explained.
     missing: u64,
+    /// So many rows cannot be read: no more of what is missing is a riddle than goes beyond them.
+    unreadable: u64,
+    /// So much more than that was missing when it was last said.
+    said: u64,
     /// Recorded since the count that is on its way was asked for: it may be in that count or not.
     unsure: u64,
 }
@@ -42,6 +46,8 @@ impl Count {
         Self {
             explained,
             missing: 0,
+            unreadable: 0,
+            said: 0,
             unsure: 0,
         }
     }
@@ -56,6 +62,17 @@ impl Count {
     #[must_use]
     pub const fn missing(&self) -> u64 {
         self.missing
+    }
+
+    /// How much of that is no row that cannot be read.
+    #[must_use]
+    pub const fn riddles(&self) -> u64 {
+        self.missing.saturating_sub(self.unreadable)
+    }
+
+    /// The list shows so many rows that are counted, and that cannot be read.
+    pub const fn cannot_read(&mut self, rows: u64) {
+        self.unreadable = rows;
     }
 
     /// The server is asked to count.
@@ -94,6 +111,7 @@ impl Count {
         }
         // A row that could not be explained may have been taken away.
         self.missing = self.missing.min(counted.saturating_sub(least));
+        self.said = self.said.min(self.riddles());
         if self.is_sure() {
             Shows::Nothing
         } else {
@@ -108,17 +126,27 @@ impl Count {
             .is_none_or(|explained| explained + self.missing < counted)
     }
 
-    /// The whole list was read, and some of this count is still not explained. Returns how much of it is new.
+    /// The whole list was read, and some of this count is still not explained. Returns how much of it is new, and no row that
+    /// cannot be read.
     pub fn give_up(&mut self, counted: u64) -> u64 {
         let missing = counted.saturating_sub(self.explained.unwrap_or(counted));
-        let more = missing.saturating_sub(self.missing);
         self.missing = self.missing.max(missing);
+        let more = self.riddles().saturating_sub(self.said);
+        self.said += more;
         more
     }
 
     /// The whole list was read between two equal counts, and nothing was recorded since the second was asked for: all of it is
     /// explained, but for what remained unexplained before.
     pub fn refer(&mut self, counted: u64) {
+        // What was missing may have been found.
+        if let Some(unexplained) = self
+            .explained
+            .and_then(|explained| counted.checked_sub(explained))
+        {
+            self.missing = self.missing.min(unexplained);
+            self.said = self.said.min(self.riddles());
+        }
         self.explained = Some(counted.saturating_sub(self.missing));
     }
 }
@@ -186,9 +214,39 @@ mod tests {
     }
 
     #[test]
+    fn a_row_that_cannot_be_read_is_missing_and_no_riddle() {
+        let mut count = count(60);
+        assert_eq!(count.answered(61), Shows::More);
+        count.cannot_read(1);
+        assert_eq!(count.give_up(61), 0);
+        assert_eq!((count.missing(), count.riddles()), (1, 0));
+        assert_eq!(
+            count.answered(61),
+            Shows::Nothing,
+            "it is not looked for any more"
+        );
+        assert_eq!(count.answered(62), Shows::More);
+        assert_eq!(count.give_up(62), 1, "the other one is");
+        count.cannot_read(2);
+        assert_eq!(count.give_up(63), 0, "it was said, and the third cannot be read");
+    }
+
+    #[test]
     fn a_wallet_that_shows_none_of_its_rows_is_not_an_empty_one() {
         assert_eq!(count(60).answered(0), Shows::NoneOfMany);
         assert_eq!(count(0).answered(0), Shows::Nothing);
+    }
+
+    #[test]
+    fn what_was_missing_and_is_found_by_a_whole_reading_is_missing_no_more() {
+        let mut count = count(60);
+        count.cannot_read(1);
+        count.give_up(61);
+        count.recorded(1);
+        count.cannot_read(0);
+        count.refer(61);
+        assert_eq!((count.explained(), count.missing()), (Some(61), 0));
+        assert_eq!(count.give_up(62), 1, "it hides no other");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use tillbell_lnbits::rest::{Dialect, Filter, Order, Page, PageQuery};
-use tillbell_lnbits::{CheckingId, Direction, PaymentRow, Status, WalletId};
+use tillbell_lnbits::{CheckingId, Direction, PaymentRow, Status, UnreadableRow, WalletId};
 
 use crate::wallet::baseline::{Awaited, Baseline, FIFTEEN_DAYS, LAST_MINUTE};
 use crate::wallet::count::Count;
@@ -169,6 +169,18 @@ impl Reconciler {
     #[must_use]
     pub fn is_news(&self, row: &PaymentRow) -> bool {
         self.baseline.is_news(row) || self.gathered.contains_key(&row.checking_id)
+    }
+
+    /// True when a row that cannot be read may be news: no less than what a readable one of that id and time would be.
+    #[must_use]
+    pub fn may_be_news(&self, row: &UnreadableRow) -> bool {
+        row.created.is_none_or(|created| {
+            row.checking_id
+                .as_ref()
+                .map_or(created >= self.baseline.taken, |id| {
+                    self.baseline.is_news_once_paid(id, created) || self.gathered.contains_key(id)
+                })
+        })
     }
 
     /// Begins a run and says what to ask first.
@@ -412,7 +424,7 @@ pub(crate) mod tests {
         Page {
             sent: u32::try_from(rows.len()).unwrap(),
             rows,
-            total: None,
+            ..Page::default()
         }
     }
 

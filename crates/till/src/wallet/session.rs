@@ -11,7 +11,8 @@ use jiff::Timestamp;
 use tillbell_lnbits::link::SocketState;
 use tillbell_lnbits::rest::{Answer, Dialect, Filter, Looked, Order, Page, PageQuery, RestError};
 use tillbell_lnbits::{
-    Claim, ClaimedAmount, Direction, Hint, Msat, PaymentHash, PaymentRow, Status, Text, WalletId,
+    Claim, ClaimedAmount, Direction, Hint, Msat, PaymentHash, PaymentRow, RowPart, Status, Text,
+    UnreadableRow, WalletId,
 };
 
 use crate::clock::{Moment, Now};
@@ -63,6 +64,8 @@ const BELIEVED_A_SECOND: usize = 5;
 const MOST_WAITING: usize = 1_000;
 /// … and of the rest it is said how many they were, at most once in this time.
 const BETWEEN_COMPLAINTS: Duration = Duration::from_secs(60 * 60);
+/// So many rows that cannot be read are told apart; of more it is only said that they are missing.
+const MOST_UNREADABLE: usize = 1_000;
 /// The sign of life is written so often.
 const ALIVE: Duration = Duration::from_secs(60);
 
@@ -143,6 +146,13 @@ pub enum Effect {
     },
     /// So many payments more have arrived than the list shows.
     Unexplained(u64),
+    /// A payment cannot be read.
+    Unreadable {
+        /// What of it makes no sense.
+        part: RowPart,
+        /// So many are like that since this session began, this one included.
+        count: u64,
+    },
     /// So many frames more said "paid" than may be believed where nobody can be asked.
     TooMany(u64),
     /// An invoice waits.
@@ -284,6 +294,8 @@ struct Asking {
     listed_first: BTreeSet<PaymentHash>,
     /// New payments that the list showed first, each with its moment.
     unheard: BTreeMap<PaymentHash, Moment>,
+    /// Rows that cannot be read and may be news.
+    unreadable: BTreeSet<UnreadableRow>,
     /// When a frame last went by whose hash was not kept: there were too many.
     missed_hint: Option<Moment>,
     /// The wallet's id was told.
@@ -381,6 +393,7 @@ impl Session {
                 owed: BTreeSet::new(),
                 listed_first: BTreeSet::new(),
                 unheard: BTreeMap::new(),
+                unreadable: BTreeSet::new(),
                 missed_hint: None,
                 told_wallet,
                 gap: None,
@@ -623,6 +636,7 @@ impl Session {
             match asking.reconciler.on_page(&answer.value, answer.server_time) {
                 Taken::Found(found) => {
                     asking.take_found(found, effects);
+                    asking.note_unreadable(answer.value.unreadable, effects);
                     asking.go_on_reading(now.at);
                 }
                 Taken::FilterIgnored => asking.speak(Dialect::V0_12, now.at),
@@ -783,7 +797,7 @@ impl Session {
             (Want::Newest, _) => self.conclude(of_reading(torn), now, effects),
             (Want::Missing(_) | Want::Everything, dialect) => {
                 if want == Want::Everything {
-                    let unsure = dialect == Dialect::V0_12 || asking.reconciler.count().missing() > 0;
+                    let unsure = dialect == Dialect::V0_12 || asking.reconciler.count().riddles() > 0;
                     asking.next_full = now.at + if unsure { FULL_WHERE_UNSURE } else { FULL };
                 }
                 asking.ask_count(Doing::Closing, effects);
@@ -1032,6 +1046,7 @@ impl Asking {
         let mut record = Vec::new();
         for proof in found {
             let hash = proof.row().payment_hash;
+            self.unreadable.retain(|row| row.payment_hash != Some(hash));
             let named = self.hints.is_open(hash);
             if !self.owed.insert(hash) {
                 continue;
@@ -1053,6 +1068,29 @@ impl Asking {
         if !record.is_empty() {
             effects.push(Effect::Record(record));
         }
+    }
+
+    /// Says what a page showed and nobody can read. Nothing is asked about it again, and no frame was false that named it.
+    fn note_unreadable(&mut self, rows: Vec<UnreadableRow>, effects: &mut Vec<Effect>) {
+        for row in rows {
+            if !self.reconciler.may_be_news(&row) || self.unreadable.len() >= MOST_UNREADABLE {
+                continue;
+            }
+            if let Some(hash) = row.payment_hash {
+                self.hints.remember(hash);
+            }
+            let part = row.part;
+            if self.unreadable.insert(row) {
+                let like_it = self.unreadable.iter().filter(|row| row.part == part);
+                effects.push(Effect::Unreadable {
+                    part,
+                    count: like_it.count() as u64,
+                });
+            }
+        }
+        self.reconciler
+            .count_mut()
+            .cannot_read(self.unreadable.len() as u64);
     }
 
     /// Judges our wallet's own answer about a hash.
@@ -1100,8 +1138,10 @@ impl Asking {
 
     /// All was read, and this count is not explained.
     fn give_up(&mut self, counted: u64, at: Moment, effects: &mut Vec<Effect>) {
-        self.next_full = self.next_full.min(at + FULL_WHERE_UNSURE);
         let more = self.reconciler.count_mut().give_up(counted);
+        if self.reconciler.count().riddles() > 0 {
+            self.next_full = self.next_full.min(at + FULL_WHERE_UNSURE);
+        }
         if more > 0 {
             tracing::warn!(more, "payments were counted that the list does not show");
             effects.push(Effect::Unexplained(more));
@@ -1306,6 +1346,8 @@ mod tests {
         server: Server,
         /// The wallet's rows, those made last first.
         rows: Vec<PaymentRow>,
+        /// Those of them that cannot be read.
+        unreadable: BTreeSet<PaymentHash>,
         /// Rows that are counted and that no list shows.
         hidden: u64,
         /// Money that no row shows, in msat (0.12).
@@ -1360,6 +1402,7 @@ mod tests {
                 wants: Vec::new(),
                 server,
                 rows: Vec::new(),
+                unreadable: BTreeSet::new(),
                 hidden: 0,
                 balance: 0,
                 asked: Vec::new(),
@@ -1500,7 +1543,11 @@ mod tests {
                 let of_hash = |row: &&PaymentRow| row.payment_hash == hash;
                 let side = self.rows.iter().filter(of_hash);
                 let row = side.max_by_key(|row| row.direction == Direction::Outgoing);
-                let result = Ok(row.map_or(Looked::NotOurs, |row| Looked::Ours(Box::new(row.clone()))));
+                let result = match row {
+                    Some(row) if self.unreadable.contains(&row.payment_hash) => Err(RestError::Unreadable),
+                    Some(row) => Ok(Looked::Ours(Box::new(row.clone()))),
+                    None => Ok(Looked::NotOurs),
+                };
                 self.happen(Event::LookedUp { hash, result });
             }
         }
@@ -1630,9 +1677,19 @@ mod tests {
             let total = u64::try_from(rows.len()).unwrap();
             let rows = rows.into_iter().skip(query.offset as usize);
             let rows: Vec<_> = rows.take(query.limit as usize).cloned().collect();
+            let sent = u32::try_from(rows.len()).unwrap();
+            let is_readable = |row: &PaymentRow| !self.unreadable.contains(&row.payment_hash);
+            let (rows, unreadable): (Vec<_>, Vec<_>) = rows.into_iter().partition(is_readable);
+            let unreadable = unreadable.into_iter().map(|row| UnreadableRow {
+                part: RowPart::Amount,
+                checking_id: Some(row.checking_id),
+                payment_hash: Some(row.payment_hash),
+                created: Some(row.created),
+            });
             Page {
-                sent: u32::try_from(rows.len()).unwrap(),
+                sent,
                 rows,
+                unreadable: unreadable.collect(),
                 total: Some(total),
             }
         }
@@ -1704,6 +1761,17 @@ mod tests {
                 }
             }
             unexplained
+        }
+
+        fn said_unreadable(&self) -> Vec<u64> {
+            let mut said = Vec::new();
+            for effect in &self.wants {
+                if let Effect::Unreadable { part, count } = effect {
+                    assert_eq!(*part, RowPart::Amount);
+                    said.push(*count);
+                }
+            }
+            said
         }
 
         fn gaps(&self) -> Vec<Option<Duration>> {
@@ -2137,6 +2205,57 @@ mod tests {
         shop.hidden = 3;
         shop.pass(12_000);
         assert_eq!(shop.unexplained(), [2]);
+    }
+
+    #[test]
+    fn a_payment_that_cannot_be_read_is_said_once_and_not_looked_for_any_more() {
+        for named in [false, true] {
+            let mut shop = Shop::an_hour_after_the_pairing();
+            shop.rows.insert(0, settled(3, 60));
+            shop.unreadable.insert(hash(3));
+            if named {
+                shop.hear(3, Claim::Settled);
+                shop.look_up(3, Err(RestError::Unreadable));
+            }
+            shop.pass(60_000);
+            assert_eq!((shop.said_unreadable(), shop.unexplained()), (vec![1], vec![]));
+            assert_eq!(shop.rejected(), [], "nobody lied");
+            shop.forget();
+            shop.pass(12 * HOUR);
+            assert_eq!((shop.pages(), shop.next_look_up(shop.ms)), (vec![], None));
+            shop.rows.insert(0, settled(4, 800));
+            shop.rows.insert(0, settled(5, 801));
+            shop.unreadable.insert(hash(5));
+            shop.pass(60_000);
+            assert_eq!(shop.told, [(id(4), Found::Live)], "it hides no other");
+            assert_eq!((shop.said_unreadable(), shop.unexplained()), (vec![2], vec![]));
+        }
+    }
+
+    #[test]
+    fn a_payment_that_cannot_be_read_is_told_when_it_can_be() {
+        let mut shop = Shop::an_hour_after_the_pairing();
+        shop.rows.insert(0, settled(3, 60));
+        shop.unreadable.insert(hash(3));
+        shop.pass(60_000);
+        shop.unreadable.clear();
+        shop.pass(25 * HOUR);
+        assert!(shop.told.contains(&(id(3), Found::Live)));
+        shop.forget();
+        shop.hidden = 1;
+        shop.pass(60_000);
+        assert_eq!(shop.unexplained(), [1], "it explains no other");
+    }
+
+    #[test]
+    fn what_was_before_the_pairing_need_not_be_read() {
+        let mut shop = Shop::paired();
+        shop.ms = HOUR;
+        shop.rows = vec![settled(2, 59), settled(1, -10)];
+        shop.unreadable.insert(hash(1));
+        shop.opens(1);
+        shop.pass(60_000);
+        assert_eq!((shop.said_unreadable(), shop.unexplained()), (vec![], vec![]));
     }
 
     #[test]
@@ -2718,7 +2837,7 @@ mod tests {
             let page = Page {
                 sent,
                 rows: (number..number + sent).map(|n| settled(n, 10)).collect(),
-                total: None,
+                ..Page::default()
             };
             number += sent;
             shop.rows.extend(page.rows.iter().cloned());
@@ -3240,7 +3359,7 @@ mod tests {
             let page = Page {
                 sent,
                 rows: (number..number + sent).map(|n| settled(n, 10)).collect(),
-                total: None,
+                ..Page::default()
             };
             number += sent;
             shop.rows.extend(page.rows.iter().cloned());

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tillbell_lnbits::dial::Dialer;
 use tillbell_lnbits::link::{Channel, Link, SocketState};
 use tillbell_lnbits::rest::{Dialect, RestError};
-use tillbell_lnbits::{Hint, InvoiceKey, Msat, PaymentHash, Rest, Server, Text, WalletId};
+use tillbell_lnbits::{Hint, InvoiceKey, Msat, PaymentHash, Rest, RowPart, Server, Text, WalletId};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -89,6 +89,13 @@ pub enum Said {
     Baseline(Baseline),
     /// So many payments more have arrived than the list shows.
     Unexplained(u64),
+    /// So many payments, this one included, cannot be read because of this part.
+    Unreadable {
+        /// What of it makes no sense.
+        part: RowPart,
+        /// How many since listening began.
+        count: u64,
+    },
     /// So many frames more said "paid" than may be believed where nobody can be asked.
     TooMany(u64),
     /// A frame was not believed.
@@ -352,6 +359,7 @@ impl WalletTask {
             Effect::Save(learned) => Said::Learned(learned),
             Effect::Wallet(wallet) => Said::Wallet(wallet),
             Effect::Unexplained(count) => Said::Unexplained(count),
+            Effect::Unreadable { part, count } => Said::Unreadable { part, count },
             Effect::TooMany(count) => Said::TooMany(count),
             Effect::Reject { doubt, hash } => Said::Rejected { doubt, hash },
             Effect::Pending { hash, amount, memo } => Said::Pending { hash, amount, memo },

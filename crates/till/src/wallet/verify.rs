@@ -5,7 +5,8 @@
 
 use jiff::Timestamp;
 use tillbell_lnbits::{
-    CheckingId, Claim, ClaimedAmount, Direction, Hint, Msat, PaymentHash, PaymentRow, Status, Text, WalletId,
+    CheckingId, Claim, ClaimedAmount, Direction, Fiat, Hint, Method, Msat, PaymentHash, PaymentRow, Status,
+    Text, WalletId,
 };
 
 use crate::payment::Verdict;
@@ -118,6 +119,24 @@ impl Arrived {
         }
     }
 
+    /// How it was paid. Frames do not say; the servers that offer nothing to ask know nothing but Lightning.
+    #[must_use]
+    pub const fn method(&self) -> Method {
+        match self {
+            Self::Verified(proof) => proof.0.method,
+            Self::Reported(_) => Method::Lightning,
+        }
+    }
+
+    /// How much that is in fiat, where the row says.
+    #[must_use]
+    pub const fn fiat(&self) -> Option<Fiat> {
+        match self {
+            Self::Verified(proof) => proof.0.fiat,
+            Self::Reported(_) => None,
+        }
+    }
+
     /// What it was for.
     #[must_use]
     pub const fn memo(&self) -> &Text {
@@ -185,6 +204,8 @@ pub(crate) mod tests {
             payment_hash,
             wallet_id: WalletId::new("w").unwrap(),
             direction: Direction::Incoming,
+            method: Method::Lightning,
+            fiat: None,
             amount: Msat(1_000),
             status: Status::Settled,
             memo: Text::clean("Coffee"),

@@ -20,4 +20,12 @@ theme?: Theme,
 /**
  * Empty removes the code.
  */
-payCode?: string, };
+payCode?: string, 
+/**
+ * Whether payments by card are shown and rung for.
+ */
+announceCard?: boolean, 
+/**
+ * Whether payments with cash are.
+ */
+announceCash?: boolean, };

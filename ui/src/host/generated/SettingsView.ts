@@ -31,6 +31,14 @@ payCode: string,
  */
 payCodeModules: number | null, 
 /**
+ * Payments by card are shown and rung for.
+ */
+announceCard: boolean, 
+/**
+ * So are payments with cash.
+ */
+announceCash: boolean, 
+/**
  * The paired wallets, the first one first. The pay code belongs to that one.
  */
 wallets: Array<PairedWallet>, 

@@ -153,6 +153,8 @@ impl Actor {
             theme: settings.theme,
             pay_code: code.map_or_else(String::new, |code| code.text().to_owned()),
             pay_code_modules: code.map(|code| code.drawing().modules),
+            announce_card: settings.announce_card,
+            announce_cash: settings.announce_cash,
             wallets: real
                 .map(|wallet| PairedWallet {
                     name: wallet.paired.name.clone(),
@@ -182,6 +184,7 @@ impl Actor {
     pub(super) fn settings_changed(&mut self) {
         let settings = self.settings.settings().clone();
         self.announcer.set(settings.dwell(), settings.chime.clone());
+        self.books.withhold(settings.withheld());
         let drawing = settings.pay_code.as_ref().map(PayCode::drawing);
         let shown = self.pay_code.as_ref().map(|(_, code)| code);
         if shown != drawing {

@@ -165,6 +165,7 @@ impl Actor {
         if std::mem::replace(&mut self.demo, false) {
             self.wallets.clear();
             self.books = Books::of(&self.profile, self.output.outlets(), self.copied.0.clone(), now);
+            self.books.withhold(self.settings.settings().withheld());
         }
         let reference = paired.reference.clone();
         let added = self.books.add(&paired);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tillbell_lnbits::rest::{Dialect, PageQuery};
-use tillbell_lnbits::{Msat, PaymentHash, WalletId};
+use tillbell_lnbits::{Method, Msat, PaymentHash, WalletId};
 use tokio::sync::mpsc;
 
 use super::disk::{Disk, reference};
@@ -442,7 +442,10 @@ impl Counter {
                 self.announcer.stage.await_payment(hash, amount, memo, now.at);
             }
             Effect::NotPending(hash) => self.announcer.stage.remove_strip(hash),
-            Effect::Unexplained(_) | Effect::Reject { .. } | Effect::TooMany(_) => {}
+            Effect::Unexplained(_)
+            | Effect::Unreadable { .. }
+            | Effect::Reject { .. }
+            | Effect::TooMany(_) => {}
         }
     }
 
@@ -684,17 +687,29 @@ impl Counter {
                 let head = shown[0];
                 let behind = paid.more.as_ref().map_or(0, |more| more.count as usize);
                 let right = (paid.amount_msat, &paid.wallet) == (head.entry.amount.0, &name(head))
+                    && paid.method == head.entry.method
                     && behind >= shown.len() - 1;
                 (paid.kind, right)
             }
             Scene::CatchUp(list) => {
-                let sum: u64 = shown.iter().map(|given| given.entry.amount.0).sum();
+                let of = |method| shown.iter().filter(move |given| given.entry.method == method);
+                let sum_of = |method| of(method).map(|given| given.entry.amount.0).sum::<u64>();
+                let sums: Vec<_> = Method::ALL
+                    .into_iter()
+                    .map(|method| (method, of(method).count() as u32, sum_of(method)))
+                    .filter(|(_, count, _)| *count > 0)
+                    .collect();
+                let listed = list
+                    .sums
+                    .iter()
+                    .map(|sum| (sum.method, sum.count, sum.total_msat));
                 let lines = list
                     .items
                     .iter()
                     .map(|item| (item.amount_msat, item.wallet.clone()));
                 let all = shown.iter().rev();
-                let right = (list.count as usize, list.total_msat) == (shown.len(), Some(sum))
+                let right = list.count as usize == shown.len()
+                    && listed.eq(sums)
                     && all
                         .zip(lines)
                         .all(|(given, line)| line == (given.entry.amount.0, name(given)));

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use proptest::sample::Index;
 use tillbell_lnbits::rest::{Answer, Dialect, Filter, Looked, Order, Page, PageQuery};
-use tillbell_lnbits::{CheckingId, Direction, Msat, PaymentHash, PaymentRow, Status, Text, WalletId};
+use tillbell_lnbits::{
+    CheckingId, Currency, Direction, Fiat, Method, Msat, PaymentHash, PaymentRow, Status, Text, WalletId,
+};
 
 use crate::wallet::baseline::{Awaited, Baseline, LAST_MINUTE};
 
@@ -135,6 +137,13 @@ impl Server {
             payment_hash,
             wallet_id: WalletId::new(NAMES[self.wallet]).unwrap(),
             direction: Direction::Incoming,
+            // Every fifth is paid by card, every seventh with cash.
+            method: match number {
+                _ if number.is_multiple_of(5) => Method::Card,
+                _ if number.is_multiple_of(7) => Method::Cash,
+                _ => Method::Lightning,
+            },
+            fiat: Currency::new("EUR").and_then(|euro| Fiat::new(euro, &number.to_string())),
             amount: Msat(1_000 * number + self.wallet as u64),
             status: Status::Pending,
             memo: Text::clean("Coffee"),
@@ -267,6 +276,7 @@ impl Server {
                 sent: u32::try_from(page.len()).unwrap(),
                 rows: page,
                 total: Some(total),
+                ..Page::default()
             },
             server_time: Some(self.date(self.date_off)),
         }
