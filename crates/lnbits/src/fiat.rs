@@ -95,7 +95,7 @@ impl Fiat {
             return None;
         }
         let digits = currency.digits();
-        let next = fraction.bytes().nth(digits);
+        let next = fraction.as_bytes().get(digits).copied();
         let kept = format!("{whole}{:0<digits$}", &fraction[..digits.min(fraction.len())]);
         let minor = kept.parse::<u64>().ok()?;
         let minor = minor.checked_add(u64::from(next.is_some_and(|digit| digit >= b'5')))?;

@@ -61,7 +61,7 @@ pub fn try_each() -> Vec<(Way, Result<(), WayError>)> {
     let (said, heard) = mpsc::channel();
     for way in Way::ALL {
         let said = said.clone();
-        thread::spawn(move || said.send((way, way::take(way).map(drop))));
+        thread::spawn(move || drop(said.send((way, way::take(way).map(drop)))));
     }
     drop(said);
     let until = Instant::now() + PATIENCE;

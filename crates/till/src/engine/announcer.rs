@@ -278,7 +278,7 @@ impl Announcer {
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
-    use tillbell_lnbits::{Msat, PaymentHash};
+    use tillbell_lnbits::{Method, Msat, PaymentHash};
 
     use super::*;
     use crate::screen::view::Verdict;
@@ -290,6 +290,8 @@ mod tests {
             verdict: Verdict::Verified,
             kind: Kind::Live,
             amount: Msat(21_000),
+            method: Method::Lightning,
+            fiat: None,
             memo: String::new(),
             comment: None,
             payment_hash: PaymentHash([u8::try_from(seq).unwrap(); 32]),

@@ -129,6 +129,10 @@ pub enum Advice {
 impl Advice {
     /// By SQLite's code. It says no more of a disk than that it failed, and of one that is read-only no more than that a file
     /// cannot be opened or written: [`Advice::on_disk_with`] knows better.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "SQLite's codes, of which few are about the disk"
+    )]
     const fn of(error: &ffi::Error) -> Self {
         match error.code {
             ErrorCode::DiskFull => Self::DiskFull,
