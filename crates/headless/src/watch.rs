@@ -9,8 +9,8 @@ use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
 use tillbell_fake_lnbits::FakeLnbits;
-use tillbell_lnbits::dial::Dialer;
 use tillbell_till::clock::SystemClock;
+use tillbell_till::dialer::dialer_of;
 use tillbell_till::engine::door::Door;
 use tillbell_till::engine::{DemoWallet, End, Line};
 use tillbell_till::failpoint::{self, Failpoint};
@@ -70,7 +70,7 @@ pub(crate) async fn run(profile: Profile, arguments: WatchArguments) -> anyhow::
     let options = Options {
         profile: profile.clone(),
         output: Output::Lines,
-        dialer: Dialer::default(),
+        dialer: dialer_of(&profile),
         clock: Arc::new(SystemClock::default()),
         chimes: Vec::new(),
         demo: wallet,

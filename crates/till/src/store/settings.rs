@@ -30,6 +30,10 @@ pay_code = ""
 
 # How long the last payment stays on the screen, in seconds (2 to 60).
 dwell_s = 6
+
+# A proxy to reach the server through: "socks5h://127.0.0.1:9050" for Tor (needed for .onion), or "http://proxy.example:3128".
+# Empty: as HTTPS_PROXY or ALL_PROXY say, else none. Takes effect at the next start.
+proxy = ""
 "#;
 
 /// The settings.
@@ -46,6 +50,8 @@ pub struct Settings {
     pub pay_code: String,
     /// How long the last payment stays, in seconds.
     pub dwell_s: u64,
+    /// The proxy through which servers are reached; empty for the environment's, or none.
+    pub proxy: String,
 }
 
 impl Default for Settings {
@@ -56,6 +62,7 @@ impl Default for Settings {
             theme: Theme::Auto,
             pay_code: String::new(),
             dwell_s: 6,
+            proxy: String::new(),
         }
     }
 }
