@@ -23,8 +23,8 @@ use anyhow::Context;
 use clap::Parser;
 use tauri::RunEvent;
 use tillbell_bell::Chime;
-use tillbell_lnbits::dial::Dialer;
 use tillbell_till::clock::SystemClock;
+use tillbell_till::dialer::dialer_of;
 use tillbell_till::engine::{ScreenTrouble, StartError};
 use tillbell_till::screen::view::Role;
 use tillbell_till::store::profile::{Profile, ProfileError};
@@ -88,7 +88,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let options = || Options {
         profile: profile.clone(),
         output: Output::Screen,
-        dialer: Dialer::default(),
+        dialer: dialer_of(&profile),
         clock: Arc::new(SystemClock::default()),
         chimes: Chime::ALL.iter().map(|chime| chime.name().to_owned()).collect(),
         demo: demo.as_ref().map(demo::Demo::wallet),

@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tillbell_lnbits::Rest;
-use tillbell_lnbits::dial::Dialer;
+use tillbell_lnbits::dial::VARIABLES;
 use tillbell_lnbits::link::{Channel, Link, SocketState};
 use tillbell_lnbits::rest::{Dialect, Filter, Order, PageQuery};
+use tillbell_till::dialer::dialer_of;
 use tillbell_till::engine::enrol::{Echo, hear_ourselves};
 use tillbell_till::ledger::Ledger;
 use tillbell_till::store::pairings::{self, Paired};
 use tillbell_till::store::profile::Profile;
 use tillbell_till::store::secrets::Secrets;
-use tillbell_till::store::settings::Settings;
+use tillbell_till::store::settings::{Settings, SettingsFile};
 use tillbell_till::wallet::Listen;
 
 use crate::surroundings;
@@ -66,6 +67,7 @@ pub(crate) async fn run(profile: &Profile) -> anyhow::Result<ExitCode> {
     check_settings(profile, &mut report)?;
     check_ledger(profile, &mut report)?;
     check_surroundings(&report).await?;
+    check_proxy(profile, &report)?;
     let paired = find_pairings(profile, &mut report)?;
     for each in &paired {
         if paired.len() > 1 {
@@ -93,6 +95,31 @@ fn check_settings(profile: &Profile, report: &mut Report) -> anyhow::Result<()> 
             report.ok("settings", "none yet: the defaults hold")
         }
         Err(error) => report.fail("settings", error),
+    }
+}
+
+/// Names what is set, never its value: that may hold a password.
+fn check_proxy(profile: &Profile, report: &Report) -> anyhow::Result<()> {
+    let set = |name: &&str| std::env::var(name).is_ok_and(|value| !value.trim().is_empty());
+    let named: Vec<_> = VARIABLES.into_iter().filter(set).collect();
+    let settings = SettingsFile::borrowed(&profile.settings_file());
+    let unused: Vec<_> = ["HTTP_PROXY", "http_proxy"].into_iter().filter(set).collect();
+    if !unused.is_empty() {
+        let unused = unused.join(", ");
+        report.ok("proxy", format!("{unused} is set, and not used: HTTPS_PROXY is"))?;
+    }
+    let by_environment = named.iter().any(|name| !name.eq_ignore_ascii_case("NO_PROXY"));
+    match (settings.file.settings().proxy.trim().is_empty(), by_environment) {
+        (true, false) => report.ok("proxy", "none: servers are reached directly"),
+        (true, true) => report.ok("proxy", format!("as the environment says: {}", named.join(", "))),
+        (false, false) => report.ok("proxy", "as settings.toml says"),
+        (false, true) => {
+            let named = named.join(", ");
+            report.ok(
+                "proxy",
+                format!("as settings.toml says, which goes before {named}"),
+            )
+        }
     }
 }
 
@@ -139,7 +166,7 @@ async fn check_wallet(profile: &Profile, paired: &Paired, report: &mut Report) -
         "pairing",
         format!("“{}” on {}", paired.name, paired.server.as_str()),
     )?;
-    let dialer = Dialer::default();
+    let dialer = dialer_of(profile);
     let (rest, channel) = match &paired.listen {
         Listen::WalletId(id) => (None, Channel::WalletId(id.clone())),
         Listen::Key => match Secrets::of(profile).find(&paired.reference, false).await {

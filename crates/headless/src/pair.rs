@@ -7,7 +7,7 @@ use anyhow::Context;
 use clap::Args;
 use jiff::Timestamp;
 use tillbell_lnbits::Pairing;
-use tillbell_lnbits::dial::Dialer;
+use tillbell_till::dialer::dialer_of;
 use tillbell_till::engine::door::DoorError;
 use tillbell_till::engine::enrol::{enrol, read_form};
 use tillbell_till::engine::{Adopted, NowPaired, Reply, Request, adopt};
@@ -80,7 +80,7 @@ async fn pair(
     lock: &Lock,
     step: &mut (dyn FnMut(&PairingProgress) + Send),
 ) -> anyhow::Result<NowPaired> {
-    let enrolled = enrol(pairing, &Dialer::default(), step).await?;
+    let enrolled = enrol(pairing, &dialer_of(profile), step).await?;
     let Adopted { paired, known_as } = adopt(enrolled, profile, lock, Timestamp::now()).await?;
     let key_place = match paired.listen {
         Listen::Key => {

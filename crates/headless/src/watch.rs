@@ -10,8 +10,8 @@ use clap::Args;
 use serde::Serialize;
 use tillbell_fake_lnbits::FakeLnbits;
 use tillbell_lnbits::Method;
-use tillbell_lnbits::dial::Dialer;
 use tillbell_till::clock::SystemClock;
+use tillbell_till::dialer::dialer_of;
 use tillbell_till::engine::door::Door;
 use tillbell_till::engine::{DemoWallet, End, Line, PaymentLine};
 use tillbell_till::failpoint::{self, Failpoint};
@@ -71,7 +71,7 @@ pub(crate) async fn run(profile: Profile, arguments: WatchArguments) -> anyhow::
     let options = Options {
         profile: profile.clone(),
         output: Output::Lines,
-        dialer: Dialer::default(),
+        dialer: dialer_of(&profile),
         clock: Arc::new(SystemClock::default()),
         chimes: Vec::new(),
         demo: wallet,

@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use url::{Host, Url};
 
 use crate::InvoiceKey;
+use crate::dial::is_onion;
 
 /// Where an LNbits lives: scheme, host, port and path prefix; never a user, a password, a query or a key.
 ///
@@ -91,10 +92,11 @@ impl Server {
         self.0.host().is_some_and(|host| is_loopback(&host))
     }
 
-    /// True when others on the way can read the traffic: `http:` to a host that is not loopback.
+    /// True when others on the way can read the traffic: `http:` to a host that is neither loopback nor a `.onion`, to which Tor
+    /// encrypts from end to end.
     #[must_use]
     pub fn is_insecure(&self) -> bool {
-        self.0.scheme() == "http" && !self.is_loopback()
+        self.0.scheme() == "http" && !self.is_loopback() && !is_onion(self.host())
     }
 
     /// The WebSocket address of a channel: `wss://host/prefix/api/v1/ws/{id}`. It holds the id, which may be
@@ -348,7 +350,8 @@ mod tests {
             "http://192.168.1.5:5000",
             "http://notlocalhost",
             "http://0.0.0.0",
-            "http://x.onion",
+            "http://x.onion.example",
+            "http://xonion",
         ] {
             assert!(server(text).is_insecure(), "{text}");
         }
@@ -358,6 +361,8 @@ mod tests {
             "http://LOCALHOST.:5000",
             "http://shop.localhost",
             "http://127.1.2.3",
+            "http://x.onion",
+            "http://lnbits.X.Onion.:5000",
             "http://[::1]",
             "http://[::ffff:127.0.0.1]",
         ] {

@@ -4,12 +4,15 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    date_time_ymd,
+};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::{ClientConfig, HandshakeKind, RootCertStore, ServerConfig};
+use rustls::{HandshakeKind, ServerConfig};
 use tillbell_lnbits::dial::{Budgets, DialError, Dialer, Step};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -27,9 +30,18 @@ struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
     fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let params = authority_named("Root of the shop");
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+    }
+
+    /// One that this one vouches for.
+    fn below(&self) -> Self {
+        let params = authority_named("Below the root");
+        Self(CertifiedIssuer::signed_by(params, KeyPair::generate().unwrap(), &self.0).unwrap())
+    }
+
+    fn certificate(&self) -> CertificateDer<'static> {
+        self.0.der().clone()
     }
 
     fn sign(&self, params: &CertificateParams) -> (CertificateDer<'static>, KeyPair) {
@@ -39,15 +51,21 @@ impl Authority {
 
     /// A dialler that trusts it and finds every name on this machine.
     fn dialer(&self) -> Dialer {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.0.der().clone()).unwrap();
-        let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        at_home(Dialer::default()).with_tls(config)
+        trusting(&self.certificate())
     }
+}
+
+fn authority_named(name: &str) -> CertificateParams {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params
+}
+
+/// A dialler that trusts this certificate beside the machine's own and finds every name on this machine.
+fn trusting(certificate: &CertificateDer<'static>) -> Dialer {
+    let trusted = vec![certificate.clone()];
+    at_home(Dialer::default()).with_authorities(move || trusted.clone())
 }
 
 /// Every name leads to this machine.
@@ -56,12 +74,31 @@ fn at_home(dialer: Dialer) -> Dialer {
 }
 
 fn certificate_for(name: &str) -> CertificateParams {
-    CertificateParams::new(vec![name.to_owned()]).unwrap()
+    let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params
+}
+
+/// A certificate that is its own authority, as most guides make them.
+fn its_own_authority(name: &str) -> CertificateParams {
+    let mut params = certificate_for(name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params
+}
+
+fn self_signed(params: &CertificateParams) -> (CertificateDer<'static>, KeyPair) {
+    let key = KeyPair::generate().unwrap();
+    (params.self_signed(&key).unwrap().der().clone(), key)
 }
 
 /// A TLS server that echoes four bytes to everyone who trusts it.
-async fn tls_server(certified: (CertificateDer<'static>, KeyPair)) -> u16 {
-    let acceptor = tls_acceptor(certified);
+async fn tls_server((certificate, key): (CertificateDer<'static>, KeyPair)) -> u16 {
+    tls_server_sending(vec![certificate], key).await
+}
+
+/// One that sends this chain, its own certificate first.
+async fn tls_server_sending(chain: Vec<CertificateDer<'static>>, key: KeyPair) -> u16 {
+    let acceptor = tls_acceptor(chain, &key);
     let (listener, port) = listen().await;
     tokio::spawn(async move {
         while let Ok((tcp, _)) = listener.accept().await {
@@ -76,13 +113,13 @@ async fn tls_server(certified: (CertificateDer<'static>, KeyPair)) -> u16 {
     port
 }
 
-fn tls_acceptor((certificate, key): (CertificateDer<'static>, KeyPair)) -> TlsAcceptor {
+fn tls_acceptor(chain: Vec<CertificateDer<'static>>, key: &KeyPair) -> TlsAcceptor {
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
-        .with_single_cert(vec![certificate], key)
+        .with_single_cert(chain, key)
         .unwrap();
     TlsAcceptor::from(Arc::new(config))
 }
@@ -128,7 +165,8 @@ async fn a_trusted_server_is_reached_through_tls() {
 #[tokio::test]
 async fn a_later_connection_resumes_the_session_of_the_first() {
     let authority = Authority::new();
-    let acceptor = tls_acceptor(authority.sign(&certificate_for(HOST)));
+    let (certificate, key) = authority.sign(&certificate_for(HOST));
+    let acceptor = tls_acceptor(vec![certificate], &key);
     let (listener, port) = listen().await;
     let serving = tokio::spawn(async move {
         let mut kinds = Vec::new();
@@ -184,10 +222,9 @@ async fn a_certificate_for_another_name_is_refused() {
 #[tokio::test]
 async fn a_self_signed_certificate_is_from_nobody() {
     for is_ca in [IsCa::NoCa, IsCa::Ca(BasicConstraints::Unconstrained)] {
-        let key = KeyPair::generate().unwrap();
         let mut params = certificate_for(HOST);
         params.is_ca = is_ca;
-        let port = tls_server((params.self_signed(&key).unwrap().der().clone(), key)).await;
+        let port = tls_server(self_signed(&params)).await;
         assert_eq!(
             fails(&Authority::new().dialer(), port).await,
             DialError::UnknownIssuer { host: host() }
@@ -197,12 +234,146 @@ async fn a_self_signed_certificate_is_from_nobody() {
 
 #[tokio::test]
 async fn the_machines_own_authorities_do_not_trust_a_strangers_certificate() {
-    let port = tls_server(Authority::new().sign(&certificate_for(HOST))).await;
+    let authority = Authority::new();
+    let (certificate, key) = authority.sign(&certificate_for(HOST));
+    let port = tls_server_sending(vec![certificate, authority.certificate()], key).await;
     let error = fails(&at_home(Dialer::default()), port).await;
     // A machine without CA certificates says so instead.
     assert!(
         matches!(error, DialError::UnknownIssuer { .. } | DialError::NoAuthorities),
         "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_its_own_authority_is_trusted_where_it_is_installed() {
+    let certified = self_signed(&its_own_authority(HOST));
+    let dialer = trusting(&certified.0);
+    let port = tls_server(certified).await;
+    dialer.connect(&secure_url(port)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_its_own_authority_is_checked_like_any_other() {
+    let another_name = its_own_authority("other.example.com");
+    let mut expired = its_own_authority(HOST);
+    expired.not_after = date_time_ymd(2020, 1, 1);
+    let mut of_the_future = its_own_authority(HOST);
+    of_the_future.not_before = date_time_ymd(3000, 1, 1);
+    for (params, error) in [
+        (another_name, DialError::WrongHost { host: host() }),
+        (expired, DialError::CertificateExpired { host: host() }),
+        (of_the_future, DialError::CertificateNotYetValid { host: host() }),
+    ] {
+        let certified = self_signed(&params);
+        let dialer = trusting(&certified.0);
+        let port = tls_server(certified).await;
+        assert_eq!(fails(&dialer, port).await, error);
+    }
+}
+
+#[tokio::test]
+async fn only_the_very_certificate_that_is_installed_is_trusted_as_its_own_authority() {
+    let installed = self_signed(&its_own_authority(HOST)).0;
+    let twin = tls_server(self_signed(&its_own_authority(HOST))).await;
+    assert_eq!(
+        fails(&trusting(&installed), twin).await,
+        DialError::UnknownIssuer { host: host() }
+    );
+    // One that a trusted authority signed may sign others, but is no server's.
+    let authority = Authority::new();
+    let port = tls_server(authority.sign(&its_own_authority(HOST))).await;
+    assert_eq!(
+        fails(&authority.dialer(), port).await,
+        DialError::AuthorityAsServer { host: host() }
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_send_its_whole_chain_is_named_as_such() {
+    let root = Authority::new();
+    let (between, stranger) = (root.below(), Authority::new());
+    let signed = || between.sign(&certificate_for(HOST));
+    let (certificate, key) = signed();
+    let whole = tls_server_sending(vec![certificate, between.certificate()], key).await;
+    root.dialer().connect(&secure_url(whole)).await.unwrap();
+
+    let alone = tls_server(signed()).await;
+    let (certificate, key) = signed();
+    let with_a_strangers = tls_server_sending(vec![certificate, stranger.certificate()], key).await;
+    for port in [alone, with_a_strangers] {
+        let error = fails(&root.dialer(), port).await;
+        assert_eq!(error, DialError::ChainIncomplete { host: host() });
+        assert!(error.to_string().contains("does not send its whole chain"));
+    }
+    // The whole chain of somebody whom this machine does not know is no fault of the chain.
+    assert_eq!(
+        fails(&stranger.dialer(), whole).await,
+        DialError::UnknownIssuer { host: host() }
+    );
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_not_made_for_a_server_is_named_as_such() {
+    let authority = Authority::new();
+    let mut for_clients = certificate_for(HOST);
+    for_clients.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    let port = tls_server(authority.sign(&for_clients)).await;
+    assert_eq!(
+        fails(&authority.dialer(), port).await,
+        DialError::WrongPurpose { host: host() }
+    );
+}
+
+#[tokio::test]
+async fn a_certificate_that_names_no_host_is_named_as_such() {
+    let authority = Authority::new();
+    let mut nameless = CertificateParams::new(Vec::new()).unwrap();
+    nameless.distinguished_name.push(DnType::CommonName, HOST);
+    let port = tls_server(authority.sign(&nameless)).await;
+    assert_eq!(
+        fails(&authority.dialer(), port).await,
+        DialError::CertificateNameless { host: host() }
+    );
+}
+
+/// What TLS 1.0 answers to somebody who speaks 1.2 and 1.3 only: alert 70, `protocol_version`.
+#[tokio::test]
+async fn a_server_whose_tls_is_too_old_is_named_as_such() {
+    let (listener, port) = listen().await;
+    tokio::spawn(async move {
+        let (mut tcp, _) = listener.accept().await.unwrap();
+        tcp.write_all(&[21, 3, 1, 0, 2, 2, 70]).await.unwrap();
+        let _ = tcp.read_to_end(&mut Vec::new()).await;
+    });
+    assert_eq!(
+        fails(&Authority::new().dialer(), port).await,
+        DialError::TlsTooOld { host: host() }
+    );
+}
+
+#[tokio::test]
+async fn an_authority_that_is_installed_while_it_runs_is_trusted_with_the_next_dial() {
+    let (authority, installed) = (Authority::new(), Arc::new(Mutex::new(Vec::new())));
+    let reads = Arc::new(Mutex::new(0));
+    let dialer = {
+        let (installed, reads) = (Arc::clone(&installed), Arc::clone(&reads));
+        at_home(Dialer::default()).with_authorities(move || {
+            *reads.lock().unwrap() += 1;
+            installed.lock().unwrap().clone()
+        })
+    };
+    let port = tls_server(authority.sign(&certificate_for(HOST))).await;
+    // A clone, as REST and the socket have one each.
+    fails(&dialer.clone(), port).await;
+    installed.lock().unwrap().push(authority.certificate());
+    for _ in 0..3 {
+        dialer.connect(&secure_url(port)).await.unwrap();
+    }
+    assert_eq!(
+        *reads.lock().unwrap(),
+        2,
+        "what is trusted is not read for every dial"
     );
 }
 

@@ -11,6 +11,7 @@
 //! knows no toolkit.
 
 pub mod clock;
+pub mod dialer;
 pub mod engine;
 pub mod failpoint;
 pub mod files;

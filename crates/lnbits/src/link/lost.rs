@@ -97,6 +97,19 @@ impl Lost {
                 | DialError::CertificateNotYetValid { .. }
                 | DialError::WrongHost { .. }
                 | DialError::UnknownIssuer { .. }
+                | DialError::ChainIncomplete { .. }
+                | DialError::AuthorityAsServer { .. }
+                | DialError::WrongPurpose { .. }
+                | DialError::WeakSignature { .. }
+                | DialError::CertificateRevoked { .. }
+                | DialError::CertificateTooOld { .. }
+                | DialError::CertificateNameless { .. }
+                | DialError::TlsTooOld { .. }
+                | DialError::NeedsTor { .. }
+                | DialError::ProxyUnusable
+                | DialError::NotAProxy { .. }
+                | DialError::ProxyLogin { .. }
+                | DialError::ProxyRefuses { .. }
                 | DialError::TlsOther { .. }
                 | DialError::NoAuthorities => true,
                 DialError::NoSuchHost { .. }
@@ -104,7 +117,11 @@ impl Lost {
                 | DialError::Refused { .. }
                 | DialError::Unreachable { .. }
                 | DialError::TimedOut { .. }
-                | DialError::HungUp { .. } => false,
+                | DialError::HungUp { .. }
+                | DialError::ProxyDown { .. }
+                | DialError::ProxySilent { .. }
+                | DialError::ProxyHungUp { .. }
+                | DialError::ProxyNoWay { .. } => false,
             },
             Self::Barrier(barrier) => barrier.is_final(),
             Self::NotASocket | Self::Redirected { .. } | Self::Refused { .. } => true,

@@ -42,6 +42,10 @@ dwell_s = 6
 # Whether payments by card and with cash, which LNbits takes as well, are shown and rung for. They are recorded in any case.
 announce_card = true
 announce_cash = true
+
+# A proxy to reach the server through: "socks5h://127.0.0.1:9050" for Tor (needed for .onion), or "http://proxy.example:3128".
+# Empty: as HTTPS_PROXY or ALL_PROXY say, else none. Takes effect at the next start.
+proxy = ""
 "#;
 
 /// The settings. Each is read by itself: a field here, its default, and a line in the template are all that one needs.
@@ -67,6 +71,8 @@ pub struct Settings {
     pub announce_card: bool,
     /// Payments with cash are shown and rung for.
     pub announce_cash: bool,
+    /// The proxy through which servers are reached; empty for the environment's, or none.
+    pub proxy: String,
 }
 
 impl Default for Settings {
@@ -80,6 +86,7 @@ impl Default for Settings {
             dwell_s: 6,
             announce_card: true,
             announce_cash: true,
+            proxy: String::new(),
         }
     }
 }

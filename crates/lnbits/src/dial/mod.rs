@@ -1,12 +1,16 @@
 //! One connector for the socket and for REST: DNS, TCP and TLS, each under its own time budget.
 
+mod error;
+mod proxy;
+mod tls;
+
 use std::error::Error;
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -14,10 +18,7 @@ use hyper::Uri;
 use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::ServerName;
-use rustls::{CertificateError, ClientConfig, InvalidMessage};
-use rustls_platform_verifier::BuilderVerifierExt;
-use serde::Serialize;
+use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -26,7 +27,12 @@ use tokio_rustls::client::TlsStream;
 use tower_service::Service;
 use url::Url;
 
-use crate::Text;
+pub(crate) use self::error::cause;
+pub use self::error::{DialError, Step};
+use self::proxy::Proxy;
+pub(crate) use self::proxy::is_onion;
+pub use self::proxy::{Proxies, VARIABLES};
+use self::tls::Tls;
 
 /// Opens connections. Cheap to clone; sockets and REST share one so that both fail with the same words.
 ///
@@ -35,7 +41,8 @@ use crate::Text;
 pub struct Dialer {
     budgets: Budgets,
     tcp: HttpConnector<Resolver>,
-    tls: Arc<OnceLock<Arc<ClientConfig>>>,
+    tls: Tls,
+    proxies: Proxies,
 }
 
 /// How long each step may take.
@@ -45,6 +52,8 @@ pub struct Budgets {
     pub dns: Duration,
     /// Connecting (happy eyeballs over all addresses).
     pub tcp: Duration,
+    /// The proxy's finding a way, where there is one. Below the time that a whole answer may take.
+    pub proxy: Duration,
     /// The TLS handshake.
     pub tls: Duration,
     /// The WebSocket upgrade.
@@ -54,135 +63,18 @@ pub struct Budgets {
 }
 
 impl Default for Budgets {
-    /// 5 s a step, 15 s in all.
+    /// 5 s a step, 8 s for a proxy, 15 s in all.
     fn default() -> Self {
         let step = Duration::from_secs(5);
         Self {
             dns: step,
             tcp: step,
+            proxy: Duration::from_secs(8),
             tls: step,
             upgrade: step,
             total: Duration::from_secs(15),
         }
     }
-}
-
-/// A step of making a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Step {
-    /// Connecting to the address.
-    Tcp,
-    /// The TLS handshake.
-    Tls,
-    /// The WebSocket upgrade.
-    Upgrade,
-}
-
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Tcp => "connecting",
-            Self::Tls => "the TLS handshake",
-            Self::Upgrade => "opening the socket",
-        })
-    }
-}
-
-/// Why no connection came to be; each says what to do about it. Names the host, never a path: a path may
-/// hold a key. Serialises as a code and its arguments: `{"code":"no-such-host","host":"…"}`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
-#[serde(tag = "code", rename_all = "kebab-case")]
-pub enum DialError {
-    /// The name has no address, or there is no network to ask for it: the system does not tell these apart.
-    #[error("No server called {host} was found: check the address, and that this machine is online.")]
-    NoSuchHost {
-        /// The host's name.
-        host: String,
-    },
-    /// The system's resolver did not answer within the budget.
-    #[error("Looking up {host} takes too long: check this machine's network and its DNS server.")]
-    ResolverSilent {
-        /// The host's name.
-        host: String,
-    },
-    /// Something answered that nothing listens there.
-    #[error("{host} refuses connections: is LNbits running there, on this port?")]
-    #[serde(rename = "connection-refused")]
-    Refused {
-        /// The host's name.
-        host: String,
-    },
-    /// There is no way to the address.
-    #[error("There is no way to {host} from here: check this machine's network.")]
-    Unreachable {
-        /// The host's name.
-        host: String,
-    },
-    /// Nobody answered within the budget.
-    #[error("{host} did not answer in time ({step}): check that the server is up.")]
-    #[serde(rename = "no-connection-in-time")]
-    TimedOut {
-        /// The host's name.
-        host: String,
-        /// What was going on.
-        step: Step,
-    },
-    /// The server ended the connection in the middle of the TLS handshake.
-    #[error(
-        "{host} hung up before the connection was secure: check the server, and the port in the address."
-    )]
-    HungUp {
-        /// The host's name.
-        host: String,
-    },
-    /// What answered does not speak TLS.
-    #[error("{host} does not speak TLS on this port: check the port in the address.")]
-    NotTls {
-        /// The host's name.
-        host: String,
-    },
-    /// The certificate's time is over, or this machine's clock is ahead.
-    #[error(
-        "The certificate of {host} has expired: check this machine's date and time, then have the server's \
-         certificate renewed."
-    )]
-    CertificateExpired {
-        /// The host's name.
-        host: String,
-    },
-    /// The certificate's time has not begun: nearly always this machine's clock.
-    #[error("The certificate of {host} is not valid yet: check this machine's date and time.")]
-    CertificateNotYetValid {
-        /// The host's name.
-        host: String,
-    },
-    /// The certificate was made for another name.
-    #[error("The certificate shown is not that of {host}: check the address for a slip.")]
-    WrongHost {
-        /// The host's name.
-        host: String,
-    },
-    /// Self-signed, or signed by an authority that this machine does not know.
-    #[error(
-        "The certificate of {host} comes from nobody this machine trusts: have the server use a public \
-         certificate, or install its authority on this machine."
-    )]
-    UnknownIssuer {
-        /// The host's name.
-        host: String,
-    },
-    /// Any other failure of TLS.
-    #[error("No secure connection to {host}: {reason}.")]
-    TlsOther {
-        /// The host's name.
-        host: String,
-        /// The reason in the words of the TLS library, cleaned.
-        reason: Text,
-    },
-    /// This machine's own certificate authorities cannot be loaded, so that no server can be trusted.
-    #[error("This machine has no certificate authorities to trust: install its package of CA certificates.")]
-    NoAuthorities,
 }
 
 impl Default for Dialer {
@@ -204,11 +96,14 @@ impl Dialer {
         )
     }
 
-    /// Trusts as `config` says instead: for tests with a certificate authority of their own.
+    /// Trusts the certificates that `read` gives, too: for tests with a certificate authority of their own. Read as the machine's
+    /// own are: when first needed, and anew after somebody was not trusted.
     #[must_use]
-    pub fn with_tls(mut self, mut config: ClientConfig) -> Self {
-        config.alpn_protocols = alpn();
-        self.tls = Arc::new(OnceLock::from(Arc::new(config)));
+    pub fn with_authorities<F>(mut self, read: F) -> Self
+    where
+        F: Fn() -> Vec<CertificateDer<'static>> + Send + Sync + 'static,
+    {
+        self.tls = Tls::with(read);
         self
     }
 
@@ -227,8 +122,16 @@ impl Dialer {
         };
         Self {
             tls: self.tls,
+            proxies: self.proxies,
             ..Self::assemble(self.budgets, resolver)
         }
+    }
+
+    /// Reaches hosts through proxies.
+    #[must_use]
+    pub fn with_proxies(mut self, proxies: Proxies) -> Self {
+        self.proxies = proxies;
+        self
     }
 
     /// The budgets.
@@ -264,13 +167,17 @@ impl Dialer {
         Self {
             budgets,
             tcp,
-            tls: Arc::default(),
+            tls: Tls::default(),
+            proxies: Proxies::default(),
         }
     }
 
     async fn dial(&self, host: &str, port: u16, secure: bool) -> Result<Wire, DialError> {
         let deadline = Instant::now() + self.budgets.total;
-        let tcp = self.reach(host, port).await?;
+        let tcp = match self.proxies.way_to(host, secure)? {
+            None => self.reach(host, port).await?,
+            Some(proxy) => self.through(&proxy, host, port).await?,
+        };
         if !secure {
             return Ok(Wire(Layer::Plain(tcp)));
         }
@@ -283,6 +190,18 @@ impl Dialer {
                     step: Step::Tls,
                 })
             })
+    }
+
+    /// The way through a proxy.
+    async fn through(&self, proxy: &Proxy, host: &str, port: u16) -> Result<TcpStream, DialError> {
+        let name = || proxy.to_string();
+        let tcp = self
+            .reach(proxy.host(), proxy.port())
+            .await
+            .map_err(|_| DialError::ProxyDown { proxy: name() })?;
+        timeout(self.budgets.proxy, proxy.tunnel(tcp, host, port))
+            .await
+            .unwrap_or_else(|_| Err(DialError::ProxySilent { proxy: name() }))
     }
 
     /// DNS and TCP.
@@ -307,7 +226,7 @@ impl Dialer {
     }
 
     async fn secure(&self, host: &str, tcp: TcpStream) -> Result<Wire, DialError> {
-        let config = self.tls_config().await?;
+        let config = self.tls.config().await?;
         // A URL writes IPv6 addresses in brackets; certificates do not.
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         let name = ServerName::try_from(bare.to_owned()).map_err(|_| DialError::NoSuchHost {
@@ -315,20 +234,8 @@ impl Dialer {
         })?;
         match TlsConnector::from(config).connect(name, tcp).await {
             Ok(stream) => Ok(Wire(Layer::Tls(Box::new(stream)))),
-            Err(error) => Err(insecure(host, &error)),
+            Err(error) => Err(self.tls.failed(host, &error)),
         }
-    }
-
-    async fn tls_config(&self) -> Result<Arc<ClientConfig>, DialError> {
-        if let Some(config) = self.tls.get() {
-            return Ok(Arc::clone(config));
-        }
-        // Reads some hundred files on Linux. Failure is not kept: the next attempt looks again.
-        let config = tokio::task::spawn_blocking(platform_config)
-            .await
-            .map_err(|_| DialError::NoAuthorities)?
-            .map_err(|_| DialError::NoAuthorities)?;
-        Ok(Arc::clone(self.tls.get_or_init(|| Arc::new(config))))
     }
 }
 
@@ -499,33 +406,6 @@ impl Service<Name> for Resolver {
     }
 }
 
-fn alpn() -> Vec<Vec<u8>> {
-    vec![b"http/1.1".to_vec()]
-}
-
-fn platform_config() -> Result<ClientConfig, rustls::Error> {
-    // The provider is named here: with two of them in the build, rustls' default would panic.
-    let ring = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ClientConfig::builder_with_provider(ring)
-        .with_safe_default_protocol_versions()?
-        .with_platform_verifier()?
-        .with_no_client_auth();
-    config.alpn_protocols = alpn();
-    Ok(config)
-}
-
-/// The first error of type `E` in the chain of causes.
-pub(crate) fn cause<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref::<E>() {
-            return Some(found);
-        }
-        next = error.source();
-    }
-    None
-}
-
 fn unreached(host: &str, error: &(dyn Error + 'static)) -> DialError {
     let host = host.to_owned();
     match cause::<LookupError>(error) {
@@ -542,40 +422,5 @@ fn unreached(host: &str, error: &(dyn Error + 'static)) -> DialError {
             step: Step::Tcp,
         },
         _ => DialError::Unreachable { host },
-    }
-}
-
-fn insecure(host: &str, error: &io::Error) -> DialError {
-    let host = host.to_owned();
-    // `source` of an `io::Error` skips the error that it wraps.
-    let wrapped = error.get_ref().map(|wrapped| wrapped as &(dyn Error + 'static));
-    let Some(tls) = wrapped.and_then(cause::<rustls::Error>) else {
-        return DialError::HungUp { host };
-    };
-    let other = |host| DialError::TlsOther {
-        host,
-        reason: Text::clean_to(&tls.to_string(), Text::MAX_ERROR),
-    };
-    #[expect(clippy::wildcard_enum_match_arm, reason = "rustls' errors are open-ended")]
-    match tls {
-        rustls::Error::InvalidCertificate(certificate) => match certificate {
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-                DialError::CertificateExpired { host }
-            }
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-                DialError::CertificateNotYetValid { host }
-            }
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                DialError::WrongHost { host }
-            }
-            // `Other` is what a self-signed certificate comes as when it calls itself an authority, which
-            // is what most guides make; a bad signature, when its issuer bears a trusted one's name.
-            CertificateError::UnknownIssuer | CertificateError::BadSignature | CertificateError::Other(_) => {
-                DialError::UnknownIssuer { host }
-            }
-            _ => other(host),
-        },
-        rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => DialError::NotTls { host },
-        _ => other(host),
     }
 }
