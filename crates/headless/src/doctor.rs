@@ -109,7 +109,7 @@ fn check_proxy(profile: &Profile, report: &Report) -> anyhow::Result<()> {
         report.ok("proxy", format!("{unused} is set, and not used: HTTPS_PROXY is"))?;
     }
     let by_environment = named.iter().any(|name| !name.eq_ignore_ascii_case("NO_PROXY"));
-    match (settings.file.settings().proxy.trim().is_empty(), by_environment) {
+    match (settings.settings().proxy.trim().is_empty(), by_environment) {
         (true, false) => report.ok("proxy", "none: servers are reached directly"),
         (true, true) => report.ok("proxy", format!("as the environment says: {}", named.join(", "))),
         (false, false) => report.ok("proxy", "as settings.toml says"),

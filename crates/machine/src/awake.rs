@@ -110,7 +110,8 @@ fn tell_changes(heard: &Receiver<(Way, bool)>, mut tell: impl FnMut(bool)) {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use super::*;
 

@@ -143,7 +143,7 @@ mod tests {
         let node = folder.path().join("renderD128");
         fs::write(&node, "").unwrap();
         assert_eq!(refusal(&node), None);
-        fs::set_permissions(&node, fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(&node, fs::Permissions::from_mode(0o000)).unwrap();
         // Root may open whatever mode it has.
         let is_root =
             fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);

@@ -11,6 +11,6 @@ use crate::store::settings::SettingsFile;
 #[must_use]
 pub fn dialer_of(profile: &Profile) -> Dialer {
     let settings = SettingsFile::borrowed(&profile.settings_file());
-    let setting = &settings.file.settings().proxy;
+    let setting = &settings.settings().proxy;
     Dialer::default().with_proxies(Proxies::chosen(setting, |name| env::var(name).ok()))
 }
