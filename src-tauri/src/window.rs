@@ -36,9 +36,11 @@ pub(crate) enum Mode {
 /// Asks the system for the screen to open windows on. Tauri would panic where there is none.
 #[cfg(target_os = "linux")]
 pub(crate) fn reach_screen(wanted: Option<usize>) -> anyhow::Result<()> {
-    // The third one draws into a browser, and would complain first.
+    // The system's own libraries would complain first, in their words.
+    let session = Session::of_this_process().reach()?;
+    // The third one draws into a browser.
     gtk::gdk::set_allowed_backends("wayland,x11");
-    gtk::init().map_err(|_| Session::of_this_process().unreachable())?;
+    gtk::init().map_err(|_| session.unreachable())?;
     let there = gtk::gdk::Display::default().map_or(0, |display| display.n_monitors());
     Ok(screens::check(there.try_into()?, wanted)?)
 }

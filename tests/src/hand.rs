@@ -1,4 +1,4 @@
-//! A hand at a screen: it moves the pointer, presses keys, plugs monitors in and out. And an eye for the pointer.
+//! A hand at a screen: it moves the pointer, presses keys, changes the screen's size. And an eye for the pointer.
 
 use std::time::Duration;
 
@@ -205,51 +205,6 @@ impl Hand {
             .mode;
         self.server.randr_add_output_mode(output, mode)?.check()?;
         Ok(mode)
-    }
-
-    /// Plugs a monitor in that shows this part of the screen: its left edge, its width and its height.
-    ///
-    /// # Errors
-    /// See [`Self::at`].
-    pub fn plugs_in(&self, name: &str, (x, width, height): (i16, u16, u16)) -> anyhow::Result<()> {
-        let first = x == 0;
-        let outputs = match first {
-            true => {
-                self.server
-                    .randr_get_screen_resources(self.root)?
-                    .reply()?
-                    .outputs
-            }
-            false => Vec::new(),
-        };
-        let monitor = randr::MonitorInfo {
-            name: self.atom(name)?,
-            primary: first,
-            automatic: false,
-            x,
-            y: 0,
-            width,
-            height,
-            width_in_millimeters: 200,
-            height_in_millimeters: 100,
-            outputs,
-        };
-        Ok(self.server.randr_set_monitor(self.root, monitor)?.check()?)
-    }
-
-    /// Pulls it out.
-    ///
-    /// # Errors
-    /// See [`Self::at`].
-    pub fn pulls_out(&self, name: &str) -> anyhow::Result<()> {
-        Ok(self
-            .server
-            .randr_delete_monitor(self.root, self.atom(name)?)?
-            .check()?)
-    }
-
-    fn atom(&self, name: &str) -> anyhow::Result<xproto::Atom> {
-        Ok(self.server.intern_atom(false, name.as_bytes())?.reply()?.atom)
     }
 
     /// From now on the screen goes dark when nobody touches it for this long.

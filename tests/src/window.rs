@@ -94,23 +94,7 @@ impl Window {
         let mut driver = program("WebKitWebDriver");
         profile.dress(&mut driver);
         talkative(&mut driver);
-        Self::opened(driver, screen, sound, profile, arguments, screen.size())
-    }
-
-    /// Opens it where it does not fill the whole screen, but so much of it.
-    ///
-    /// # Errors
-    /// When it does not open, or shows no scene within 20 s.
-    pub fn open_sized(
-        screen: &Screen,
-        profile: &Profile,
-        arguments: &[&str],
-        size: (u32, u32),
-    ) -> anyhow::Result<Self> {
-        let mut driver = program("WebKitWebDriver");
-        profile.dress(&mut driver);
-        talkative(&mut driver);
-        Self::opened(driver, screen, None, profile, arguments, size)
+        Self::opened(driver, screen, sound, profile, arguments)
     }
 
     /// Opens it with everything logged that can be.
@@ -124,7 +108,7 @@ impl Window {
             .env("TILLBELL_LOG", "trace")
             .env("RUST_LOG", "trace")
             .env("RUST_BACKTRACE", "full");
-        Self::opened(driver, screen, None, profile, &[], screen.size())
+        Self::opened(driver, screen, None, profile, &[])
     }
 
     fn opened(
@@ -133,7 +117,6 @@ impl Window {
         sound: Option<&Sound>,
         profile: &Profile,
         arguments: &[&str],
-        (width, height): (u32, u32),
     ) -> anyhow::Result<Self> {
         screen.dress(&mut driver);
         if let Some(sound) = sound {
@@ -146,6 +129,7 @@ impl Window {
         let lock = Some(profile.path().join("lock"));
         let window = Self { session, lock };
         window.until_first_scene()?;
+        let (width, height) = screen.size();
         until("a window that fills the screen", Duration::from_secs(10), || {
             let size = window.run("return [innerWidth, innerHeight]")?;
             anyhow::ensure!(size == json!([width, height]), "the page has {size}");
