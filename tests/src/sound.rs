@@ -99,33 +99,6 @@ impl Sound {
         self.listen_at("till")
     }
 
-    /// Plugs another loudspeaker in and chooses it, as somebody does in the desktop's settings. What was heard before is forgotten;
-    /// from now on the other one is listened to.
-    ///
-    /// # Errors
-    /// When PulseAudio refuses, or nothing is recorded from it.
-    pub fn choose_another(&mut self) -> anyhow::Result<()> {
-        self.pactl(&[
-            "load-module",
-            DEVICE,
-            "sink_name=other",
-            "rate=48000",
-            "channels=2",
-        ])?;
-        self.pactl(&["set-default-sink", "other"])?;
-        let _ = self.recorder.kill();
-        let _ = self.recorder.wait();
-        self.listen_at("other")
-    }
-
-    /// True while a loudspeaker is awake, if only for silence.
-    ///
-    /// # Errors
-    /// When PulseAudio refuses.
-    pub fn is_awake(&self) -> anyhow::Result<bool> {
-        Ok(self.pactl(&["list", "short", "sinks"])?.contains("RUNNING"))
-    }
-
     /// What `PULSE_SERVER` calls it.
     #[must_use]
     pub fn server(&self) -> String {

@@ -181,58 +181,6 @@ fn a_loudspeaker_that_is_pulled_out_costs_no_core_and_rings_again_when_it_is_bac
 }
 
 #[test]
-fn a_loudspeaker_that_is_chosen_while_the_bell_waits_has_the_next_chime() -> Result {
-    let _permit = heavy_test_permit();
-    let shop = PairedShop::new("dwell_s = 2\nvolume = 80\n")?;
-    let screen = Screen::start(640, 480)?;
-    let mut sound = Sound::start()?;
-    let _display = Display::live(&screen, Some(&sound), &shop.profile)?;
-    let until_onset = |sound: &Sound| {
-        until("the chime", SOON, || {
-            Ok((!sound.onsets().is_empty()).then_some(()))
-        })
-    };
-    shop.sell(100, "on the first")?;
-    until_onset(&sound)?;
-    hear(&sound, RUNG_OUT)?;
-    for nth in 0..2 {
-        if nth == 0 {
-            sound.choose_another()?;
-        }
-        shop.sell(200 + nth, "on the other")?;
-        until_onset(&sound)?;
-        hear(&sound, RUNG_OUT)?;
-        assert_eq!(sound.onsets().len(), nth as usize + 1, "rung once");
-    }
-    Ok(())
-}
-
-#[test]
-fn a_loudspeaker_sleeps_between_chimes_unless_the_settings_keep_it_awake() -> Result {
-    let _permit = heavy_test_permit();
-    let screen = Screen::start(640, 480)?;
-    for awake in [false, true] {
-        let shop = PairedShop::new(&format!("dwell_s = 2\nvolume = 80\nsound_awake = {awake}\n"))?;
-        let sound = Sound::start()?;
-        let _display = Display::live(&screen, Some(&sound), &shop.profile)?;
-        let until_awake = |wanted: bool| {
-            until(&format!("a loudspeaker that is awake: {wanted}"), SOON, || {
-                Ok((sound.is_awake()? == wanted).then_some(()))
-            })
-        };
-        until_awake(awake)?;
-        assert!(sound.onsets().is_empty(), "in silence");
-        shop.sell(100, "Coffee")?;
-        until("the chime", SOON, || {
-            Ok((!sound.onsets().is_empty()).then_some(()))
-        })?;
-        hear(&sound, RUNG_OUT)?;
-        until_awake(awake)?;
-    }
-    Ok(())
-}
-
-#[test]
 fn a_second_start_says_so_and_brings_the_first_window_to_the_front() -> Result {
     let _permit = heavy_test_permit();
     let shop = PairedShop::new("theme = \"dark\"\n")?;
