@@ -47,7 +47,7 @@ pub use http::{Answer, Http};
 pub use idle::{Alive, IdleProxy};
 pub use keyring::{Keyring, SessionBus};
 pub use ledger::{Held, Ledger};
-pub use lnbits::{Invoice, RealLnbits, Wallet};
+pub use lnbits::{Invoice, RealLnbits, SharedWallet, Wallet};
 pub use names::{NameServer, Names};
 pub use namespace::Namespace;
 pub use old_profile::{OldProfile, Server};
