@@ -11,8 +11,10 @@ use crate::shell;
 pub(crate) enum Purpose {
     /// Build the display and open it.
     Run,
-    /// Run every test, too.
+    /// Run the tests of every day, too.
     Test,
+    /// Run every test there is.
+    TestAll,
     /// Measure it beside a browser.
     Bench,
 }
@@ -46,6 +48,9 @@ const TO_TEST: &[&str] = &[
     "fonts-noto-color-emoji",
 ];
 
+/// A spreadsheet program that opens what was exported.
+const TO_TEST_ALL: &[&str] = &["libreoffice-calc"];
+
 /// What the display is measured beside.
 const TO_BENCH: &[&str] = &["chromium"];
 
@@ -63,6 +68,9 @@ pub(crate) fn ensure(purpose: Purpose) -> anyhow::Result<()> {
     if purpose != Purpose::Run {
         wanted.extend(TO_TEST);
     }
+    if purpose == Purpose::TestAll {
+        wanted.extend(TO_TEST_ALL);
+    }
     if purpose == Purpose::Bench {
         wanted.extend(TO_BENCH);
     }
@@ -77,6 +85,9 @@ pub(crate) fn ensure(purpose: Purpose) -> anyhow::Result<()> {
             println!(
                 "  Xvfb, WebKitWebDriver, PulseAudio with its tools, dbus-daemon, gnome-keyring, libfaketime, Python 3.10 to 3.12 with venv, iproute2, Noto fonts"
             );
+        }
+        if purpose == Purpose::TestAll {
+            println!("  LibreOffice Calc, as soffice");
         }
         if purpose == Purpose::Bench {
             println!("  Chromium, as /usr/bin/chromium");

@@ -168,7 +168,12 @@ pub(crate) fn test(options: &Options) -> anyhow::Result<()> {
         results.push((name, began.elapsed(), result));
     };
 
-    group("what is needed", &mut |_| need::ensure(Purpose::Test));
+    let purpose = if options.all {
+        Purpose::TestAll
+    } else {
+        Purpose::Test
+    };
+    group("what is needed", &mut |_| need::ensure(purpose));
     // Its runner's own summary lines are to be the last of their kind.
     for each in Group::ALL.into_iter().filter(|each| options.wants(*each)) {
         group(each.name(), &mut |tally| each.run(&cache, options, tally));
