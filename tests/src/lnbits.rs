@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -48,6 +49,16 @@ pub enum Tender {
     Card,
     /// Coins, which a TPoS takes.
     Cash,
+}
+
+/// A wallet that two users see.
+#[derive(Debug, Clone)]
+pub struct SharedWallet {
+    /// As its owner has it: its invoices are paid.
+    pub own: Wallet,
+    /// As the guest has it: its key is the guest's.
+    pub guests: Wallet,
+    guest: String,
 }
 
 /// An invoice that the server made.
@@ -158,11 +169,7 @@ impl RealLnbits {
             &[],
             Some(&json!({"name": name})),
         )?;
-        Ok(Wallet {
-            id: text(&made, "id")?,
-            invoice_key: text(&made, "inkey")?,
-            admin_key: text(&made, "adminkey")?,
-        })
+        Wallet::of(&made)
     }
 
     /// A new wallet that can pay.
@@ -173,6 +180,59 @@ impl RealLnbits {
         let wallet = self.wallet("customer")?;
         self.fund(&wallet, 1_000_000)?;
         Ok(wallet)
+    }
+
+    /// A wallet that its owner shares with another user, who may do this with it: `view-payments`, `receive-payments`. Needs
+    /// a release that knows shared wallets (1.4 or later).
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub fn shared_wallet(&self, permissions: &[&str]) -> anyhow::Result<SharedWallet> {
+        static GUESTS: AtomicU32 = AtomicU32::new(0);
+        let guest = format!("guest{}", GUESTS.fetch_add(1, Ordering::Relaxed));
+        let ask = |method, path, header: (&str, &str), body| {
+            self.http.get_done(method, &self.at(path), &[header], Some(&body))
+        };
+        let bearer = format!("Bearer {}", self.token);
+        let owners = ("authorization", bearer.as_str());
+        let made = ask("POST", "/api/v1/wallet", owners, json!({"name": "shop"}))?;
+        let own = Wallet::of(&made)?;
+        let account = json!({"username": guest, "password": "guest-of-it", "password_repeat": "guest-of-it"});
+        ask("POST", "/users/api/v1/user", owners, account)?;
+        let login = json!({"username": guest, "password": "guest-of-it"});
+        let session = self
+            .http
+            .get_done("POST", &self.at("/api/v1/auth"), &[], Some(&login))?;
+        let bearer = format!("Bearer {}", text(&session, "access_token")?);
+        let invite = json!({"username": guest, "permissions": permissions, "status": "invite_sent"});
+        let key = ("x-api-key", own.admin_key.as_str());
+        ask("PUT", "/api/v1/wallet/share/invite", key, invite)?;
+        let mirror = json!({"wallet_type": "lightning-shared", "shared_wallet_id": own.id});
+        let made = ask("POST", "/api/v1/wallet", ("authorization", &bearer), mirror)?;
+        let shared = SharedWallet {
+            guests: Wallet::of(&made)?,
+            own,
+            guest,
+        };
+        self.allow(&shared, permissions)?;
+        Ok(shared)
+    }
+
+    /// From now on the guest may do this with a shared wallet.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub fn allow(&self, shared: &SharedWallet, permissions: &[&str]) -> anyhow::Result<()> {
+        let body = json!({
+            "username": shared.guest,
+            "shared_with_wallet_id": shared.guests.id,
+            "permissions": permissions,
+            "status": "approved",
+        });
+        let key = [("x-api-key", shared.own.admin_key.as_str())];
+        self.http
+            .get_done("PUT", &self.at("/api/v1/wallet/share"), &key, Some(&body))?;
+        Ok(())
     }
 
     /// Puts money into a wallet out of nowhere.
@@ -497,6 +557,14 @@ impl RealLnbits {
 }
 
 impl Wallet {
+    fn of(made: &Value) -> anyhow::Result<Self> {
+        Ok(Self {
+            id: text(made, "id")?,
+            invoice_key: text(made, "inkey")?,
+            admin_key: text(made, "adminkey")?,
+        })
+    }
+
     /// What a merchant copies from the LNDhub extension's page.
     #[must_use]
     pub fn lndhub(&self, server: &str) -> String {

@@ -1,7 +1,9 @@
 //! A merchant's machine, as far as Tillbell sees it: its own folders and no keyring.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::SystemTime;
 
 use anyhow::Context as _;
 use tempfile::TempDir;
@@ -154,6 +156,19 @@ impl Profile {
             }
         }
         Ok(files)
+    }
+
+    /// What stands in each of those files, and when it was written last.
+    ///
+    /// # Errors
+    /// When one cannot be read.
+    pub fn contents(&self) -> anyhow::Result<BTreeMap<PathBuf, (Vec<u8>, SystemTime)>> {
+        let content = |file: PathBuf| -> anyhow::Result<_> {
+            let written = std::fs::metadata(&file)?.modified()?;
+            let content = std::fs::read(&file)?;
+            Ok((file, (content, written)))
+        };
+        self.files()?.into_iter().map(content).collect()
     }
 
     /// Makes `command` see this machine only: no keyring, no desktop, no proxy of whoever runs the tests.

@@ -115,6 +115,21 @@ fn a_display_that_starts_on_a_full_disk_says_so_and_goes_on_when_there_is_space(
 }
 
 #[test]
+fn a_wallet_is_unpaired_on_a_full_disk() -> Result {
+    let shop = PairedShop::on(Profile::on_small_disk(768)?, "")?;
+    let filler = shop.profile.namespace()?.fill(&shop.profile.path())?;
+    let said = headless(&shop.profile, &["unpair", "shop"])?.read();
+    assert!(said.contains("is not paired any more"), "{said}");
+    let listed = headless(&shop.profile, &["wallets"])?.well()?.stdout;
+    assert!(listed.contains("Nothing is paired yet"), "{listed}");
+    let keys = String::from_utf8(shop.profile.read("secrets.json")?)?;
+    assert!(!keys.contains(&shop.wallet.invoice_key), "its key is gone");
+    std::fs::remove_file(filler)?;
+    headless(&shop.profile, &["pair", &shop.pairing()])?.well()?;
+    Watch::live(&shop.profile)?.stop()
+}
+
+#[test]
 fn a_ledger_that_may_not_be_written_is_said_and_used_again_when_it_may() -> Result {
     let shop = PairedShop::new("")?;
     let shop = PairedShop {

@@ -36,9 +36,9 @@ Usage: cargo xtask COMMAND
   build                build target/release/tillbell and target/release/tillbell-headless
   test                 everything that is checked before a change goes in
     --only NAME        one group (architecture, fmt, ui, clippy, unit, deny, schedules, fuzz, end-to-end),
-                       or one file of tests/tests without its .rs (with --all: servers, glass_slow, network_slow)
+                       or one file of tests/tests without its .rs (with --all: servers, and those that end in _slow)
     --all              what takes long or needs the network, too: a million schedules, a minute of fuzzing each,
-                       four released LNbits, slow faults of window and network, licences and sources (cargo-deny)
+                       four released LNbits, slow faults, a real spreadsheet program, licences and sources (cargo-deny)
     -- ARGUMENT…       pass these to the end-to-end tests' runner (a test's name, --nocapture)
   bench                measure counter and crowd (6 minutes)
     counter            the display beside Chromium: a payment to the glass, a start, memory, idling

@@ -48,8 +48,8 @@ const TO_TEST: &[&str] = &[
     "fonts-noto-color-emoji",
 ];
 
-/// A Wayland compositor, and the X server that it wants to have.
-const TO_TEST_ALL: &[&str] = &["cage", "xwayland"];
+/// A Wayland compositor with the X server that it wants to have, and a spreadsheet program that opens what was exported.
+const TO_TEST_ALL: &[&str] = &["cage", "libreoffice-calc", "xwayland"];
 
 /// What the display is measured beside.
 const TO_BENCH: &[&str] = &["chromium"];
@@ -87,7 +87,7 @@ pub(crate) fn ensure(purpose: Purpose) -> anyhow::Result<()> {
             );
         }
         if purpose == Purpose::TestAll {
-            println!("  cage with Xwayland");
+            println!("  cage with Xwayland, and LibreOffice Calc, as soffice");
         }
         if purpose == Purpose::Bench {
             println!("  Chromium, as /usr/bin/chromium");

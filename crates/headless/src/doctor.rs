@@ -5,13 +5,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tillbell_lnbits::Rest;
 use tillbell_lnbits::dial::VARIABLES;
 use tillbell_lnbits::link::{Channel, Link, SocketState};
 use tillbell_lnbits::rest::{Dialect, Filter, Order, PageQuery};
+use tillbell_lnbits::{Msat, Rest};
 use tillbell_till::dialer::dialer_of;
-use tillbell_till::engine::enrol::{Echo, hear_ourselves};
-use tillbell_till::ledger::Ledger;
+use tillbell_till::engine::enrol::{Echo, EnrolError, hear_ourselves};
+use tillbell_till::ledger::Snapshot;
 use tillbell_till::store::pairings::{self, Paired};
 use tillbell_till::store::profile::Profile;
 use tillbell_till::store::secrets::Secrets;
@@ -128,7 +128,7 @@ fn check_ledger(profile: &Profile, report: &mut Report) -> anyhow::Result<()> {
     if !path.exists() {
         return report.ok("record", "none yet: it begins with the first payment");
     }
-    let count = Ledger::open(&path).and_then(|ledger| ledger.check());
+    let count = Snapshot::of(&path).and_then(|snapshot| snapshot.ledger().check());
     report.tell("record", count.map(|count| format!("{count} payments, sound")))
 }
 
@@ -245,20 +245,25 @@ async fn check_rest(rest: &Rest, report: &mut Report) -> anyhow::Result<()> {
     )?;
     let wallet = rest.wallet().await;
     let server_time = wallet.as_ref().ok().and_then(|answer| answer.server_time);
+    let has_money = wallet.as_ref().is_ok_and(|answer| answer.value.balance > Msat(0));
     report.tell("wallet", wallet.map(|answer| format!("“{}”", answer.value.name)))?;
     let filter = match dialect {
         Dialect::V0_12 => Filter::All,
-        Dialect::V1 => Filter::Pending,
+        Dialect::V1 => Filter::Arrived,
     };
     let page = rest
         .page(PageQuery {
             filter,
-            order: Order::Made,
-            limit: 10,
+            order: Order::Any,
+            limit: 1,
             offset: 0,
         })
         .await;
-    report.tell("payments", page.map(|_| "can be listed"))?;
+    let listed = page.map(|answer| answer.value.total);
+    match listed {
+        Ok(Some(0)) if dialect == Dialect::V1 && has_money => report.fail("payments", EnrolError::Blind)?,
+        listed => report.tell("payments", listed.map(|_| "can be listed"))?,
+    }
     match server_time {
         None => report.ok("clock", "the server does not tell its own"),
         Some(theirs) => {

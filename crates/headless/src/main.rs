@@ -29,6 +29,10 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Bind this display to an LNbits wallet
+    ///
+    /// The best key is that of a shared wallet that may only view payments (LNbits 1.4 or later): share the shop's wallet with a second
+    /// user, allow “view payments” and nothing else, and pair with that user's invoice key. Otherwise take the wallet's own invoice
+    /// key, and never the admin key.
     Pair(pair::PairArguments),
     /// List the paired wallets: name, server, and how it is heard
     Wallets {

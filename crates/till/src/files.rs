@@ -171,6 +171,24 @@ fn make_alike(file: &File, like: &Metadata) -> io::Result<()> {
     file.set_permissions(like.permissions())
 }
 
+/// The same for what must go from a full disk, too: where there is no room for a new file, one that gets no longer is overwritten. A
+/// crash in that moment leaves neither the old nor the new one.
+pub(crate) fn replace_or_overwrite(path: &Path, content: &[u8]) -> io::Result<()> {
+    let length = content.len() as u64;
+    match replace(path, content) {
+        Err(error)
+            if DiskTrouble::of(&error) == DiskTrouble::Full
+                && fs::metadata(path).is_ok_and(|old| length <= old.len()) =>
+        {
+            let mut file = private().open(path)?;
+            file.write_all(content)?;
+            file.set_len(length)?;
+            file.sync_all()
+        }
+        replaced => replaced,
+    }
+}
+
 /// Opens a file to write; where it is made, on Unix for this user only (mode 0600).
 pub(crate) fn private() -> OpenOptions {
     let mut options = File::options();

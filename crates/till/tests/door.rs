@@ -16,9 +16,9 @@ use tillbell_fake_lnbits::{Ending, FakeLnbits, NewInvoice, Options as FakeOption
 use tillbell_lnbits::dial::Dialer;
 use tillbell_till::clock::SystemClock;
 use tillbell_till::engine::door::{Door, DoorError, ask};
-use tillbell_till::engine::{Line, PaymentLine, Reply, Request, WalletLine};
+use tillbell_till::engine::{DemoWallet, Line, PaymentLine, Reply, Request, WalletLine};
 use tillbell_till::ledger::Ledger;
-use tillbell_till::screen::view::{KeyPlace, LinkState, PairingForm, Scene};
+use tillbell_till::screen::view::{KeyPlace, LinkState, PairingForm, Role, Scene};
 use tillbell_till::store::pairings;
 use tillbell_till::store::profile::Profile;
 use tillbell_till::{Engine, Options, Outlets, Output};
@@ -37,6 +37,19 @@ struct House {
     door: Option<Door>,
 }
 
+fn start(profile: &Profile, output: Output) -> (Engine, Outlets) {
+    Engine::start(Options {
+        profile: profile.clone(),
+        output,
+        dialer: Dialer::default(),
+        clock: Arc::new(SystemClock::default()),
+        chimes: Vec::new(),
+        demo: None,
+        only: None,
+    })
+    .unwrap()
+}
+
 impl House {
     async fn open(output: Output) -> Self {
         let fake = FakeLnbits::start(FakeOptions::version(Version::V1_6))
@@ -44,16 +57,7 @@ impl House {
             .unwrap();
         let folder = tempfile::tempdir().unwrap();
         let profile = Profile::at(folder.path());
-        let (engine, outlets) = Engine::start(Options {
-            profile: profile.clone(),
-            output,
-            dialer: Dialer::default(),
-            clock: Arc::new(SystemClock::default()),
-            chimes: Vec::new(),
-            demo: None,
-            only: None,
-        })
-        .unwrap();
+        let (engine, outlets) = start(&profile, output);
         let door = Door::open(&profile, engine.clone(), Box::new(|| false))
             .await
             .unwrap();
@@ -375,6 +379,38 @@ async fn a_wallet_is_renamed_and_unpaired_by_the_door() {
     assert_eq!(sentence.text, "Nothing is paired.");
     let keys = std::fs::read_to_string(house.profile().secrets_file()).unwrap();
     assert_eq!(serde_json::from_str::<Value>(&keys).unwrap(), json!({}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paired_shop_whose_record_cannot_be_opened_gives_way_to_no_demo_and_can_be_unpaired() {
+    let house = House::open(Output::Lines).await;
+    let wallet = house.fake.add_wallet("shop");
+    assert!(matches!(house.pair(&wallet).await, Reply::Paired { .. }));
+    house.engine.stop().await;
+    // Like a full disk: nothing can be recorded, and nothing is ruined.
+    let ledger = house.profile().ledger_file();
+    std::fs::remove_file(&ledger).unwrap();
+    std::fs::create_dir(&ledger).unwrap();
+    let (engine, _outlets) = start(&house.profile(), Output::Lines);
+    let ask = |request| engine.ask(Role::Operator, request);
+
+    let demo = DemoWallet {
+        server: house.fake.base_url().parse().unwrap(),
+        key: house.fake.add_wallet("demo").invoice_key.parse().unwrap(),
+        name: "demo".to_owned(),
+    };
+    engine.start_demo(demo).await.unwrap();
+    let Reply::Wallets { wallets } = ask(Request::Wallets).await else {
+        panic!("no wallets")
+    };
+    let named: Vec<_> = wallets.iter().map(|wallet| wallet.name.as_str()).collect();
+    assert_eq!((named, engine.display().borrow().demo), (vec!["shop"], false));
+
+    let name = "shop".to_owned();
+    let answer = ask(Request::Unpair { name }).await;
+    assert!(matches!(answer, Reply::Settings { .. }), "{answer:?}");
+    assert_eq!(pairings::read(&house.profile()).unwrap(), []);
+    engine.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -61,20 +61,22 @@ export function spokenCatchUp(catchUp: CatchUp): string {
   return `${catchUp.count} ${awayWords(catchUp.count)}${total}${wallets}`;
 }
 
-/** A screen can be unreliable while connected, when a key was revoked or the disk is full. */
+/** A screen can be unreliable while connected, when a key was revoked or sees nothing, or the disk is full. */
 export function unreliableWords({ wallets, link }: Display): string {
-  const states = wallets.length > 1 ? wallets.map((wallet) => wallet.link.state) : [link.state];
-  if (states.every(isApart)) return 'Not connected';
+  const links = wallets.length > 1 ? wallets.map((wallet) => wallet.link) : [link];
+  if (links.every(isApart)) return 'Not connected';
   return wallets.length > 1 ? 'Payments cannot be relied on' : 'Not reliable';
 }
 
 /** "not connected since 14:03", of one wallet among several. */
-export function downWords({ state, untrustedSince }: LinkView, now: number): string {
-  const words = isApart(state) ? 'not connected' : 'not reliable';
-  return untrustedSince === null ? words : `${words} since ${dayTime(untrustedSince, now)}`;
+export function downWords(link: LinkView, now: number): string {
+  const words = isApart(link) ? 'not connected' : 'not reliable';
+  return link.untrustedSince === null ? words : `${words} since ${dayTime(link.untrustedSince, now)}`;
 }
 
-const isApart = (state: LinkState) => state === 'down' || state === 'connecting';
+/** A key that sees no payments is connected all the same: reconnecting would not help. */
+const isApart = ({ state, detail }: LinkView) =>
+  (state === 'down' || state === 'connecting') && detail?.code !== 'key-blind';
 
 /** "arrived at 14:03", "arrived yesterday 14:03". */
 export function arrivedWords(at: string, now: number): string {

@@ -141,6 +141,18 @@ describe('idle', () => {
     rehearse(display(scenes.idle(), unreliable('live')));
     expect(text('untrusted')).toContain('Not reliable since');
   });
+
+  it('nor when the key sees none of the payments, for connecting anew would not help', () => {
+    const detail = { code: 'key-blind', args: {}, text: 'This key sees none of the payments.' };
+    rehearse(
+      display(scenes.idle(), {
+        link: { ...lost(27), detail },
+        unreliable: { since: minutesAgo(27), detail },
+      }),
+    );
+    expect(text('untrusted')).toContain('Not reliable since 14:03');
+    expect(text('detail')).toBe(detail.text);
+  });
 });
 
 describe('for customers', () => {

@@ -607,12 +607,15 @@ mod tests {
     use crate::wallet::verify::Verified;
     use crate::wallet::verify::tests::row;
 
-    #[test]
-    fn books_without_files_do_not_wake_for_a_copy() {
-        let at = |seconds| Now {
-            at: Moment::after_start(Duration::from_secs(seconds)),
-            wall: Timestamp::UNIX_EPOCH,
-        };
+    fn at(seconds: u32) -> Now {
+        Now {
+            at: Moment::after_start(Duration::from_secs(seconds.into())),
+            wall: Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_secs(seconds.into()),
+        }
+    }
+
+    /// Open, in memory, for a wallet called “demo”.
+    fn open() -> Books {
         let mut books = Books::in_memory(&[Outlet::Screens], mpsc::channel(1).0, at(0));
         let paired = Paired {
             version: 1,
@@ -626,10 +629,34 @@ mod tests {
             begin_anew: false,
         };
         books.open_in_memory(&[paired]).unwrap();
+        books
+    }
+
+    fn payment() -> Vec<(Arrived, Found)> {
         let proof = Verified::prove(row(1), None, None).unwrap();
-        books.record("demo", vec![(Arrived::Verified(proof), Found::Live)], at(1));
+        vec![(Arrived::Verified(proof), Found::Live)]
+    }
+
+    #[test]
+    fn books_without_files_do_not_wake_for_a_copy() {
+        let mut books = open();
+        books.record("demo", payment(), at(1));
         assert_eq!(books.write(at(1)).entries.len(), 1);
         books.copy_in_time(at(4_000));
         assert_eq!(books.next_wake(), None);
+    }
+
+    #[test]
+    fn what_could_not_be_written_for_an_hour_was_heard_when_it_was_heard() {
+        let mut books = open();
+        books.ledger().unwrap().refuse(true);
+        books.record("demo", payment(), at(1));
+        assert!(books.write(at(1)).entries.is_empty());
+        assert!(books.trouble().is_some(), "and that is said");
+        books.ledger().unwrap().refuse(false);
+        let written = books.write(at(3_601)).entries;
+        assert_eq!(written.len(), 1);
+        let (entry, heard) = &written[0];
+        assert_eq!((entry.heard_at, *heard), (at(1).wall, at(1).at));
     }
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 use tillbell_lnbits::InvoiceKey;
 use tokio::sync::Mutex as Turns;
 
-use crate::files::{replace, set_aside};
+use crate::files::{replace_or_overwrite, set_aside};
 pub use crate::screen::view::KeyPlace as Place;
 use crate::sentence;
 use crate::store::keyring::{self, KeyringError};
@@ -199,7 +199,7 @@ impl Secrets {
         };
         if change(&mut keys) {
             let text = serde_json::to_vec_pretty(&keys).map_err(io::Error::other)?;
-            replace(&self.file, &text)?;
+            replace_or_overwrite(&self.file, &text)?;
         }
         Ok(())
     }

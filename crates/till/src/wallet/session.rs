@@ -126,7 +126,7 @@ pub enum Effect {
         /// Which page.
         query: PageQuery,
     },
-    /// Ask for the balance (0.12).
+    /// Ask for the balance (of a 0.12; from 1.0 on where nothing is counted).
     Balance {
         /// To hand back with the answer.
         question: u64,
@@ -328,6 +328,8 @@ struct Round {
     settlings: u8,
     /// What its first look counted.
     counted: u64,
+    /// Where nothing was counted (from 1.0 on): that there was money then. Asked before the count is believed.
+    money: Option<bool>,
     /// Not every row is sure to have been seen.
     torn: bool,
     /// Only what was missing was read, until the difference was explained.
@@ -339,6 +341,8 @@ struct Round {
 enum Doing {
     /// The server is asked to count.
     Looking(u64),
+    /// It counted nothing, and is asked whether there is money all the same.
+    Weighing(u64),
     /// Look-ups may explain the difference: another look then.
     Settling(Moment),
     /// A page is on its way.
@@ -668,7 +672,18 @@ impl Session {
         match result {
             Ok(balance) => {
                 round.answered = true;
-                self.on_counted(balance.0, now, effects);
+                let Doing::Weighing(_) = round.doing else {
+                    self.on_counted(balance.0, now, effects);
+                    return;
+                };
+                let has_money = balance > Msat(0);
+                round.money = Some(has_money);
+                if has_money {
+                    // It may have come since the count.
+                    asking.ask_count(Doing::Looking, effects);
+                } else {
+                    self.on_counted(0, now, effects);
+                }
             }
             Err(error) => self.on_no_answer(&error, now),
         }
@@ -727,13 +742,18 @@ impl Session {
         let for_hints = round.for_hints;
         let v1 = asking.reconciler.dialect() == Dialect::V1;
         let shows = asking.reconciler.count_mut().answered(counted);
-        let blind = v1 && shows == Shows::NoneOfMany;
+        // Nothing is counted in an empty wallet, too: then its balance tells. Money comes with a row.
+        if v1 && counted == 0 && shows != Shows::NoneOfMany && round.money.is_none() {
+            asking.ask_balance(Doing::Weighing, effects);
+            return;
+        }
+        let blind = v1 && counted == 0 && (shows == Shows::NoneOfMany || round.money == Some(true));
         self.health.on_blind(blind, now);
+        if blind {
+            self.conclude(Conclusion::Unknown, now, effects);
+            return;
+        }
         let want = match shows {
-            Shows::NoneOfMany if v1 => {
-                self.conclude(Conclusion::Unknown, now, effects);
-                return;
-            }
             Shows::Nothing | Shows::NothingYet if asking.next_full <= now.at => Want::Everything,
             // A wallet that pays itself has the balance that it had.
             Shows::Nothing | Shows::NothingYet if !v1 && for_hints => Want::Newest,
@@ -918,7 +938,7 @@ impl Session {
         }
         effects.extend(asking.hints.due(now.at).into_iter().map(Effect::LookUp));
         match asking.round.as_ref().map(|round| round.doing) {
-            Some(Doing::Looking(_) | Doing::Reading(_) | Doing::Closing(_)) => {}
+            Some(Doing::Looking(_) | Doing::Weighing(_) | Doing::Reading(_) | Doing::Closing(_)) => {}
             Some(Doing::Settling(until)) if now.at >= until => asking.ask_count(Doing::Looking, effects),
             Some(Doing::Recording(until)) if now.at >= until && asking.owed.is_empty() => {
                 self.read_on(now, effects);
@@ -951,6 +971,7 @@ impl Session {
             counted: 0,
             torn: false,
             explained: false,
+            money: None,
             doing: Doing::Looking(0),
         });
         asking.ask_count(Doing::Looking, effects);
@@ -962,7 +983,9 @@ impl Session {
         let asking = match &self.evidence {
             Evidence::Ask(asking) => {
                 let round = match asking.round.as_ref().map(|round| round.doing) {
-                    Some(Doing::Looking(_) | Doing::Reading(_) | Doing::Closing(_)) => None,
+                    Some(Doing::Looking(_) | Doing::Weighing(_) | Doing::Reading(_) | Doing::Closing(_)) => {
+                        None
+                    }
                     Some(Doing::Settling(until)) => Some(until),
                     Some(Doing::Recording(until)) => asking.owed.is_empty().then_some(until),
                     None => [Some(asking.next_look), asking.hints.next_list(at)]
@@ -985,9 +1008,10 @@ impl Asking {
     /// The round, if this is the question that it waits for.
     fn round_of(&mut self, asked: u64) -> Option<&mut Round> {
         self.round.as_mut().filter(|round| match round.doing {
-            Doing::Looking(question) | Doing::Reading(question) | Doing::Closing(question) => {
-                question == asked
-            }
+            Doing::Looking(question)
+            | Doing::Weighing(question)
+            | Doing::Reading(question)
+            | Doing::Closing(question) => question == asked,
             Doing::Settling(_) | Doing::Recording(_) => false,
         })
     }
@@ -1012,6 +1036,16 @@ impl Asking {
             Dialect::V0_12 => Effect::Balance {
                 question: self.questions,
             },
+        });
+    }
+
+    fn ask_balance(&mut self, doing: impl FnOnce(u64) -> Doing, effects: &mut Vec<Effect>) {
+        let Some(round) = &mut self.round else { return };
+        self.questions += 1;
+        round.questions += 1;
+        round.doing = doing(self.questions);
+        effects.push(Effect::Balance {
+            question: self.questions,
         });
     }
 
@@ -2309,8 +2343,8 @@ mod tests {
     fn where_the_count_moves_during_the_first_reading_nothing_is_taken_for_explained() {
         let mut shop = Shop::paired();
         shop.opens(1);
-        // Look, reading; then a payment comes.
-        for _ in 0..2 {
+        // Look, balance, reading; then a payment comes.
+        for _ in 0..3 {
             let (question, asked) = shop.question().unwrap();
             shop.answers(question, &asked);
         }
@@ -2373,6 +2407,42 @@ mod tests {
         let mut shop = Shop::live();
         shop.pass(HOUR);
         assert_eq!((shop.state(), shop.untrusted()), (LinkState::Live, false));
+    }
+
+    #[test]
+    fn a_key_that_never_saw_a_payment_of_a_wallet_that_has_money_is_said_and_it_heals() {
+        let mut shop = Shop::live();
+        shop.pass(60_000);
+        // As with a shared wallet whose key may only receive: the sale shows in its balance alone.
+        shop.balance = 21_000;
+        shop.answer_next();
+        assert_eq!((shop.state(), shop.untrusted()), (LinkState::Down, true));
+        let last: Vec<_> = shop
+            .asked
+            .iter()
+            .rev()
+            .take(3)
+            .map(|(_, asked)| asked.clone())
+            .collect();
+        assert_eq!(last, [Asked::Look, Asked::Balance, Asked::Look], "it makes sure");
+        shop.pass(60_000);
+        assert_eq!(shop.state(), LinkState::Down, "and it stays so");
+        shop.rows.insert(0, settled(1, 1));
+        shop.pass(2_500);
+        assert_eq!((shop.state(), shop.untrusted()), (LinkState::Live, false));
+        assert!(shop.told.contains(&(id(1), Found::Late)));
+    }
+
+    #[test]
+    fn a_first_sale_between_count_and_balance_does_not_speak_against_the_key() {
+        let mut shop = Shop::live();
+        shop.next_question(60_000).unwrap();
+        let (question, look) = shop.question().unwrap();
+        shop.answers(question, &look);
+        shop.rows.insert(0, settled(1, 0));
+        shop.answer();
+        assert_eq!((shop.state(), shop.untrusted()), (LinkState::Live, false));
+        assert!(shop.told.contains(&(id(1), Found::Live)));
     }
 
     // The ledger's answer.

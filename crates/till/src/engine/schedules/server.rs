@@ -229,7 +229,12 @@ impl Server {
     /// `GET /wallet`.
     pub(super) fn balance(&self) -> Msat {
         let settled = self.rows.iter().filter(|row| row.status == Status::Settled);
-        let balance = settled.fold(1_000_000_000_u64, |balance, row| match row.direction {
+        // On a 0.12 it stands for a count, so what leaves must move it. Later it is what the rows make it.
+        let before = match self.dialect {
+            Dialect::V0_12 => 1_000_000_000_u64,
+            Dialect::V1 => 0,
+        };
+        let balance = settled.fold(before, |balance, row| match row.direction {
             Direction::Incoming => balance + row.amount.0,
             Direction::Outgoing => balance.saturating_sub(row.amount.0),
         });
