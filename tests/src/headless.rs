@@ -1,7 +1,7 @@
 //! `tillbell-headless`: one-off commands, and `watch --json` as a stream of events.
 
 use std::io::Write as _;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -71,6 +71,19 @@ pub fn headless_traced(profile: &Profile, arguments: &[&str]) -> anyhow::Result<
 /// # Errors
 /// When it cannot be started, or does not take the text.
 pub fn headless_told(profile: &Profile, arguments: &[&str], input: &str) -> anyhow::Result<Said> {
+    let output = headless_being_told(profile, arguments, input)?.wait_with_output()?;
+    Ok(Said {
+        status: output.status,
+        stdout: String::from_utf8(output.stdout)?,
+        stderr: String::from_utf8(output.stderr)?,
+    })
+}
+
+/// Like [`headless_told`], without waiting for its end.
+///
+/// # Errors
+/// When it cannot be started, or does not take the text.
+pub fn headless_being_told(profile: &Profile, arguments: &[&str], input: &str) -> anyhow::Result<Child> {
     let mut command = profile.command("tillbell-headless");
     command.args(arguments);
     profile.choose(&mut command);
@@ -82,12 +95,7 @@ pub fn headless_told(profile: &Profile, arguments: &[&str], input: &str) -> anyh
     let mut stdin = child.stdin.take().context("no standard input")?;
     stdin.write_all(input.as_bytes())?;
     drop(stdin);
-    let output = child.wait_with_output()?;
-    Ok(Said {
-        status: output.status,
-        stdout: String::from_utf8(output.stdout)?,
-        stderr: String::from_utf8(output.stderr)?,
-    })
+    Ok(child)
 }
 
 fn run(mut command: Command, profile: &Profile, arguments: &[&str]) -> anyhow::Result<Said> {

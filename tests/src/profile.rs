@@ -186,6 +186,8 @@ impl Profile {
             "HTTPS_PROXY",
             "ALL_PROXY",
             "all_proxy",
+            "NO_PROXY",
+            "no_proxy",
         ] {
             command.env_remove(variable);
         }

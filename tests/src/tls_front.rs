@@ -1,5 +1,7 @@
 //! A TLS front before a server, whose certificate can go bad while a display relies on it.
 
+use std::path::{Path, PathBuf};
+
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
@@ -28,6 +30,7 @@ pub enum Shows {
 pub struct TlsFront {
     port: u16,
     authority: CertifiedIssuer<'static, KeyPair>,
+    bundle: PathBuf,
     /// For each new connection; the open ones end when it changes.
     shown: watch::Sender<TlsAcceptor>,
     _runtime: Runtime,
@@ -42,9 +45,9 @@ impl TlsFront {
         let mut params = CertificateParams::new(Vec::new())?;
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let authority = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
-        let file = profile.home().join("authority.pem");
-        std::fs::write(&file, authority.pem())?;
-        profile.set("SSL_CERT_FILE", &file.display().to_string());
+        let bundle = profile.home().join("authority.pem");
+        std::fs::write(&bundle, authority.pem())?;
+        profile.set("SSL_CERT_FILE", &bundle.display().to_string());
         let (shown, _) = watch::channel(certified(&authority, Shows::Good)?);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -54,6 +57,7 @@ impl TlsFront {
         let front = Self {
             port: listener.local_addr()?.port(),
             authority,
+            bundle,
             shown,
             _runtime: runtime,
         };
@@ -73,6 +77,21 @@ impl TlsFront {
     pub fn show(&self, certificate: Shows) -> anyhow::Result<()> {
         self.shown.send_replace(certified(&self.authority, certificate)?);
         Ok(())
+    }
+
+    /// The file of those whom the profile's programs trust.
+    #[must_use]
+    pub fn bundle(&self) -> &Path {
+        &self.bundle
+    }
+
+    /// The certificate of somebody who has nothing to do with it.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn strangers_certificate() -> anyhow::Result<String> {
+        let names = vec!["stranger.example.com".to_owned()];
+        Ok(rcgen::generate_simple_self_signed(names)?.cert.pem())
     }
 
     /// Its port on 127.0.0.1.

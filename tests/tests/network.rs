@@ -3,6 +3,7 @@
 //! Nearly every test ends with [`PairedShop::balance`]: the display's announcements are the server's books, each entry
 //! once.
 
+use std::io::Write as _;
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
@@ -10,8 +11,8 @@ use serde_json::{Value, json};
 use tillbell_fake_lnbits::faults::{Fault, RestFault, UpgradeFault};
 use tillbell_fake_lnbits::{Ending, NewInvoice, Path, Version};
 use tillbell_tests::{
-    Fake, FakedClock, NameServer, Names, PairedShop, Profile, Shows, TlsFront, Watch, Way, World,
-    in_a_world_of_its_own, until,
+    Fake, FakedClock, NameServer, Names, PairedShop, Profile, Shows, Socks, TlsFront, Watch, Way, World,
+    headless, in_a_world_of_its_own, until,
 };
 
 type Result = anyhow::Result<()>;
@@ -141,6 +142,28 @@ fn a_certificate_that_goes_bad_is_named_each_time_and_got_over_when_it_is_good_a
         watch.until_state("live", BACK + SLACK)?;
         assert_eq!(kind_of(&mut watch, &sold)?, "late");
     }
+    shop.balance(watch)
+}
+
+#[test]
+fn an_authority_that_is_installed_while_it_runs_is_trusted_within_a_minute() -> Result {
+    let server = Fake::start(Version::V1_6)?;
+    let mut profile = Profile::new()?;
+    let front = TlsFront::before(server.addr().port(), &mut profile)?;
+    let shop = PairedShop::reached_at(server, &front.url(), profile)?;
+    let bundle = front.bundle();
+    let authority = std::fs::read_to_string(bundle)?;
+    std::fs::write(bundle, TlsFront::strangers_certificate()?)?;
+
+    let mut watch = Watch::start(&shop.profile)?;
+    watch.until_told("comes from nobody this machine trusts", Duration::from_secs(20))?;
+    let sold = shop.sell(10, "before it was installed")?;
+    std::fs::OpenOptions::new()
+        .append(true)
+        .open(bundle)?
+        .write_all(authority.as_bytes())?;
+    watch.until_state("live", Duration::from_secs(60))?;
+    watch.payment(&sold)?;
     shop.balance(watch)
 }
 
@@ -307,6 +330,83 @@ fn a_sign_in_page_is_named_and_what_was_paid_behind_it_is_not_lost() -> Result {
     shop.server.faults().clear();
     assert_eq!(kind_of(&mut watch, &missed)?, "late");
     shop.balance(watch)
+}
+
+#[test]
+fn an_onion_is_reached_through_the_proxy_of_the_settings_and_through_nothing_else() -> Result {
+    let onion = "lnbitsabcdefghijklmnopqrstuvwxyz234567abcdefghijklmnopqr.onion";
+    let (server, profile) = (Fake::start(Version::V1_6)?, Profile::new()?);
+    let wallet = server.add_wallet("shop");
+    // Tor encrypts: nobody need allow that.
+    let pairing = format!(
+        "lndhub://invoice:{}@http://{onion}/lndhub/ext/",
+        wallet.invoice_key
+    );
+    let without = headless(&profile, &["pair", &pairing])?;
+    assert!(!without.status.success());
+    assert!(without.stderr.contains("through Tor only"), "{}", without.read());
+
+    let tor = Socks::to(server.addr().port())?;
+    let proxy = tor.url();
+    profile.write("settings.toml", format!("proxy = \"{proxy}\"\n").as_bytes())?;
+    headless(&profile, &["pair", &pairing])?.well()?;
+    let mut watch = Watch::live(&profile)?;
+    let sold = server.make_invoice(&wallet, NewInvoice::sats(10, "through Tor"));
+    assert!(server.settle(&sold.payment_hash));
+    assert_eq!(kind_of(&mut watch, &sold.payment_hash)?, "live");
+    assert_eq!(tor.asked(), [format!("{onion}:80")]);
+
+    drop(tor);
+    watch.until_told(
+        "cannot be reached: check that it (Tor, perhaps) is running",
+        Duration::from_secs(20),
+    )?;
+    watch.stop()?;
+    let doctor = headless(&profile, &["doctor"])?.read();
+    assert!(
+        doctor.contains("ok      proxy: as settings.toml says"),
+        "{doctor}"
+    );
+    Ok(())
+}
+
+#[test]
+fn doctor_names_the_proxies_of_the_environment_and_no_password_of_theirs() -> Result {
+    let mut profile = Profile::new()?;
+    profile.set("HTTPS_PROXY", "http://shop:hunter2@proxy.example:3128");
+    profile.set("HTTP_PROXY", "http://shop:hunter2@proxy.example:3128");
+    profile.set("no_proxy", "shop.example");
+    let doctor = headless(&profile, &["doctor"])?.read();
+    for said in [
+        "as the environment says: HTTPS_PROXY, no_proxy",
+        "HTTP_PROXY is set, and not used",
+    ] {
+        assert!(doctor.contains(said), "{doctor}");
+    }
+    assert!(!doctor.contains("hunter2"), "{doctor}");
+    Ok(())
+}
+
+#[test]
+fn a_proxy_that_refuses_doctors_own_word_is_no_fault_of_the_push() -> Result {
+    let shop = PairedShop::new("")?;
+    let refuses = RestFault::Page(405, "allow", "GET");
+    shop.server.faults().set(Fault::Rest(Some(Path::Say), refuses));
+    let doctor = headless(&shop.profile, &["doctor"])?.well()?.stdout;
+    assert!(doctor.contains("push: could not be tried"), "{doctor}");
+
+    shop.server
+        .faults()
+        .set(Fault::Upgrade(UpgradeFault::Status(405)));
+    let doctor = headless(&shop.profile, &["doctor"])?;
+    assert!(!doctor.status.success());
+    for said in [
+        "have its proxy let WebSockets through",
+        "Payments are found by asking",
+    ] {
+        assert!(doctor.stdout.contains(said), "{}", doctor.read());
+    }
+    Ok(())
 }
 
 #[test]

@@ -1,10 +1,14 @@
 //! A planted key is looked for everywhere that a key has no business to be.
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
 
 use anyhow::Context as _;
+use tillbell_fake_lnbits::Version;
+use tillbell_fake_lnbits::faults::{Fault, RestFault};
 use tillbell_tests::{
-    Profile, RealLnbits, Relay, Screen, Wallet, Watch, Window, headless_traced, heavy_test_permit,
+    Fake, Profile, RealLnbits, Relay, Screen, Wallet, Watch, Window, headless, headless_being_told,
+    headless_traced, heavy_test_permit, until,
 };
 
 type Result = anyhow::Result<()>;
@@ -52,6 +56,48 @@ fn search_files(profile: &Profile, keys: &[&str]) -> Result {
 
 fn keys(wallet: &Wallet) -> [&str; 2] {
     [&wallet.invoice_key, &wallet.admin_key]
+}
+
+/// How many processes of this machine have this in their command line.
+fn processes_that_show(text: &str) -> anyhow::Result<usize> {
+    let shows = |process: &std::fs::DirEntry| {
+        let line = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&line).contains(text)
+    };
+    let processes: Vec<_> = std::fs::read_dir("/proc")?.collect::<std::io::Result<_>>()?;
+    Ok(processes.iter().filter(|process| shows(process)).count())
+}
+
+#[test]
+fn a_key_that_comes_from_standard_input_stands_in_no_process_list() -> Result {
+    let server = Fake::start(Version::V1_6)?;
+    let wallet = server.add_wallet("shop");
+    let (key, url) = (&*wallet.invoice_key, server.base_url());
+    let profile = Profile::new()?;
+    // It waits for an answer as long as we look.
+    server.faults().set(Fault::Rest(None, RestFault::Hang));
+    let pairing = format!("lndhub://invoice:{key}@{url}/lndhub/ext/");
+    for (arguments, input, shown) in [
+        (&["pair", "-"][..], &*pairing, 0),
+        (&["pair", "--server", &url, "--key", "-"], key, 0),
+        (&["pair", &url, "--key", "-"], key, 0),
+        // What others can see otherwise.
+        (&["pair", &pairing], "", 1),
+    ] {
+        server.reset_requests();
+        let mut pairing = headless_being_told(&profile, arguments, &format!("{input}\n"))?;
+        until("it asks the server", Duration::from_secs(10), || {
+            Ok((server.requests().total() > 0).then_some(()))
+        })?;
+        let line = std::fs::read(format!("/proc/{}/cmdline", pairing.id()))?;
+        assert!(String::from_utf8_lossy(&line).contains("pair"), "{arguments:?}");
+        assert_eq!(processes_that_show(key)?, shown, "{arguments:?}");
+        pairing.kill()?;
+        pairing.wait()?;
+    }
+    let help = headless(&profile, &["pair", "--help"])?.well()?.stdout;
+    assert_eq!(help.matches("process list").count(), 2, "{help}");
+    Ok(())
 }
 
 #[test]
