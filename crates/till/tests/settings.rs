@@ -1,4 +1,5 @@
 //! A settings file that people edit while the display runs.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::fs;
 use std::path::PathBuf;
@@ -66,10 +67,11 @@ impl Shop {
     }
 
     async fn settings(&self) -> SettingsView {
-        match self.ask(Request::Settings).await {
-            Reply::Settings { settings } => settings,
-            other => panic!("{other:?}"),
-        }
+        let reply = self.ask(Request::Settings).await;
+        let Reply::Settings { settings } = reply else {
+            panic!("{reply:?}")
+        };
+        settings
     }
 
     async fn set_pay_code(&self, text: &str) -> Reply {
