@@ -140,7 +140,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         .setup(move |app| {
             window::open(app.handle(), opening)?;
             #[cfg(target_os = "linux")]
-            screens::follow(app.handle(), opening);
+            window::follow_screen(app.handle(), opening);
             tauri::async_runtime::spawn(revival::after_a_fault(end, revivals, app.handle().clone()));
             // A demo has no profile to answer for, until a wallet is paired from it.
             let (mut display, app_handle) = (engine_in_setup.display(), app.handle().clone());

@@ -1,12 +1,4 @@
-//! Which of the machine's screens the window fills, also after they have changed.
-
-#[cfg(target_os = "linux")]
-use tauri::{AppHandle, Manager};
-
-#[cfg(target_os = "linux")]
-use crate::page::Page;
-#[cfg(target_os = "linux")]
-use crate::window::{self, Mode, Opening};
+//! Which of the machine's screens the window fills, and when they change.
 
 /// There is no such screen.
 #[cfg(target_os = "linux")]
@@ -40,24 +32,15 @@ pub(crate) fn choose<M>(screens: &[M], wanted: Option<usize>) -> Option<&M> {
     wanted.or(screens.first())
 }
 
-/// Fills the screen anew when it has another size, or is not there any more. A window manager would do that, and a kiosk often has
-/// none.
+/// Calls this when a screen has another size, or another one is there.
 #[cfg(target_os = "linux")]
-pub(crate) fn follow(app: &AppHandle, opening: Opening) {
-    let Some(screen) = gtk::gdk::Screen::default().filter(|_| opening.mode != Mode::Windowed) else {
+pub(crate) fn on_change(changed: impl Fn() + Clone + 'static) {
+    let Some(screen) = gtk::gdk::Screen::default() else {
         return;
     };
-    let app = app.clone();
-    let fill = move |_: &gtk::gdk::Screen| {
-        let filled = app
-            .get_webview_window(&app.state::<Page>().label())
-            .map_or(Ok(()), |window| window::fill(&window, opening));
-        if let Err(error) = filled {
-            tracing::warn!(%error, "the window does not fill the screen");
-        }
-    };
-    screen.connect_size_changed(fill.clone());
-    screen.connect_monitors_changed(fill);
+    let resized = changed.clone();
+    screen.connect_size_changed(move |_| resized());
+    screen.connect_monitors_changed(move |_| changed());
 }
 
 #[cfg(all(test, target_os = "linux"))]

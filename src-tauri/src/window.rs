@@ -14,6 +14,7 @@ use crate::screens;
 
 /// Shown before the page has painted, so that nothing flashes white on a dark counter.
 const BACKGROUND: Color = Color(12, 13, 16, 255);
+
 /// How the window opens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Opening {
@@ -119,6 +120,23 @@ pub(crate) fn fill(window: &WebviewWindow, Opening { mode, screen }: Opening) ->
         fill_by_compositor(window, nth)?;
     }
     Ok(())
+}
+
+/// Fills the screen anew when it has another size, or is not there any more. A window manager would do that, and a kiosk often has
+/// none.
+#[cfg(target_os = "linux")]
+pub(crate) fn follow_screen(app: &AppHandle, opening: Opening) {
+    if opening.mode == Mode::Windowed {
+        return;
+    }
+    let app = app.clone();
+    screens::on_change(move || {
+        let window = app.get_webview_window(&app.state::<Page>().label());
+        let filled = window.map_or(Ok(()), |window| fill(&window, opening));
+        if let Err(error) = filled {
+            tracing::warn!(%error, "the window does not fill the screen");
+        }
+    });
 }
 
 /// Under Wayland only the compositor places windows.

@@ -1,4 +1,3 @@
-import type { Method } from '../lib/method';
 import type { Display } from './generated/Display';
 import type { LinkView } from './generated/LinkView';
 import type { More } from './generated/More';
@@ -100,7 +99,7 @@ export function catchUp(
     'Bag of beans, 1 kg, ground for filter',
     '🥐',
   ];
-  const methods: Method[] = mixed ? ['lightning', 'card', 'cash'] : ['lightning'];
+  const methods: Paid['method'][] = mixed ? ['lightning', 'card', 'cash'] : ['lightning'];
   const items = Array.from({ length: Math.min(count, 6) }, (_, i) => ({
     method: methods[i % methods.length] ?? 'lightning',
     fiat: mixed ? { currency: 'EUR', amount: `${i + 1}.50` } : null,

@@ -1,4 +1,3 @@
-import type { Method } from '../lib/method';
 import type { Display } from './generated/Display';
 import type { LinkState } from './generated/LinkState';
 import type { LinkView } from './generated/LinkView';
@@ -63,7 +62,7 @@ function link(): LinkView {
 function howPaid(): Pick<Paid, 'method' | 'fiat'> {
   const amount = query.get('eur');
   return {
-    method: word<Method>('method', 'lightning'),
+    method: word<Paid['method']>('method', 'lightning'),
     fiat: amount === null ? null : { currency: 'EUR', amount },
   };
 }
