@@ -383,7 +383,7 @@ fn an_export_names_the_wallets_and_chooses_wallets_and_days() -> Result {
     let whole = headless(&profile, &["export", "--csv"])?.well()?.stdout;
     let heading = whole.lines().next().unwrap_or_default();
     assert!(
-        heading.ends_with(",server,announced_at,wallet,method,fiat_currency,fiat_amount"),
+        heading.ends_with(",server,announced_at,wallet,method,fiat_currency,fiat_amount,arrived_local"),
         "{heading}"
     );
     let wallets = |rows: &[BTreeMap<String, String>]| -> Vec<String> {
