@@ -73,7 +73,9 @@ pub(crate) fn open(app: &AppHandle, opening: Opening) -> tauri::Result<()> {
         refuse_pinch(&window)?;
     }
     // The page hides the pointer, too, but not before it has one over it.
-    window.set_cursor_visible(mode != Mode::Kiosk)?;
+    if mode == Mode::Kiosk {
+        window.set_cursor_visible(false)?;
+    }
     fill(&window, opening)
 }
 

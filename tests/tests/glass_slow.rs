@@ -120,8 +120,7 @@ fn a_page_that_lost_itself_is_loaded_anew() -> Result {
     let calm = idle(&screen)?;
     window.run("location.replace('about:blank')")?;
     until("a blank page", SOON, || {
-        // But for a pointer, perhaps.
-        Ok((screen.shot("glass-slow")?.colours < 20).then_some(()))
+        Ok((screen.shot("glass-slow")?.colours < 3).then_some(()))
     })?;
     // The page's process is another one then, so its driver has lost it: the glass tells.
     until("the idle screen", ONE_SILENCE, || {
