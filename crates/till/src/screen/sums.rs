@@ -1,13 +1,12 @@
 //! What came, method by method. Several methods are never added up: sats, card and cash are not in one till.
 
-use std::collections::BTreeMap;
-
 use tillbell_lnbits::{Fiat, Method, Msat};
 
 use crate::ledger::Entry;
 use crate::screen::view::{FiatAmount, MethodSum};
 
 /// Payments of one method.
+#[derive(Clone, Copy)]
 struct Sum {
     count: u32,
     total: Msat,
@@ -15,26 +14,31 @@ struct Sum {
     fiat: Option<Fiat>,
 }
 
-/// The sums, Lightning first.
+/// The sums, Lightning first. Each picture asks for them anew, in a rush over thousands of payments.
 pub(crate) fn sums<'a>(entries: impl Iterator<Item = &'a Entry>) -> Vec<MethodSum> {
-    let mut sums = BTreeMap::new();
+    let mut sums = Method::ALL.map(|method| (method, None::<Sum>));
     for entry in entries {
         let one = Sum {
             count: 1,
             total: entry.amount,
             fiat: entry.customers_fiat(),
         };
-        sums.entry(entry.method)
-            .and_modify(|sum: &mut Sum| sum.add(&one))
-            .or_insert(one);
+        for (_, sum) in sums.iter_mut().filter(|(method, _)| *method == entry.method) {
+            match sum {
+                Some(sum) => sum.add(&one),
+                None => *sum = Some(one),
+            }
+        }
     }
-    let shown = |(method, sum): (Method, Sum)| MethodSum {
-        method,
-        count: sum.count,
-        total_msat: sum.total.0,
-        fiat: sum.fiat.as_ref().map(FiatAmount::of),
+    let shown = |(method, sum): (Method, Option<Sum>)| {
+        sum.map(|sum| MethodSum {
+            method,
+            count: sum.count,
+            total_msat: sum.total.0,
+            fiat: sum.fiat.as_ref().map(FiatAmount::of),
+        })
     };
-    sums.into_iter().map(shown).collect()
+    sums.into_iter().filter_map(shown).collect()
 }
 
 impl Sum {
