@@ -18,8 +18,9 @@ use crate::drawn::{Drawn, Gone};
 use crate::page::Page;
 use crate::window;
 
-/// In a rush there is a new picture each millisecond, and all would stand in front of the page's answers: then it gets one a frame.
-const FRAME: Duration = Duration::from_millis(16);
+/// In a rush there is a new picture each millisecond, and all would stand in front of the page's answers: then it gets twenty a
+/// second, more than anybody can read.
+const PACE: Duration = Duration::from_millis(50);
 /// So many in quick succession are no rush: a payment that follows another picture at once does not wait.
 const AT_ONCE: u32 = 3;
 
@@ -109,7 +110,7 @@ pub(crate) fn handler() -> impl Fn(Invoke<Wry>) -> bool + Send + Sync + 'static 
     tauri::generate_handler![ask, subscribe]
 }
 
-/// Sends the present picture at once and every later one, in a rush the newest of each [`FRAME`], until the page is gone.
+/// Sends the present picture at once and every later one, in a rush the newest of each [`PACE`], until the page is gone.
 #[tauri::command]
 fn subscribe(host: State<'_, Host>, drawn: State<'_, Drawn>, pictures: Channel<Arc<Display>>) {
     drawn.forget();
@@ -129,9 +130,9 @@ fn subscribe(host: State<'_, Host>, drawn: State<'_, Drawn>, pictures: Channel<A
             if display.changed().await.is_err() {
                 return;
             }
-            in_a_row = if sent.elapsed() < FRAME { in_a_row + 1 } else { 0 };
+            in_a_row = if sent.elapsed() < PACE { in_a_row + 1 } else { 0 };
             if in_a_row >= AT_ONCE {
-                tokio::time::sleep(FRAME.saturating_sub(sent.elapsed())).await;
+                tokio::time::sleep(PACE.saturating_sub(sent.elapsed())).await;
             }
         }
     });

@@ -40,6 +40,8 @@ const STORE_RETRY: Duration = Duration::from_secs(1);
 /// After so many unbelieved hints the merchant is told, at most once in `BETWEEN_WARNINGS`.
 const FORGERIES: u64 = 3;
 const BETWEEN_WARNINGS: Duration = Duration::from_secs(3_600);
+/// In a rush so many events at most are dealt with before the ledger is written and a picture is published.
+const TOGETHER: u32 = 64;
 /// At most one `rejected` line of a wallet in this time.
 const BETWEEN_REJECTIONS: Duration = Duration::from_secs(1);
 
@@ -83,13 +85,12 @@ pub(super) struct Actor {
     display: watch::Sender<Arc<Display>>,
 }
 
-/// What woke the actor.
-enum Woken {
+/// What happens to the actor.
+enum Happened {
     Message(Option<Message>),
     Wallet(wallets::Event),
     Tried(Tried),
     Copied(Copied),
-    Time,
 }
 
 impl Actor {
@@ -175,32 +176,48 @@ impl Actor {
         loop {
             let now = self.clock.now();
             let wait = self.next_wake(now).map(|at| at.since(now.at));
-            let woken = tokio::select! {
-                message = self.inbox.recv() => Woken::Message(message),
-                event = self.wallets.next() => Woken::Wallet(event),
-                Some(tried) = self.tried.1.recv() => Woken::Tried(tried),
-                Some(copied) = self.copied.1.recv() => Woken::Copied(copied),
-                () = sleep(wait) => Woken::Time,
+            let mut happened = tokio::select! {
+                happened = self.happens() => Some(happened),
+                () = sleep(wait) => None,
             };
-            let now = self.clock.now();
-            match woken {
-                Woken::Message(None) => break,
-                Woken::Message(Some(Message::Stop(done))) => {
-                    self.close();
-                    let _ = done.send(());
-                    return;
+            // What has come together is dealt with together: one look at every wallet, one picture.
+            let mut together = 0;
+            while let Some(what) = happened {
+                let now = self.clock.now();
+                match what {
+                    Happened::Message(None) => return self.close(),
+                    Happened::Message(Some(Message::Stop(done))) => {
+                        self.close();
+                        let _ = done.send(());
+                        return;
+                    }
+                    Happened::Message(Some(message)) => self.on_message(message, now),
+                    Happened::Wallet(event) => self.on_wallet(event, now),
+                    Happened::Tried(tried) => self.on_tried(tried, now),
+                    Happened::Copied(Ok(())) => {}
+                    Happened::Copied(Err(error)) => {
+                        self.notice(NoticeWeight::Warning, &News::not_copied(&error));
+                    }
                 }
-                Woken::Message(Some(message)) => self.on_message(message, now),
-                Woken::Wallet(event) => self.on_wallet(event, now),
-                Woken::Tried(tried) => self.on_tried(tried, now),
-                Woken::Copied(Ok(())) | Woken::Time => {}
-                Woken::Copied(Err(error)) => {
-                    self.notice(NoticeWeight::Warning, &News::not_copied(&error));
-                }
+                together += 1;
+                happened = tokio::select! {
+                    biased;
+                    happened = self.happens(), if together < TOGETHER => Some(happened),
+                    () = std::future::ready(()) => None,
+                };
             }
-            self.settle(now);
+            self.settle(self.clock.now());
         }
-        self.close();
+    }
+
+    /// Waits for what happens next. Cancel safe.
+    async fn happens(&mut self) -> Happened {
+        tokio::select! {
+            message = self.inbox.recv() => Happened::Message(message),
+            event = self.wallets.next() => Happened::Wallet(event),
+            Some(tried) = self.tried.1.recv() => Happened::Tried(tried),
+            Some(copied) = self.copied.1.recv() => Happened::Copied(copied),
+        }
     }
 
     /// Lets go of everything, in order: what is owed to the ledger first.
@@ -399,7 +416,6 @@ impl Actor {
             Said::State { link, checking } => wallet.heard(link, checking),
             Said::Arrived { arrived, heard } => {
                 self.books.record(reference, arrived, heard);
-                self.write(now);
             }
             Said::Learned(learned) => self.on_learned(reference, learned, now),
             Said::Wallet(id) => self.on_wallet_id(reference, id),
@@ -496,7 +512,6 @@ impl Actor {
             wallet.paired.baseline = Some(baseline);
             self.store_pairings();
         }
-        self.write(now);
     }
 
     fn on_pending(&mut self, wallet: String, hash: PaymentHash, amount: Msat, memo: Text, now: Now) {
