@@ -14,6 +14,11 @@ const SOLD: [(u64, &str); 5] = [
     (1_000, "@SUM(A1:A9)"),
 ];
 
+/// What was paid by card, in EUR; a German spreadsheet would take `1.12` for the first of December.
+const BY_CARD: [f64; 2] = [1.12, 3.5];
+/// What the server counts each of those as.
+const CARD_SATS: u64 = 2_400;
+
 fn exported() -> anyhow::Result<String> {
     let shop = PairedShop::new("")?;
     let mut watch = shop.watch()?;
@@ -25,6 +30,12 @@ fn exported() -> anyhow::Result<String> {
         };
         let hash = shop.server.make_invoice(&shop.wallet, invoice).payment_hash;
         anyhow::ensure!(shop.server.settle(&hash), "{memo} is not settled");
+        watch.payment(&hash)?;
+    }
+    for amount in BY_CARD {
+        let invoice = NewInvoice::by_card(CARD_SATS, "by card", "EUR", amount);
+        let hash = shop.server.make_invoice(&shop.wallet, invoice).payment_hash;
+        anyhow::ensure!(shop.server.settle(&hash), "{amount} is not settled");
         watch.payment(&hash)?;
     }
     watch.stop()?;
@@ -49,14 +60,17 @@ fn a_german_spreadsheet_adds_the_sats_up_right_and_runs_nothing() -> Result {
     let sum = |name: &str| -> f64 {
         let number = |cell: Cell| match cell {
             Cell::Number(number) => number,
+            // Lightning has no fiat amount.
+            Cell::Empty if name == "fiat_amount" => 0.0,
             Cell::Date(_) | Cell::Text(_) | Cell::Formula(_) | Cell::Empty => {
                 panic!("{name}: {cell:?} is no number")
             }
         };
         column(name).into_iter().map(number).sum()
     };
-    assert_eq!(rows.len(), SOLD.len());
-    assert_eq!((sum("amount_sat"), sum("amount_msat")), (3_174.5, 3_174_500.0));
+    assert_eq!(rows.len(), SOLD.len() + BY_CARD.len());
+    let sums = ["amount_sat", "amount_msat", "fiat_amount"].map(sum);
+    assert_eq!(sums, [7_974.5, 7_974_500.0, 4.62]);
     assert_eq!(column("memo")[0], Cell::Text("Café".to_owned()));
     let dates = column("arrived_local");
     assert!(

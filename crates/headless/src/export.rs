@@ -9,7 +9,6 @@ use clap::Args;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use tillbell_lnbits::Msat;
 use tillbell_till::ledger::{Entry, Ledger, Snapshot, WalletRow};
 use tillbell_till::screen::view::{Kind, Verdict};
 use tillbell_till::store::pairings;
@@ -42,7 +41,9 @@ pub(crate) struct ExportArguments {
 /// | `heard_at`, `settled_at`, `created_at`, `announced_at` | RFC 3339, UTC: for programs |
 /// | `arrived_local` | when it arrived, as a spreadsheet reads it: `2026-11-24 14:03:00` by this machine's time zone |
 /// | `amount_msat` | millisatoshis, a whole number |
-/// | `amount_sat` | sats: `21`; or `1500E-3` where they are no whole number (see [`sats`]) |
+/// | `amount_sat` | sats: `21`; or `1500E-3` where they are no whole number (see [`number`]) |
+/// | `method` | `lightning`, `card`, `cash` or `other` |
+/// | `fiat_currency`, `fiat_amount` | what was paid by card or in cash: `EUR` and `3`, or `112E-2`; empty where the row has none |
 const COLUMNS: &[&str] = &[
     "heard_at",
     "settled_at",
@@ -176,7 +177,7 @@ fn row(server: &str, wallet: &str, entry: &Entry, zone: &TimeZone) -> [String; C
         time(entry.settled_at),
         time(entry.created_at),
         entry.amount.0.to_string(),
-        sats(entry.amount),
+        number(entry.amount.0, 3),
         harmless(&entry.memo),
         harmless(entry.comment.as_deref().unwrap_or_default()),
         verdict.to_owned(),
@@ -190,20 +191,25 @@ fn row(server: &str, wallet: &str, entry: &Entry, zone: &TimeZone) -> [String; C
         entry
             .fiat
             .map_or_else(String::new, |fiat| fiat.currency().to_string()),
-        entry.fiat.map_or_else(String::new, |fiat| fiat.amount()),
+        entry.fiat.map_or_else(String::new, |fiat| {
+            let (units, digits) = fiat.smallest_units();
+            number(units, digits)
+        }),
         arrived.strftime("%Y-%m-%d %H:%M:%S").to_string(),
     ]
 }
 
-/// An amount in sats that every spreadsheet adds up right, whatever its language.
+/// So many units, of which `digits` stand after the point, as a number that every spreadsheet reads right, whatever its language.
 ///
-/// `1.500` is one and a half in English and fifteen hundred in German, `1,500` the other way round, and `1.5` is the first of
-/// May. Thousandths written with an exponent are the same number everywhere: 1,500 msat are `1500E-3`.
-fn sats(amount: Msat) -> String {
-    if amount.0.is_multiple_of(1_000) {
-        (amount.0 / 1_000).to_string()
-    } else {
-        format!("{}E-3", amount.0)
+/// `1.500` is one and a half in English and fifteen hundred in German, `1,500` the other way round, and `1.12` is the first of
+/// December. Written with an exponent it is the same number everywhere: 1,500 msat are `1500E-3` sats, 1.12 EUR are `112E-2`.
+fn number(units: u64, digits: usize) -> String {
+    let whole = u32::try_from(digits)
+        .ok()
+        .and_then(|digits| 10_u64.checked_pow(digits));
+    match whole {
+        Some(whole) if units.is_multiple_of(whole) => (units / whole).to_string(),
+        Some(_) | None => format!("{units}E-{digits}"),
     }
 }
 
@@ -241,7 +247,7 @@ fn harmless(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use proptest::{prop_assert_eq, proptest};
-    use tillbell_lnbits::Method;
+    use tillbell_lnbits::{Currency, Fiat, Method, Msat};
     use tillbell_till::ledger::Seq;
 
     use super::*;
@@ -356,6 +362,33 @@ mod tests {
                 (read * 1_000.0 - msat as f64).abs() < 0.5,
                 "{sat} is read as {read}"
             );
+        }
+    }
+
+    #[test]
+    fn how_it_was_paid_stands_there_and_fiat_is_the_same_number_in_every_language() {
+        let lightning = entry("", "", 21_000);
+        assert_eq!(cell(&lightning, "method"), "lightning");
+        assert_eq!(cell(&lightning, "fiat_currency"), "");
+        assert_eq!(cell(&lightning, "fiat_amount"), "");
+        for (method, currency, amount, written) in [
+            (Method::Card, "EUR", "1.12", "112E-2"),
+            (Method::Cash, "EUR", "3.00", "3"),
+            (Method::Card, "EUR", "0.05", "5E-2"),
+            (Method::Other, "JPY", "1500", "1500"),
+            (Method::Cash, "KWD", "1.500", "1500E-3"),
+        ] {
+            let fiat = Fiat::new(Currency::new(currency).unwrap(), amount);
+            let paid = Entry {
+                method,
+                fiat,
+                ..entry("", "", 21_000)
+            };
+            assert_eq!(cell(&paid, "method"), method.as_str());
+            assert_eq!(cell(&paid, "fiat_currency"), currency);
+            assert_eq!(cell(&paid, "fiat_amount"), written);
+            let (read, meant): (f64, f64) = (written.parse().unwrap(), amount.parse().unwrap());
+            assert!((read - meant).abs() < 1e-9, "{written} is read as {read}");
         }
     }
 

@@ -108,6 +108,12 @@ impl Fiat {
         self.currency
     }
 
+    /// How many of the currency's smallest units, and how many digits of them stand after the point: 1.50 EUR are (150, 2).
+    #[must_use]
+    pub fn smallest_units(&self) -> (u64, usize) {
+        (self.minor, self.currency.digits())
+    }
+
     /// The amount without its currency, with all its digits: `1.50`, of JPY `150`, of KWD `1.500`.
     #[must_use]
     pub fn amount(&self) -> String {
