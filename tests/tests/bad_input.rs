@@ -260,12 +260,16 @@ fn a_ledger_that_cannot_be_read_is_set_aside_and_nothing_old_rings() -> Result {
 }
 
 #[test]
-fn settings_that_cannot_be_read_are_set_aside() -> Result {
+fn a_setting_that_is_no_toml_is_named_and_kept() -> Result {
     let shop = Paired::new()?;
-    shop.profile
-        .write("settings.toml", b"volume = as loud as it gets")?;
-    Watch::live(&shop.profile)?.stop()?;
-    set_aside(&shop.profile, "settings", b"volume = as loud as it gets")
+    let text = b"dwell_s = 5\nvolume = as loud as it gets";
+    shop.profile.write("settings.toml", text)?;
+    let mut watch = Watch::live(&shop.profile)?;
+    let said = watch.program().stderr();
+    assert!(said.contains("Line 2 of settings.toml makes no sense"), "{said}");
+    watch.stop()?;
+    assert_eq!(shop.profile.read("settings.toml")?, text);
+    Ok(())
 }
 
 #[test]

@@ -82,14 +82,12 @@ pub(crate) async fn run(profile: &Profile) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// Looks without touching: setting a broken file aside is the display's business.
 fn check_settings(profile: &Profile, report: &mut Report) -> anyhow::Result<()> {
     let path = profile.settings_file();
     match std::fs::read_to_string(&path) {
-        Ok(text) => match Settings::read(&text) {
-            Ok((_, faults)) if faults.is_empty() => report.ok("settings", path.display()),
-            Ok((_, faults)) => faults.iter().try_for_each(|fault| report.fail("settings", fault)),
-            Err(fault) => report.fail("settings", fault),
+        Ok(text) => match &Settings::read(&text).1[..] {
+            [] => report.ok("settings", path.display()),
+            faults => faults.iter().try_for_each(|fault| report.fail("settings", fault)),
         },
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             report.ok("settings", "none yet: the defaults hold")

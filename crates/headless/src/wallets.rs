@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
-use jiff::Timestamp;
 use serde::Serialize;
 use tillbell_till::engine::door::DoorError;
 use tillbell_till::engine::{Reply, Request};
@@ -68,7 +67,7 @@ pub(crate) async fn remove(profile: &Profile, name: &str) -> anyhow::Result<Exit
         name: name.to_owned(),
     };
     let notice = match take_or_ask(profile, &asked, &mut |_| {}).await? {
-        Reached::Own(lock) => unpair(name, profile, &lock, Timestamp::now()).await?,
+        Reached::Own(lock) => unpair(name, profile, &lock).await?,
         // The engine says by itself what else there is to know.
         Reached::Engine(Reply::Settings { .. }) => None,
         Reached::Engine(_) => return Err(DoorError::OtherVersion.into()),

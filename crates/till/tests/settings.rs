@@ -118,25 +118,25 @@ async fn what_is_wrong_with_the_file_is_said_once_and_until_it_is_mended() {
     shop.until_noticed(&["setting-not-used", "setting-not-used"])
         .await;
     shop.until(|display| display.theme == Theme::Dark).await;
-    fs::write(&shop.file, "theme = \"dark\"\nchime = \"gong\"\npay_code = \n").unwrap();
-    shop.until_noticed(&["setting-not-used", "settings-unreadable"])
+    fs::write(&shop.file, "theme = \"light\"\nchime = \"gong\"\npay_code = \n").unwrap();
+    shop.until_noticed(&["setting-not-used", "setting-left-out"])
         .await;
-    assert_eq!(
-        shop.engine.display().borrow().theme,
-        Theme::Dark,
-        "what was read before counts"
-    );
+    shop.until(|display| display.theme == Theme::Light).await;
+    shop.set_pay_code("shop@example.com").await;
+    shop.until_noticed(&["setting-not-used"]).await;
+    fs::write(&shop.file, "[more]\nof = it\n").unwrap();
+    shop.until_noticed(&["setting-left-out"]).await;
     let reply = shop.set_pay_code("shop@example.com").await;
     let Reply::Refused { sentence } = reply else {
         panic!("{reply:?}")
     };
     assert_eq!(
         (sentence.code.as_str(), sentence.args["line"].as_u64()),
-        ("settings-unreadable", Some(3))
+        ("settings-unreadable", Some(2))
     );
-    fs::write(&shop.file, "theme = \"light\"\n").unwrap();
+    fs::write(&shop.file, "theme = \"dark\"\n").unwrap();
     shop.until_noticed(&[]).await;
-    assert_eq!(shop.engine.display().borrow().theme, Theme::Light);
+    assert_eq!(shop.engine.display().borrow().theme, Theme::Dark);
 }
 
 #[tokio::test(start_paused = true)]

@@ -27,7 +27,7 @@ use crate::store::alive::Alive;
 use crate::store::pairings::{self, Paired};
 use crate::store::profile::{Lock, Profile};
 use crate::store::secrets::{Place, Secrets};
-use crate::store::settings::{self, SettingsFile};
+use crate::store::settings::SettingsFile;
 use crate::wallet::Listen;
 use crate::wallet::baseline::Baseline;
 use crate::wallet::session::Learned;
@@ -107,12 +107,9 @@ impl Actor {
             None => Some(options.profile.lock()?),
         };
         let settings_file = options.profile.settings_file();
-        let opened = match lock {
-            Some(_) => SettingsFile::open(&settings_file, now.wall)?,
-            None => settings::Opened {
-                file: SettingsFile::borrowed(&settings_file),
-                aside: None,
-            },
+        let settings = match lock {
+            Some(_) => SettingsFile::open(&settings_file)?,
+            None => SettingsFile::borrowed(&settings_file),
         };
         let (display, pictures) = watch::channel(Arc::new(Display::first()));
         let secrets = Secrets::of(&options.profile);
@@ -126,7 +123,7 @@ impl Actor {
             secrets,
             profile: options.profile,
             lock,
-            settings: opened.file,
+            settings,
             settings_look: now.at,
             settings_faults: Vec::new(),
             chimes: options.chimes,
@@ -150,10 +147,6 @@ impl Actor {
             copied,
             display,
         };
-        if let Some(aside) = opened.aside {
-            let aside = aside.display().to_string();
-            actor.notice(NoticeWeight::Warning, &News::SettingsSetAside { aside });
-        }
         actor.settings_changed();
         match options.demo {
             Some(wallet) => actor.open_demo(wallet, now),

@@ -2,8 +2,6 @@
 
 use std::io;
 
-use jiff::Timestamp;
-
 use super::words::{News, Refusal};
 use crate::ledger::{Ledger, LedgerError};
 use crate::screen::view::SettingsForm;
@@ -40,12 +38,7 @@ pub enum UnpairError {
 ///
 /// # Errors
 /// When there is no such wallet, or when something of it could not be removed.
-pub async fn unpair(
-    name: &str,
-    profile: &Profile,
-    _held: &Lock,
-    now: Timestamp,
-) -> Result<Option<String>, UnpairError> {
+pub async fn unpair(name: &str, profile: &Profile, _held: &Lock) -> Result<Option<String>, UnpairError> {
     let mut known = pairings::read(profile)?;
     let Some(place) = known.iter().position(|paired| paired.name == name) else {
         let names = known.into_iter().map(|paired| paired.name).collect();
@@ -58,14 +51,14 @@ pub async fn unpair(
     Alive::read(profile.alive_file()).forget(&paired.reference);
     forget_owed(profile, &paired)?;
     // The pay code belongs to the first wallet.
-    let taken_away = place == 0 && !known.is_empty() && take_pay_code_away(profile, now)?;
+    let taken_away = place == 0 && !known.is_empty() && take_pay_code_away(profile)?;
     key?;
     let wallet = name.to_owned();
     Ok(taken_away.then(|| News::PayCodeTakenAway { wallet }.to_string()))
 }
 
 /// True when there was one.
-fn take_pay_code_away(profile: &Profile, now: Timestamp) -> Result<bool, UnpairError> {
+fn take_pay_code_away(profile: &Profile) -> Result<bool, UnpairError> {
     let path = profile.settings_file();
     if SettingsFile::borrowed(&path).settings().pay_code.is_none() {
         return Ok(false);
@@ -74,9 +67,9 @@ fn take_pay_code_away(profile: &Profile, now: Timestamp) -> Result<bool, UnpairE
         pay_code: Some(String::new()),
         ..SettingsForm::default()
     };
-    SettingsFile::open(&path, now)
+    SettingsFile::open(&path)
         .map_err(ChangeError::from)
-        .and_then(|mut opened| opened.file.change(&form))
+        .and_then(|mut file| file.change(&form))
         .map_err(UnpairError::PayCode)?;
     Ok(true)
 }
@@ -103,6 +96,8 @@ fn forget_owed(profile: &Profile, paired: &Paired) -> Result<(), LedgerError> {
 #[cfg(test)]
 mod tests {
     use tillbell_lnbits::InvoiceKey;
+
+    use jiff::Timestamp;
 
     use super::*;
     use crate::ledger::Outlet;
@@ -147,7 +142,7 @@ mod tests {
             ledger.record(wallet, &[(payment, Found::Live)], now()).unwrap();
         }
 
-        assert_eq!(unpair("a", &profile, &held, now()).await.unwrap(), None);
+        assert_eq!(unpair("a", &profile, &held).await.unwrap(), None);
         assert_eq!(pairings::read(&profile).unwrap(), [paired("b")]);
         let keys = std::fs::read_to_string(profile.secrets_file()).unwrap();
         assert!(!keys.contains("wallet-a") && keys.contains("wallet-b"), "{keys}");
@@ -176,10 +171,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let profile = Profile::at(folder.path());
         let held = profile.lock().unwrap();
-        let said = unpair("a", &profile, &held, now()).await.unwrap_err().to_string();
+        let said = unpair("a", &profile, &held).await.unwrap_err().to_string();
         assert_eq!(said, "Nothing is paired.");
         pairings::store(&profile, &[paired("b"), paired("c")]).unwrap();
-        let said = unpair("a", &profile, &held, now()).await.unwrap_err().to_string();
+        let said = unpair("a", &profile, &held).await.unwrap_err().to_string();
         assert_eq!(said, "No wallet is called “a”. Paired are: “b”, “c”.");
     }
 
@@ -195,9 +190,9 @@ mod tests {
             let code = settings.settings().pay_code.as_ref();
             code.map(|code| code.text().to_owned()).unwrap_or_default()
         };
-        assert_eq!(unpair("b", &profile, &held, now()).await.unwrap(), None);
+        assert_eq!(unpair("b", &profile, &held).await.unwrap(), None);
         assert_eq!(pay_code(), "shop@example.com");
-        let said = unpair("a", &profile, &held, now()).await.unwrap();
+        let said = unpair("a", &profile, &held).await.unwrap();
         assert!(said.unwrap().contains("was taken away"));
         assert_eq!(pay_code(), "");
     }

@@ -48,8 +48,6 @@ pub(super) enum News {
         part: RowPart,
         count: u64,
     },
-    #[display("The settings could not be read and were set aside as {aside}. The defaults are in use.")]
-    SettingsSetAside { aside: String },
     #[display("The pairing could not be read and was set aside as {aside}. Pair again.")]
     PairingsSetAside { aside: String },
     #[display(
@@ -152,12 +150,11 @@ pub(super) enum Refusal {
     NoSuchChime { chime: String, chimes: Vec<String> },
     #[error("The settings could not be saved: {error}. {disk}")]
     SettingsNotSaved { error: String, disk: DiskTrouble },
+    #[error("Line {line} of settings.toml makes no sense: mend it, and try again.")]
+    SettingsUnreadable { line: usize },
     #[error(transparent)]
     #[serde(untagged)]
     PayCode(Unfit),
-    #[error(transparent)]
-    #[serde(untagged)]
-    Settings(Fault),
     #[error(transparent)]
     #[serde(untagged)]
     Enrol(#[from] EnrolError),
@@ -187,7 +184,7 @@ impl From<ChangeError> for Refusal {
     fn from(error: ChangeError) -> Self {
         match error {
             ChangeError::PayCode(unfit) => Self::PayCode(unfit),
-            ChangeError::Unreadable(fault) => Self::Settings(fault),
+            ChangeError::Unreadable { line } => Self::SettingsUnreadable { line },
             ChangeError::Io(error) => Self::SettingsNotSaved {
                 disk: DiskTrouble::of(&error),
                 error: error.to_string(),

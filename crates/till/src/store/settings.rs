@@ -6,14 +6,12 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use jiff::Timestamp;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use tillbell_lnbits::Method;
-use toml_edit::DocumentMut;
+use toml_edit::{DocumentMut, TomlError};
 
 use crate::files::replace_shared;
-use crate::files::set_aside;
 use crate::screen::pay_code::{PayCode, Unfit};
 use crate::screen::view::{SettingsForm, Theme};
 
@@ -104,13 +102,11 @@ pub enum Fault {
         /// What is wrong with its value.
         why: String,
     },
-    /// It is no TOML: what was read before stays in use.
-    #[error(
-        "Line {line} of settings.toml makes no sense. Mend it: until then, what you change there is not used."
-    )]
-    #[serde(rename = "settings-unreadable")]
-    Unreadable {
-        /// The first line that makes no sense, counted from 1.
+    /// A line is no TOML, such as `dwell_s = 7,5`, and is not used.
+    #[error("Line {line} of settings.toml makes no sense and is left out: mend it.")]
+    #[serde(rename = "setting-left-out")]
+    LeftOut {
+        /// The first such line, counted from 1.
         line: usize,
     },
     /// There is no pay code, for this reason.
@@ -121,14 +117,17 @@ pub enum Fault {
 
 impl Settings {
     /// Reads a settings file's text, value by value: one that is wrong is named, and the others count.
-    ///
-    /// # Errors
-    /// [`Fault::Unreadable`] for what is no TOML.
-    pub fn read(text: &str) -> Result<(Self, Vec<Fault>), Fault> {
-        let table: toml::Table = toml::from_str(text).map_err(|error| Fault::Unreadable {
-            line: line_at(text.as_bytes(), error.span().map_or(0, |span| span.start)),
-        })?;
-        let mut faults = Vec::new();
+    #[must_use]
+    pub fn read(text: &str) -> (Self, Vec<Fault>) {
+        let (table, mut faults) = match toml::from_str::<toml::Table>(text) {
+            Ok(table) => (table, Vec::new()),
+            Err(error) => {
+                let Lines { table, mistakes } = Lines::of(text);
+                let at = || line_at(text, error.span().map_or(0, |span| span.start));
+                let line = mistakes.first().copied().unwrap_or_else(at);
+                (table, vec![Fault::LeftOut { line }])
+            }
+        };
         let mut sound = toml::Table::new();
         for (key, value) in table {
             let alone = toml::Table::from_iter([(key.clone(), value.clone())]);
@@ -138,7 +137,7 @@ impl Settings {
             }
         }
         let settings = sound.try_into().unwrap_or_default();
-        Ok((settings, faults))
+        (settings, faults)
     }
 
     /// What is paid so is recorded, and neither shown nor rung for.
@@ -172,9 +171,43 @@ impl Fault {
     }
 }
 
+/// A file that is no TOML as a whole, line by line.
+struct Lines {
+    table: toml::Table,
+    /// The lines that make no sense, counted from 1.
+    mistakes: Vec<usize>,
+}
+
+impl Lines {
+    /// Each line is read by itself, up to the first `[table]`, which is none of ours. Of a key that stands twice the first counts.
+    fn of(text: &str) -> Self {
+        let (mut table, mut mistakes) = (toml::Table::new(), Vec::new());
+        for (line, number) in text.lines().zip(1..) {
+            if line.trim_start().starts_with('[') {
+                break;
+            }
+            match toml::from_str::<toml::Table>(line) {
+                Ok(read) if read.keys().all(|key| !table.contains_key(key)) => table.extend(read),
+                Ok(_) | Err(_) => mistakes.push(number),
+            }
+        }
+        Self { table, mistakes }
+    }
+
+    /// The text with its mistakes as comments: nothing that somebody wrote is lost.
+    fn with_mistakes_as_comments(text: &str) -> String {
+        let Self { mistakes, .. } = Self::of(text);
+        let mended = |(line, number): (&str, usize)| match mistakes.contains(&number) {
+            true => format!("# {line}\n"),
+            false => format!("{line}\n"),
+        };
+        text.lines().zip(1..).map(mended).collect()
+    }
+}
+
 /// Counted from 1.
-fn line_at(text: &[u8], byte: usize) -> usize {
-    let before = &text[..byte.min(text.len())];
+fn line_at(text: &str, byte: usize) -> usize {
+    let before = &text.as_bytes()[..byte.min(text.len())];
     1 + before.iter().filter(|byte| **byte == b'\n').count()
 }
 
@@ -210,9 +243,12 @@ pub enum ChangeError {
     /// The pay code.
     #[error(transparent)]
     PayCode(#[from] Unfit),
-    /// Somebody has made a mistake in the file, and it is theirs to mend: nothing is written over it.
-    #[error(transparent)]
-    Unreadable(Fault),
+    /// The file makes so little sense that nothing is written over it.
+    #[error("Line {line} of settings.toml makes no sense: mend it, and try again.")]
+    Unreadable {
+        /// The line, counted from 1.
+        line: usize,
+    },
     /// The file can be neither read nor written.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -234,15 +270,6 @@ pub struct SettingsFile {
     owned: bool,
 }
 
-/// What opening the file led to.
-#[derive(Debug)]
-pub struct Opened {
-    /// The file, or a new one's content.
-    pub file: SettingsFile,
-    /// Where an unreadable one was set aside.
-    pub aside: Option<PathBuf>,
-}
-
 /// What a look at the file showed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Look {
@@ -255,28 +282,23 @@ pub enum Look {
 }
 
 impl SettingsFile {
-    /// Reads the file, or begins a new one where that can be written. One that is no TOML is set aside, not lost.
+    /// Reads the file, or begins a new one where that can be written.
     ///
     /// # Errors
-    /// When it can be neither read nor set aside.
-    pub fn open(path: &Path, now: Timestamp) -> io::Result<Opened> {
+    /// When it cannot be read.
+    pub fn open(path: &Path) -> io::Result<Self> {
         let mut file = Self::new(path);
-        let aside = match fs::read(path) {
-            Ok(bytes) => {
-                if file.read(bytes) {
-                    return Ok(Opened { file, aside: None });
+        match fs::read(path) {
+            Ok(bytes) => file.read(bytes),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                // The defaults hold without a file, too: on a full disk the display starts and says what it must say.
+                if let Err(error) = replace_shared(path, TEMPLATE.as_bytes()) {
+                    tracing::warn!(%error, "the settings file could not be made");
                 }
-                Some(set_aside(path, now)?)
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(error),
-        };
-        // The defaults hold without a file, too: on a full disk the display starts and says what it must say.
-        if let Err(error) = replace_shared(path, TEMPLATE.as_bytes()) {
-            tracing::warn!(%error, "the settings file could not be made");
         }
-        let file = Self::new(path);
-        Ok(Opened { file, aside })
+        Ok(file)
     }
 
     /// The file's settings, or the defaults; the file itself is not touched.
@@ -326,7 +348,7 @@ impl SettingsFile {
         &self.path
     }
 
-    /// Looks whether somebody has edited the file, and takes that over. What makes no sense changes nothing, and is a fault.
+    /// Looks whether somebody has edited the file, and takes that over. What makes no sense is left out, and is a fault.
     ///
     /// It reads the file, which is small: its time of change may stay the same, as where a backup is put back.
     pub fn look(&mut self) -> Look {
@@ -347,29 +369,12 @@ impl SettingsFile {
         Look::Read
     }
 
-    /// Takes over what the file says; false where that is no TOML.
-    fn read(&mut self, bytes: Vec<u8>) -> bool {
+    /// Takes over what the file says.
+    fn read(&mut self, bytes: Vec<u8>) {
         self.seen = None;
-        let read = match str::from_utf8(&bytes) {
-            Ok(text) => Settings::read(text).map(|read| (text, read)),
-            Err(error) => Err(Fault::Unreadable {
-                line: line_at(&bytes, error.valid_up_to()),
-            }),
-        };
-        let makes_sense = match read {
-            Ok((text, (settings, faults))) => {
-                self.text = text.to_owned();
-                self.settings = settings;
-                self.faults = faults;
-                true
-            }
-            Err(fault) => {
-                self.faults = vec![fault];
-                false
-            }
-        };
+        self.text = String::from_utf8_lossy(&bytes).into_owned();
+        (self.settings, self.faults) = Settings::read(&self.text);
         self.read = bytes;
-        makes_sense
     }
 
     /// Changes what the form names, in the file as it is by now, and takes over what else was edited there.
@@ -406,17 +411,18 @@ impl SettingsFile {
         Ok(())
     }
 
-    /// What the file says now; what it said before, where it is gone.
+    /// What the file says now, mistakes as comments; what it said before, where it is gone.
     fn document(&self) -> Result<DocumentMut, ChangeError> {
         let text = match fs::read(&self.path) {
             Ok(bytes) if self.owned => String::from_utf8_lossy(&bytes).into_owned(),
             Err(error) if self.owned && error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
             Ok(_) | Err(_) => self.text.clone(),
         };
-        text.parse().map_err(|error: toml_edit::TomlError| {
-            let at = error.span().map_or(0, |span| span.start);
-            let line = line_at(text.as_bytes(), at);
-            ChangeError::Unreadable(Fault::Unreadable { line })
+        let parsed = text
+            .parse()
+            .or_else(|_: TomlError| Lines::with_mistakes_as_comments(&text).parse());
+        parsed.map_err(|error: TomlError| ChangeError::Unreadable {
+            line: line_at(&text, error.span().map_or(0, |span| span.start)),
         })
     }
 }
@@ -433,10 +439,6 @@ const fn name_of(theme: Theme) -> &'static str {
 mod tests {
     use super::*;
 
-    fn now() -> Timestamp {
-        "2026-11-24T14:03:00Z".parse().unwrap()
-    }
-
     /// A profile's folder with this settings file in it.
     fn file(text: &str) -> (tempfile::TempDir, PathBuf) {
         let folder = tempfile::tempdir().unwrap();
@@ -446,7 +448,7 @@ mod tests {
     }
 
     fn open(path: &Path) -> SettingsFile {
-        SettingsFile::open(path, now()).unwrap().file
+        SettingsFile::open(path).unwrap()
     }
 
     fn volume_of(volume: u8) -> SettingsForm {
@@ -474,7 +476,7 @@ mod tests {
         assert_eq!(*open(&path).settings(), Settings::default());
         let text = fs::read_to_string(path).unwrap();
         assert!(text.contains("# How loud the bell is"));
-        assert_eq!(Settings::read(&text), Ok((Settings::default(), Vec::new())));
+        assert_eq!(Settings::read(&text), (Settings::default(), Vec::new()));
     }
 
     #[test]
@@ -495,20 +497,73 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_no_toml_is_set_aside() {
-        let (_folder, path) = file("volume = \n");
-        let opened = SettingsFile::open(&path, now()).unwrap();
-        assert_eq!(fs::read_to_string(opened.aside.unwrap()).unwrap(), "volume = \n");
-        assert_eq!(*opened.file.settings(), Settings::default());
-        assert_eq!(fs::read_to_string(path).unwrap(), TEMPLATE);
+    fn a_line_that_is_no_toml_is_named_and_the_others_count() {
+        for (mistake, volume) in [
+            ("dwell_s = 7,5", 10),
+            ("theme = dark", 10),
+            ("sound_awake = yes", 10),
+            ("announce_card = \"false", 10),
+            ("chime = [\"glass\"", 10),
+            ("volume = 20", 10),
+            ("= as loud as it gets", 10),
+            ("chime = \"\"\"glass", 10),
+        ] {
+            let text = format!(
+                "# mine\nvolume = 10\n{mistake}\npay_code = \"shop@example.com\" # ours\n[more]\nvolume = 30\n"
+            );
+            let (settings, faults) = Settings::read(&text);
+            assert_eq!(
+                (settings.volume, shown(&settings)),
+                (volume, "shop@example.com"),
+                "{mistake}"
+            );
+            assert_eq!(faults, [Fault::LeftOut { line: 3 }], "{mistake}");
+
+            let (_folder, path) = file(&text);
+            let mut file = open(&path);
+            assert_eq!(fs::read_to_string(&path).unwrap(), text, "it is left as it is");
+            file.change(&volume_of(20)).unwrap();
+            let kept = text
+                .replacen(&format!("\n{mistake}\n"), &format!("\n# {mistake}\n"), 1)
+                .replacen("volume = 10", "volume = 20", 1);
+            assert_eq!(fs::read_to_string(&path).unwrap(), kept);
+            assert_eq!(file.faults(), []);
+        }
+    }
+
+    #[test]
+    fn a_file_without_any_sense_means_the_defaults_and_is_kept() {
+        let (_folder, path) = file("this was\na settings file once");
+        let mut file = open(&path);
+        assert_eq!(*file.settings(), Settings::default());
+        assert_eq!(file.faults(), [Fault::LeftOut { line: 1 }]);
+        file.change(&volume_of(20)).unwrap();
+        assert_eq!(
+            fs::read_to_string(path).unwrap(),
+            "volume = 20\n# this was\n# a settings file once\n"
+        );
+    }
+
+    #[test]
+    fn nothing_is_written_over_what_cannot_be_kept_as_a_comment() {
+        let text = "volume = 10\n[more]\nof = it\n";
+        let (_folder, path) = file(text);
+        let mut file = open(&path);
+        assert_eq!(file.settings().volume, 10);
+        assert_eq!(file.faults(), [Fault::LeftOut { line: 3 }]);
+        let refused = file.change(&volume_of(30)).unwrap_err();
+        assert!(
+            matches!(refused, ChangeError::Unreadable { line: 3 }),
+            "{refused:?}"
+        );
+        assert_eq!(fs::read_to_string(path).unwrap(), text);
     }
 
     #[test]
     fn a_wrong_value_is_named_and_the_others_count() {
         let (settings, faults) = Settings::read(
             "pay_code = \"shop@example.com\"\ndwell_s = 7.5\nvolume = \"loud\"\ntheme = \"blue\"\nchime = \"glass\"\nnew = 1",
-        )
-        .unwrap();
+        );
         assert_eq!(
             (shown(&settings), settings.chime.as_str()),
             ("shop@example.com", "glass")
@@ -538,7 +593,7 @@ mod tests {
             "chime = 3",
             "pay_code = 3",
         ] {
-            let (settings, faults) = Settings::read(wrong).unwrap();
+            let (settings, faults) = Settings::read(wrong);
             assert_eq!((settings, faults.len()), (Settings::default(), 1), "{wrong}");
         }
     }
@@ -592,19 +647,6 @@ mod tests {
     }
 
     #[test]
-    fn a_change_writes_nothing_over_an_edit_with_a_mistake_in_it() {
-        let (_folder, path) = file("volume = 10\n");
-        let mut file = open(&path);
-        fs::write(&path, "volume = 10\ndwell_s = \n").unwrap();
-        let refused = file.change(&volume_of(30)).unwrap_err();
-        assert!(
-            matches!(refused, ChangeError::Unreadable(Fault::Unreadable { line: 2 })),
-            "{refused:?}"
-        );
-        assert_eq!(fs::read_to_string(&path).unwrap(), "volume = 10\ndwell_s = \n");
-    }
-
-    #[test]
     fn an_edit_is_taken_over_once_it_has_stayed_from_one_look_to_the_next() {
         let (_folder, path) = file("volume = 10\n");
         let mut file = open(&path);
@@ -628,29 +670,33 @@ mod tests {
     }
 
     #[test]
-    fn an_edit_with_a_mistake_changes_nothing_and_is_said_until_it_is_mended() {
-        let (folder, path) = file("volume = 10\n");
+    fn a_mistake_in_an_edit_is_said_until_it_is_mended_and_the_rest_counts() {
+        let (_folder, path) = file("volume = 10\n");
         let mut file = open(&path);
-        for (mistake, line) in [
-            ("volume = 20\ntheme = \"dark\n", 2),
-            ("volume = 20\nvolume = 30\n", 2),
+        for (edit, volume, faults) in [
+            (
+                "volume = 20\ntheme = \"dark\n",
+                20,
+                vec![Fault::LeftOut { line: 2 }],
+            ),
+            ("volume = 30\n", 30, vec![]),
         ] {
-            fs::write(&path, mistake).unwrap();
+            fs::write(&path, edit).unwrap();
             assert_eq!((file.look(), file.look()), (Look::Changing, Look::Read));
-            assert_eq!(file.faults(), [Fault::Unreadable { line }]);
-            assert_eq!((file.settings().volume, file.look()), (10, Look::Same));
+            assert_eq!(
+                (file.settings().volume, file.faults()),
+                (volume, faults.as_slice())
+            );
+            assert_eq!(file.look(), Look::Same);
         }
-        fs::write(&path, b"volume = 20\nchime = \"\xFF\"\n").unwrap();
-        assert_eq!((file.look(), file.look()), (Look::Changing, Look::Read));
-        assert_eq!(file.faults(), [Fault::Unreadable { line: 2 }]);
-        fs::write(&path, "volume = 10\n").unwrap();
-        assert_eq!((file.look(), file.look()), (Look::Changing, Look::Read));
-        assert_eq!(file.faults(), []);
-        assert_eq!(
-            fs::read_dir(folder.path()).unwrap().count(),
-            1,
-            "nothing is set aside"
-        );
+    }
+
+    #[test]
+    fn a_file_in_another_encoding_is_read_as_far_as_it_goes() {
+        let (_folder, path) = file("");
+        fs::write(&path, b"# Caf\xE9\nvolume = 20\n").unwrap();
+        let file = open(&path);
+        assert_eq!((file.settings().volume, file.faults()), (20, [].as_slice()));
     }
 
     #[cfg(unix)]
