@@ -77,6 +77,16 @@ const OPENS_WALLET: [&str; 12] = [
     "otpauth-migration:",
 ];
 
+/// Seeds and private keys with a heading of their own: PEM, and the QR codes of hardware wallets (BCR-2020-006).
+const SECRETS: [&str; 6] = [
+    "private key-----",
+    "ur:crypto-seed/",
+    "ur:seed/",
+    "ur:crypto-sskr/",
+    "ur:sskr/",
+    "ur:crypto-hdkey/",
+];
+
 /// Names of secrets in an address.
 const SECRET_NAMES: [&str; 16] = [
     "usr",
@@ -146,7 +156,7 @@ fn within(text: &str) -> Result<(), Unfit> {
     if OPENS_WALLET.iter().any(|scheme| lower.contains(scheme)) {
         return Err(Unfit::OpensWallet);
     }
-    if lower.contains("private key-----") {
+    if SECRETS.iter().any(|secret| lower.contains(secret)) {
         return Err(Unfit::Secret);
     }
     if lower.contains("lnurlw:") || lower.contains("cashu:") {
@@ -179,6 +189,10 @@ fn check_word(word: &str) -> Result<(), Unfit> {
     let locked_key = word.len() == 58 && word.starts_with("6P");
     if extended_key || shared_seed || locked_key || formats::is_private_key(word) {
         return Err(Unfit::Secret);
+    }
+    // It spends nothing, and shows everything that a wallet has received.
+    if long && begins(&["xpub", "ypub", "zpub", "tpub", "upub", "vpub"]) {
+        return Err(Unfit::HoldsKey);
     }
     // A macaroon of LND, as it is written in base64 and in hexadecimal.
     if word.starts_with("AgEDbG5k") || begins(&["0201036c6e64"]) {
@@ -338,6 +352,7 @@ mod tests {
                 "https://h.example/pay?password=coffee".to_owned(),
                 "https://h.example/pay#access_token=abcdefghijklmnop".to_owned(),
                 "wc:7f6e504b@2?relay-protocol=irn&symKey=587d5484ce2a2a6ee3ba1962fdd7e8588e06".to_owned(),
+                "zpub6rFR7y4Q2AijBEqTUquhVz398htDFrtymD9xYYfG1m4wAcvPhXNfE3EfH1r1ADqtfSdVCToUG868RvUUkgDKf31mGDtKsAYz2oz2AGutZYs".to_owned(),
             ],
         );
     }
@@ -360,6 +375,7 @@ mod tests {
                 "nostr:nsec1vl029mgpspedva04g90vltkh6fvh240zqtv9k0t9af8935ke9laqsnlfe5".to_owned(),
                 "-----BEGIN EC PRIVATE KEY----- MHQCAQEE -----END EC PRIVATE KEY-----".to_owned(),
                 "6PRVWUbkzzsbcVac2qwfssoUJAN1Xhrg6bNk8J7Nzm5H7kxEbn2Nh2ZoGg".to_owned(),
+                "UR:CRYPTO-SEED/OYADGDSTASLPLABGHYDRPFMKBGGUFGLUDPRFGMAOTPIECFFLTNLPQDENOS".to_owned(),
             ],
         );
     }
