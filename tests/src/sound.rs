@@ -63,7 +63,7 @@ impl Sound {
         })
         .with_context(|| server.last_words())?;
 
-        let (recording, recorder) = Self::record(&folder)?;
+        let (recording, recorder) = Self::record(&folder, "till")?;
         let mut sound = Self {
             folder,
             recording,
@@ -96,14 +96,32 @@ impl Sound {
         self.device = self.pactl(&arguments)?.trim().to_owned();
         let _ = self.recorder.kill();
         let _ = self.recorder.wait();
-        (self.recording, self.recorder) = Self::record(&self.folder)?;
-        self.until_recording()
+        self.listen_at("till")
+    }
+
+    /// Plugs another loudspeaker in and chooses it, as somebody does in the desktop's settings. What was heard before is forgotten;
+    /// from now on the other one is listened to.
+    ///
+    /// # Errors
+    /// When PulseAudio refuses, or nothing is recorded from it.
+    pub fn choose_another(&mut self) -> anyhow::Result<()> {
+        let arguments = [&["load-module", DEVICE, "sink_name=other"], &DEVICE_OPTIONS[1..]].concat();
+        self.pactl(&arguments)?;
+        self.pactl(&["set-default-sink", "other"])?;
+        let _ = self.recorder.kill();
+        let _ = self.recorder.wait();
+        self.listen_at("other")
     }
 
     /// What `PULSE_SERVER` calls it.
     #[must_use]
     pub fn server(&self) -> String {
         format!("unix:{}", self.folder.path().join("native").display())
+    }
+
+    fn listen_at(&mut self, device: &str) -> anyhow::Result<()> {
+        (self.recording, self.recorder) = Self::record(&self.folder, device)?;
+        self.until_recording()
     }
 
     fn pactl(&self, arguments: &[&str]) -> anyhow::Result<String> {
@@ -125,20 +143,15 @@ impl Sound {
     }
 
     /// Starts a recorder at the loudspeaker.
-    fn record(folder: &TempDir) -> anyhow::Result<(Arc<Mutex<Recording>>, Child)> {
+    fn record(folder: &TempDir, device: &str) -> anyhow::Result<(Arc<Mutex<Recording>>, Child)> {
         let socket = folder.path().join("native");
         let recording = Arc::<Mutex<Recording>>::default();
         let mut parec = program("parec");
         Self::home(folder, &mut parec);
         parec.env("PULSE_SERVER", format!("unix:{}", socket.display()));
-        parec.args([
-            "--device=till.monitor",
-            "--raw",
-            "--format=s16le",
-            "--channels=1",
-            "--latency-msec=5",
-        ]);
+        parec.args(["--raw", "--format=s16le", "--channels=1", "--latency-msec=5"]);
         parec
+            .arg(format!("--device={device}.monitor"))
             .arg(format!("--rate={RATE}"))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

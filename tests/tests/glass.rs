@@ -181,6 +181,28 @@ fn a_loudspeaker_that_is_pulled_out_costs_no_core_and_rings_again_when_it_is_bac
 }
 
 #[test]
+fn a_loudspeaker_that_is_chosen_while_the_bell_waits_has_the_next_chime() -> Result {
+    let _permit = heavy_test_permit();
+    let shop = PairedShop::new("dwell_s = 2\nvolume = 80\n")?;
+    let screen = Screen::start(640, 480)?;
+    let mut sound = Sound::start()?;
+    let _display = Display::live(&screen, Some(&sound), &shop.profile)?;
+    let rings = |sound: &Sound, times: usize| {
+        shop.sell(100, "Coffee")?;
+        until("the chime", SOON, || {
+            Ok((sound.onsets().len() >= times).then_some(()))
+        })?;
+        hear(sound, RUNG_OUT)?;
+        anyhow::ensure!(sound.onsets().len() == times, "rung once");
+        anyhow::Ok(())
+    };
+    rings(&sound, 1)?;
+    sound.choose_another()?;
+    rings(&sound, 1)?;
+    rings(&sound, 2)
+}
+
+#[test]
 fn a_second_start_says_so_and_brings_the_first_window_to_the_front() -> Result {
     let _permit = heavy_test_permit();
     let shop = PairedShop::new("theme = \"dark\"\n")?;

@@ -86,6 +86,37 @@ fn write_right(file: &Path) -> Result {
     Ok(std::fs::write(file, entry)?)
 }
 
+// ── How it draws ───────────────────────────────────────────────────────────────────────────────────
+
+#[test]
+fn webkit_is_told_how_this_machine_can_draw() -> Result {
+    let (screen, profile) = (Screen::start(640, 480)?, Profile::new()?);
+    let mut command = profile.command("tillbell");
+    screen.dress(&mut command);
+    command
+        .env("NO_AT_BRIDGE", "1")
+        .arg("--profile")
+        .arg(profile.path());
+    let window = Running::start("tillbell", command)?;
+    let environment = until("its environment", SOON, || {
+        let environment = std::fs::read(format!("/proc/{}/environ", window.id()))?;
+        let variables: Vec<_> = String::from_utf8_lossy(&environment)
+            .split_terminator('\0')
+            .map(str::to_owned)
+            .collect();
+        let is_prepared = variables.contains(&"TILLBELL_WEBKIT_PREPARED=1".to_owned());
+        Ok(is_prepared.then_some(variables))
+    })?;
+    let told: Vec<_> = environment
+        .iter()
+        .filter(|variable| variable.starts_with("WEBKIT_"))
+        .filter_map(|variable| variable.split_once('='))
+        .collect();
+    let wanted = tillbell_machine::renderer::find().renderer().variable();
+    assert_eq!(told, Vec::from_iter(wanted));
+    Ok(())
+}
+
 // ── Which screen, and how large ────────────────────────────────────────────────────────────────────
 
 fn until_size(window: &Window, width: u32, height: u32) -> Result {

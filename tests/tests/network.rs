@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tillbell_fake_lnbits::faults::{Fault, RestFault, UpgradeFault};
-use tillbell_fake_lnbits::{Ending, NewInvoice, Path, Version};
+use tillbell_fake_lnbits::{Ending, NewInvoice, Path, Version, Wallet};
 use tillbell_tests::{
-    Fake, FakedClock, NameServer, Names, PairedShop, Profile, Shows, Socks, TlsFront, Watch, Way, World,
-    headless, in_a_world_of_its_own, until,
+    Fake, FakedClock, NameServer, Names, PairedShop, Profile, Said, Shows, Socks, TlsFront, Watch, Way,
+    World, headless, in_a_world_of_its_own, until,
 };
 
 type Result = anyhow::Result<()>;
@@ -335,42 +335,79 @@ fn a_sign_in_page_is_named_and_what_was_paid_behind_it_is_not_lost() -> Result {
     shop.balance(watch)
 }
 
+const ONION: &str = "lnbitsabcdefghijklmnopqrstuvwxyz234567abcdefghijklmnopqr.onion";
+
+/// An LNbits that only a SOCKS5 proxy finds, which takes it for Tor, and a profile that is not paired with it yet.
+struct OnionShop {
+    server: Fake,
+    wallet: Wallet,
+    tor: Socks,
+    profile: Profile,
+}
+
+impl OnionShop {
+    fn new() -> anyhow::Result<Self> {
+        let server = Fake::start(Version::V1_6)?;
+        Ok(Self {
+            wallet: server.add_wallet("shop"),
+            tor: Socks::to(server.addr().port())?,
+            server,
+            profile: Profile::new()?,
+        })
+    }
+
+    fn pair(&self) -> anyhow::Result<Said> {
+        // Tor encrypts: nobody need allow that.
+        let pairing = format!(
+            "lndhub://invoice:{}@http://{ONION}/lndhub/ext/",
+            self.wallet.invoice_key
+        );
+        headless(&self.profile, &["pair", &pairing])
+    }
+
+    /// Pairs, and sells once.
+    fn sells_through_tor(&self) -> anyhow::Result<Watch> {
+        self.pair()?.well()?;
+        let mut watch = Watch::live(&self.profile)?;
+        let invoice = NewInvoice::sats(10, "through Tor");
+        let sold = self.server.make_invoice(&self.wallet, invoice);
+        anyhow::ensure!(self.server.settle(&sold.payment_hash));
+        assert_eq!(kind_of(&mut watch, &sold.payment_hash)?, "live");
+        assert_eq!(self.tor.asked(), [format!("{ONION}:80")]);
+        Ok(watch)
+    }
+}
+
 #[test]
 fn an_onion_is_reached_through_the_proxy_of_the_settings_and_through_nothing_else() -> Result {
-    let onion = "lnbitsabcdefghijklmnopqrstuvwxyz234567abcdefghijklmnopqr.onion";
-    let (server, profile) = (Fake::start(Version::V1_6)?, Profile::new()?);
-    let wallet = server.add_wallet("shop");
-    // Tor encrypts: nobody need allow that.
-    let pairing = format!(
-        "lndhub://invoice:{}@http://{onion}/lndhub/ext/",
-        wallet.invoice_key
-    );
-    let without = headless(&profile, &["pair", &pairing])?;
+    let shop = OnionShop::new()?;
+    let without = shop.pair()?;
     assert!(!without.status.success());
     assert!(without.stderr.contains("through Tor only"), "{}", without.read());
 
-    let tor = Socks::to(server.addr().port())?;
-    let proxy = tor.url();
-    profile.write("settings.toml", format!("proxy = \"{proxy}\"\n").as_bytes())?;
-    headless(&profile, &["pair", &pairing])?.well()?;
-    let mut watch = Watch::live(&profile)?;
-    let sold = server.make_invoice(&wallet, NewInvoice::sats(10, "through Tor"));
-    assert!(server.settle(&sold.payment_hash));
-    assert_eq!(kind_of(&mut watch, &sold.payment_hash)?, "live");
-    assert_eq!(tor.asked(), [format!("{onion}:80")]);
-
-    drop(tor);
+    let settings = format!("proxy = \"{}\"\n", shop.tor.url());
+    shop.profile.write("settings.toml", settings.as_bytes())?;
+    let mut watch = shop.sells_through_tor()?;
+    drop(shop.tor);
     watch.until_told(
         "cannot be reached: check that it (Tor, perhaps) is running",
         Duration::from_secs(20),
     )?;
     watch.stop()?;
-    let doctor = headless(&profile, &["doctor"])?.read();
+    let doctor = headless(&shop.profile, &["doctor"])?.read();
     assert!(
         doctor.contains("ok      proxy: as settings.toml says"),
         "{doctor}"
     );
     Ok(())
+}
+
+#[test]
+fn an_onion_is_reached_through_the_proxy_of_the_environment() -> Result {
+    let mut shop = OnionShop::new()?;
+    let proxy = shop.tor.url();
+    shop.profile.set("ALL_PROXY", &proxy);
+    shop.sells_through_tor()?.stop()
 }
 
 #[test]

@@ -50,6 +50,23 @@ fn a_fault_in_a_look_up_is_got_over_and_the_payment_is_told() -> Result {
     watch.until_live()?;
     let sold = shop.sell(1, "in that moment")?;
     watch.payment(&sold)?;
+    let said = watch.program().stderr();
+    assert!(said.contains("a wallet's task has ended"), "{said}");
+    assert_eq!(watch.announced(), [sold], "once");
+    watch.stop()
+}
+
+#[test]
+fn a_fault_where_the_list_is_asked_for_is_got_over_and_the_payment_is_told() -> Result {
+    let shop = PairedShop::new("")?;
+    let mut watch = Watch::faulty(&shop.profile, "listing", 1)?;
+    until("the task's end", SOON, || {
+        let said = watch.program().stderr();
+        Ok(said.contains("a wallet's task has ended").then_some(()))
+    })?;
+    watch.until_live()?;
+    let sold = shop.sell(1, "afterwards")?;
+    watch.payment(&sold)?;
     assert_eq!(watch.announced(), [sold], "once");
     watch.stop()
 }

@@ -13,6 +13,8 @@ pub enum Failpoint {
     Heard,
     /// A look-up is under way.
     LookingUp,
+    /// The list, or its count, is being asked for.
+    Listing,
     /// A payment is proven and not in the ledger.
     Proven,
     /// It is in the ledger; no display knows.
@@ -90,6 +92,7 @@ impl Failpoint {
             Self::Framed => "framed",
             Self::Heard => "heard",
             Self::LookingUp => "looking-up",
+            Self::Listing => "listing",
             Self::Proven => "proven",
             Self::Recorded => "recorded",
             Self::Ordered => "ordered",

@@ -220,6 +220,20 @@ impl Watching {
             .clone()
     }
 
+    /// The code and the text of the only notice, as soon as there is one.
+    async fn first_notice(&self) -> (String, String) {
+        let mut pictures = self.engine.display();
+        let said = pictures.wait_for(|picture| !picture.notices.is_empty());
+        let picture = tokio::time::timeout(Duration::from_secs(20), said)
+            .await
+            .unwrap()
+            .unwrap();
+        let [notice] = &picture.notices[..] else {
+            panic!("{:?}", picture.notices);
+        };
+        (notice.sentence.code.clone(), notice.sentence.text.clone())
+    }
+
     fn told(&self, hash: &str) -> usize {
         self.payments
             .iter()
@@ -490,6 +504,37 @@ async fn ten_thousand_forged_frames_a_second_cost_a_real_payment_three_seconds_a
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_there_is_nobody_to_ask_ten_thousand_invented_frames_a_second_are_bounded_and_said() {
+    let counter = Counter::open(Version::Documented).await;
+    let enrolled = counter
+        .enrol_at(&counter.fake.ws_url(&counter.wallet.id))
+        .await
+        .unwrap();
+    let profile = counter.profile();
+    adopt(enrolled, &profile, &profile.lock().unwrap(), Timestamp::now())
+        .await
+        .unwrap();
+    let mut watching = counter.watch().await;
+    let (fake, channel) = (counter.fake.clone(), counter.wallet.id.clone());
+    let flood = tokio::spawn(async move {
+        let invented = |n| {
+            let hash = stranger(n);
+            format!(
+                r#"{{"type":"payment","payment_hash":"{hash}","amount":1,"memo":"forged","status":"success"}}"#
+            )
+        };
+        fake.flood(&channel, 30_000, 10_000, invented).await;
+    });
+    let (code, text) = watching.first_notice().await;
+    assert_eq!(code, "too-many");
+    assert!(text.contains("somebody may be inventing them"), "{text}");
+    flood.await.unwrap();
+    watching.listen(Duration::from_secs(1)).await;
+    let told = watching.payments.len();
+    assert!((1..200).contains(&told), "{told} of 30,000 are told");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn somebody_who_names_one_unpaid_invoice_for_a_minute_stays_below_the_servers_limit() {
     let counter = Counter::paired(Version::V1_6).await;
     let mut watching = counter.watch().await;
@@ -721,27 +766,11 @@ async fn a_payment_that_cannot_be_read_is_said_and_hides_no_other() {
     let counter = Counter::paired(Version::V1_6).await;
     let mut watching = counter.watch().await;
     let unreadable = counter.with_amount(serde_json::json!("a lot"));
-    let mut pictures = watching.engine.display();
-    let said = async {
-        loop {
-            let codes: Vec<_> = pictures
-                .borrow_and_update()
-                .notices
-                .iter()
-                .map(|notice| (notice.sentence.code.clone(), notice.sentence.text.clone()))
-                .collect();
-            if !codes.is_empty() {
-                return codes;
-            }
-            pictures.changed().await.unwrap();
-        }
-    };
-    let said = tokio::time::timeout(Duration::from_secs(20), said).await.unwrap();
-    assert_eq!(said.len(), 1, "{said:?}");
-    assert_eq!(said[0].0, "unreadable");
+    let (code, text) = watching.first_notice().await;
+    assert_eq!(code, "unreadable");
     assert!(
-        said[0].1.starts_with("1 payment to “shop” could not be read"),
-        "{said:?}"
+        text.starts_with("1 payment to “shop” could not be read"),
+        "{text}"
     );
     let sold = counter.sell(21);
     watching.until_paid(&sold, Duration::from_secs(5)).await;

@@ -93,7 +93,7 @@ async fn an_edit_is_taken_over_without_a_restart() {
     let mut shop = Shop::open("volume = 10\n");
     fs::write(
         &shop.file,
-        "volume = 35\nchime = \"glass\"\ntheme = \"dark\"\npay_code = \"shop@example.com\"\n",
+        "volume = 35\nsound_awake = true\nchime = \"glass\"\ntheme = \"dark\"\npay_code = \"shop@example.com\"\n",
     )
     .unwrap();
     shop.until(|display| display.theme == Theme::Dark).await;
@@ -103,13 +103,13 @@ async fn an_edit_is_taken_over_without_a_restart() {
         (settings.pay_code.as_str(), settings.pay_code_modules),
         ("shop@example.com", Some(25))
     );
-    let mut volumes = Vec::new();
+    let mut orders = Vec::new();
     while let Ok(order) = shop.outlets.bell.try_recv() {
-        if let BellOrder::Volume(volume) = order {
-            volumes.push(volume);
-        }
+        orders.push(order);
     }
-    assert_eq!(volumes.last(), Some(&35), "the bell knows");
+    for order in [BellOrder::Volume(35), BellOrder::KeepAwake(true)] {
+        assert!(orders.contains(&order), "the bell knows: {order:?} in {orders:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

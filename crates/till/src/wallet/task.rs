@@ -336,6 +336,7 @@ impl WalletTask {
             }
             Effect::List { question, query } => {
                 self.ask(async move |rest| {
+                    failpoint::reach(Failpoint::Listing);
                     let result = rest.page(query).await;
                     Answered::Heard(Some(Event::Page { question, result }))
                 });
