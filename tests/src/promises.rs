@@ -14,11 +14,11 @@ use crate::{ChannelListener, Invoice, Profile, RealLnbits, Relay, Wallet, Watch,
 
 type Result = anyhow::Result<()>;
 
-/// The calm display reads the list every 15 s.
+/// A calm display looks every 12 s.
 const ANOTHER_LOOK: Duration = Duration::from_secs(17);
 /// A payment rings within this, whatever somebody says on the channel.
 const AT_ONCE: Duration = Duration::from_secs(3);
-/// Long enough that only the list of unpaid invoices still leads to it.
+/// Long before the pairing.
 const TWO_DAYS: Duration = Duration::from_secs(2 * 24 * 60 * 60);
 
 /// A profile paired with `wallet` at `url`.
