@@ -1,6 +1,6 @@
 //! Pages that hang or lose themselves: what is found out by their silence, and so takes its time.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tillbell_tests::{Display, PairedShop, Screen, Sound, Window, heavy_test_permit, signal, until};
 
@@ -12,11 +12,16 @@ const ONE_SILENCE: Duration = Duration::from_secs(30);
 /// As long again, until the window itself is made anew.
 const TWO_SILENCES: Duration = Duration::from_secs(60);
 
-/// Waits until the edge of the glass has another colour, and answers with that.
+/// Waits until the edge of the glass has had another colour for a while, and answers with that: scenes fade in.
 fn until_other(screen: &Screen, than: [u8; 3], within: Duration) -> anyhow::Result<[u8; 3]> {
+    let mut last = (than, Instant::now());
     until("another picture on the glass", within, || {
         let shot = screen.shot("glass-slow")?;
-        Ok((shot.edge != than && shot.colours > 20).then_some(shot.edge))
+        if shot.edge != last.0 {
+            last = (shot.edge, Instant::now());
+        }
+        let stays = last.1.elapsed() > Duration::from_millis(500);
+        Ok((stays && shot.edge != than && shot.colours > 20).then_some(shot.edge))
     })
 }
 
