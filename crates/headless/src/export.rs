@@ -203,13 +203,12 @@ fn row(server: &str, wallet: &str, entry: &Entry, zone: &TimeZone) -> [String; C
 ///
 /// `1.500` is one and a half in English and fifteen hundred in German, `1,500` the other way round, and `1.12` is the first of
 /// December. Written with an exponent it is the same number everywhere: 1,500 msat are `1500E-3` sats, 1.12 EUR are `112E-2`.
-fn number(units: u64, digits: usize) -> String {
-    let whole = u32::try_from(digits)
-        .ok()
-        .and_then(|digits| 10_u64.checked_pow(digits));
-    match whole {
-        Some(whole) if units.is_multiple_of(whole) => (units / whole).to_string(),
-        Some(_) | None => format!("{units}E-{digits}"),
+fn number(units: u64, digits: u8) -> String {
+    let whole = 10_u64.pow(digits.into());
+    if units.is_multiple_of(whole) {
+        (units / whole).to_string()
+    } else {
+        format!("{units}E-{digits}")
     }
 }
 

@@ -17,7 +17,7 @@ pub struct Currency([u8; 3]);
 /// More than this, in the smallest unit, is no price.
 const MOST: u64 = 1_000_000_000_000_000;
 /// Currencies whose smallest unit is not a hundredth, with their digits after the point (ISO 4217).
-const UNUSUAL: [(&[u8; 3], usize); 26] = [
+const UNUSUAL: [(&[u8; 3], u8); 26] = [
     (b"BIF", 0),
     (b"CLP", 0),
     (b"DJF", 0),
@@ -65,7 +65,7 @@ impl Currency {
     }
 
     /// Digits after the point: 2 for EUR, 0 for JPY, 3 for KWD.
-    fn digits(self) -> usize {
+    fn digits(self) -> u8 {
         let unusual = UNUSUAL.iter().find(|(code, _)| **code == self.0);
         unusual.map_or(2, |(_, digits)| *digits)
     }
@@ -94,7 +94,7 @@ impl Fiat {
         if !is_number {
             return None;
         }
-        let digits = currency.digits();
+        let digits = usize::from(currency.digits());
         let next = fraction.as_bytes().get(digits).copied();
         let kept = format!("{whole}{:0<digits$}", &fraction[..digits.min(fraction.len())]);
         let minor = kept.parse::<u64>().ok()?;
@@ -110,14 +110,14 @@ impl Fiat {
 
     /// How many of the currency's smallest units, and how many digits of them stand after the point: 1.50 EUR are (150, 2).
     #[must_use]
-    pub fn smallest_units(&self) -> (u64, usize) {
+    pub fn smallest_units(&self) -> (u64, u8) {
         (self.minor, self.currency.digits())
     }
 
     /// The amount without its currency, with all its digits: `1.50`, of JPY `150`, of KWD `1.500`.
     #[must_use]
     pub fn amount(&self) -> String {
-        let digits = self.currency.digits();
+        let digits = usize::from(self.currency.digits());
         if digits == 0 {
             return self.minor.to_string();
         }
