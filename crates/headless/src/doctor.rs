@@ -15,7 +15,7 @@ use tillbell_till::ledger::Snapshot;
 use tillbell_till::store::pairings::{self, Paired};
 use tillbell_till::store::profile::Profile;
 use tillbell_till::store::secrets::Secrets;
-use tillbell_till::store::settings::{Settings, SettingsFile};
+use tillbell_till::store::settings::{Settings, SettingsFile, text_of};
 use tillbell_till::wallet::Listen;
 
 use crate::surroundings;
@@ -84,8 +84,8 @@ pub(crate) async fn run(profile: &Profile) -> anyhow::Result<ExitCode> {
 
 fn check_settings(profile: &Profile, report: &mut Report) -> anyhow::Result<()> {
     let path = profile.settings_file();
-    match std::fs::read_to_string(&path) {
-        Ok(text) => match &Settings::read(&text).1[..] {
+    match std::fs::read(&path) {
+        Ok(file) => match &Settings::read(&text_of(&file)).1[..] {
             [] => report.ok("settings", path.display()),
             faults => faults.iter().try_for_each(|fault| report.fail("settings", fault)),
         },

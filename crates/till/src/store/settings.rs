@@ -171,6 +171,12 @@ impl Fault {
     }
 }
 
+/// What a settings file says. One that is no UTF-8 is taken for Latin-1, in which every byte is a letter: nothing is lost.
+#[must_use]
+pub fn text_of(file: &[u8]) -> String {
+    str::from_utf8(file).map_or_else(|_| file.iter().copied().map(char::from).collect(), str::to_owned)
+}
+
 /// A file that is no TOML as a whole, line by line.
 struct Lines {
     table: toml::Table,
@@ -372,7 +378,7 @@ impl SettingsFile {
     /// Takes over what the file says.
     fn read(&mut self, bytes: Vec<u8>) {
         self.seen = None;
-        self.text = String::from_utf8_lossy(&bytes).into_owned();
+        self.text = text_of(&bytes);
         (self.settings, self.faults) = Settings::read(&self.text);
         self.read = bytes;
     }
@@ -414,7 +420,7 @@ impl SettingsFile {
     /// What the file says now, mistakes as comments; what it said before, where it is gone.
     fn document(&self) -> Result<DocumentMut, ChangeError> {
         let text = match fs::read(&self.path) {
-            Ok(bytes) if self.owned => String::from_utf8_lossy(&bytes).into_owned(),
+            Ok(bytes) if self.owned => text_of(&bytes),
             Err(error) if self.owned && error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
             Ok(_) | Err(_) => self.text.clone(),
         };
@@ -695,8 +701,10 @@ mod tests {
     fn a_file_in_another_encoding_is_read_as_far_as_it_goes() {
         let (_folder, path) = file("");
         fs::write(&path, b"# Caf\xE9\nvolume = 20\n").unwrap();
-        let file = open(&path);
+        let mut file = open(&path);
         assert_eq!((file.settings().volume, file.faults()), (20, [].as_slice()));
+        file.change(&volume_of(30)).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "# Café\nvolume = 30\n");
     }
 
     #[cfg(unix)]
