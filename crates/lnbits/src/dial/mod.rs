@@ -2,6 +2,7 @@
 
 mod error;
 mod proxy;
+mod spare;
 mod tls;
 
 use std::error::Error;
@@ -17,7 +18,6 @@ use std::time::Duration;
 use hyper::Uri;
 use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
-use hyper_util::rt::TokioIo;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -32,11 +32,10 @@ pub use self::error::{DialError, Step};
 use self::proxy::Proxy;
 pub(crate) use self::proxy::is_onion;
 pub use self::proxy::{Proxies, VARIABLES};
+pub(crate) use self::spare::Connector;
 use self::tls::Tls;
 
 /// Opens connections. Cheap to clone; sockets and REST share one so that both fail with the same words.
-///
-/// It serves hyper's client as a connector, and [`Dialer::connect`] serves the socket.
 #[derive(Debug, Clone)]
 pub struct Dialer {
     budgets: Budgets,
@@ -172,6 +171,13 @@ impl Dialer {
         }
     }
 
+    /// Connects to the host of `uri`, with TLS for `https`: the way of questions.
+    async fn dial_for(&self, uri: &Uri) -> Result<Wire, DialError> {
+        let secure = uri.scheme_str() == Some("https");
+        let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
+        self.dial(uri.host().unwrap_or_default(), port, secure).await
+    }
+
     async fn dial(&self, host: &str, port: u16, secure: bool) -> Result<Wire, DialError> {
         let deadline = Instant::now() + self.budgets.total;
         let tcp = match self.proxies.way_to(host, secure)? {
@@ -179,7 +185,7 @@ impl Dialer {
             Some(proxy) => self.through(&proxy, host, port).await?,
         };
         if !secure {
-            return Ok(Wire(Layer::Plain(tcp)));
+            return Ok(Wire::of(Layer::Plain(tcp)));
         }
         let until = deadline.min(Instant::now() + self.budgets.tls);
         timeout_at(until, self.secure(host, tcp))
@@ -233,37 +239,18 @@ impl Dialer {
             host: host.to_owned(),
         })?;
         match TlsConnector::from(config).connect(name, tcp).await {
-            Ok(stream) => Ok(Wire(Layer::Tls(Box::new(stream)))),
+            Ok(stream) => Ok(Wire::of(Layer::Tls(Box::new(stream)))),
             Err(error) => Err(self.tls.failed(host, &error)),
         }
     }
 }
 
-impl Service<Uri> for Dialer {
-    type Response = TokioIo<Wire>;
-    type Error = DialError;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, DialError>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), DialError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, uri: Uri) -> Self::Future {
-        let dialer = self.clone();
-        Box::pin(async move {
-            let secure = uri.scheme_str() == Some("https");
-            let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
-            dialer
-                .dial(uri.host().unwrap_or_default(), port, secure)
-                .await
-                .map(TokioIo::new)
-        })
-    }
-}
-
 /// An open connection, encrypted or not.
 #[derive(Debug)]
-pub struct Wire(Layer);
+pub struct Wire {
+    layer: Layer,
+    waited: Waited,
+}
 
 #[derive(Debug)]
 enum Layer {
@@ -271,21 +258,31 @@ enum Layer {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-impl Connection for Wire {
-    fn connected(&self) -> Connected {
-        let connected = match &self.0 {
-            Layer::Plain(tcp) => tcp.connected(),
-            Layer::Tls(tls) => tls.get_ref().0.connected(),
-        };
-        connected.extra(Answered::default())
+impl Wire {
+    fn of(layer: Layer) -> Self {
+        Self {
+            layer,
+            waited: Waited::default(),
+        }
     }
 }
 
-/// Goes with a connection of hyper's client: whether a question was answered on it.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Answered(Arc<AtomicBool>);
+impl Connection for Wire {
+    fn connected(&self) -> Connected {
+        let connected = match &self.layer {
+            Layer::Plain(tcp) => tcp.connected(),
+            Layer::Tls(tls) => tls.get_ref().0.connected(),
+        };
+        connected.extra(self.waited.clone())
+    }
+}
 
-impl Answered {
+/// Goes with a connection of hyper's client: whether it waited for a question, as the spare one or after an answer. Then the
+/// server may have hung up on it in the very moment when the question was on its way.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Waited(Arc<AtomicBool>);
+
+impl Waited {
     pub(crate) fn note(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
@@ -301,7 +298,7 @@ impl AsyncRead for Wire {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match &mut self.0 {
+        match &mut self.layer {
             Layer::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
             Layer::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
         }
@@ -310,21 +307,21 @@ impl AsyncRead for Wire {
 
 impl AsyncWrite for Wire {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match &mut self.0 {
+        match &mut self.layer {
             Layer::Plain(tcp) => Pin::new(tcp).poll_write(cx, bytes),
             Layer::Tls(tls) => Pin::new(tls).poll_write(cx, bytes),
         }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.0 {
+        match &mut self.layer {
             Layer::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
             Layer::Tls(tls) => Pin::new(tls).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.0 {
+        match &mut self.layer {
             Layer::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
             Layer::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
         }
