@@ -19,6 +19,8 @@ use tillbell_till::ledger::Ledger;
 use tillbell_till::screen::view::{Kind, LinkState, PairingForm, PairingProgress, Scene};
 use tillbell_till::store::profile::Profile;
 use tillbell_till::{Engine, Options, Outlets, Output};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 /// A display paired with a fake server.
 struct Counter {
@@ -1007,4 +1009,55 @@ async fn a_quiet_display_asks_little() {
     let asked = counter.fake.requests();
     assert!((1..=2).contains(&asked.count(Path::Paginated)), "{asked:?}");
     assert_eq!(watching.payments.len(), 0);
+}
+
+/// Passes connections on to the server. Counts those that are open and on which nothing was said within half a second.
+async fn counting_the_silent(counter: &Counter) -> (String, watch::Receiver<u32>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}/lndhub/ext/", listener.local_addr().unwrap());
+    let server = counter.fake.addr();
+    let (silent, count) = watch::channel(0);
+    tokio::spawn(async move {
+        while let Ok((mut display, _)) = listener.accept().await {
+            let silent = silent.clone();
+            tokio::spawn(async move {
+                let first = async |display: &TcpStream| drop(display.peek(&mut [0]).await);
+                if tokio::time::timeout(Duration::from_millis(500), first(&display))
+                    .await
+                    .is_err()
+                {
+                    silent.send_modify(|count| *count += 1);
+                    first(&display).await;
+                    silent.send_modify(|count| *count -= 1);
+                }
+                let mut server = TcpStream::connect(server).await.unwrap();
+                let _ = tokio::io::copy_bidirectional(&mut display, &mut server).await;
+            });
+        }
+    });
+    (address, count)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_display_that_listens_keeps_one_connection_ready_for_its_next_question() {
+    let counter = Counter::open(Version::V1_6).await;
+    let (address, mut silent) = counting_the_silent(&counter).await;
+    let enrolled = counter.enrol_at(&address).await.unwrap();
+    let profile = counter.profile();
+    adopt(enrolled, &profile, &profile.lock().unwrap(), Timestamp::now())
+        .await
+        .unwrap();
+    assert_eq!(*silent.borrow(), 0, "who pairs keeps none");
+    let watching = counter.watch().await;
+    let soon = Duration::from_secs(10);
+    tokio::time::timeout(soon, silent.wait_for(|count| *count == 1))
+        .await
+        .unwrap()
+        .unwrap();
+    // It ends with the display.
+    drop(watching);
+    tokio::time::timeout(soon, silent.wait_for(|count| *count == 0))
+        .await
+        .unwrap()
+        .unwrap();
 }

@@ -186,7 +186,7 @@ impl WalletTask {
         let rest = start
             .key
             .as_ref()
-            .map(|key| Rest::new(dialer.clone(), start.server.clone(), Some(key.clone())));
+            .map(|key| Rest::new(dialer.clone(), start.server.clone(), Some(key.clone())).with_spare());
         Self {
             phase: Phase::TakingBaseline(Box::new(Health::new(true, clock.now()))),
             start,
@@ -401,7 +401,7 @@ impl WalletTask {
         }
     }
 
-    /// The socket was lost, or the machine slept: idle connections for questions may be dead, too.
+    /// The socket was lost, or the machine slept: connections that wait for questions may be dead, too.
     fn leave_connections(&mut self) {
         if let Some(rest) = &mut self.rest {
             rest.leave_connections();
