@@ -12,6 +12,7 @@ use tillbell_till::engine::{Reply, Request, ScreenTrouble};
 use tillbell_till::screen::customer;
 use tillbell_till::screen::stage::UNSEEN;
 use tillbell_till::screen::view::{Display, Role};
+use tillbell_till::step::Step;
 
 use crate::demo::DemoGuard;
 use crate::drawn::{Drawn, Gone};
@@ -105,6 +106,13 @@ fn no_demo(error: impl ToString) -> Reply {
     })
 }
 
+/// What the page says it has painted has come so far.
+fn come(so_far: Step, request: &Request) {
+    if let Request::Painted { showing } = request {
+        so_far.of_showing(*showing);
+    }
+}
+
 /// Both calls, for the window.
 pub(crate) fn handler() -> impl Fn(Invoke<Wry>) -> bool + Send + Sync + 'static {
     tauri::generate_handler![ask, subscribe]
@@ -124,9 +132,11 @@ fn subscribe(host: State<'_, Host>, drawn: State<'_, Drawn>, pictures: Channel<A
                 Role::Operator => picture,
                 Role::Customer => Arc::new(customer::picture(&picture)),
             };
+            let showing = picture.showing();
             if pictures.send(picture).is_err() {
                 return;
             }
+            Step::Sent.of_showing(showing);
             if display.changed().await.is_err() {
                 return;
             }
@@ -156,11 +166,13 @@ async fn ask(
     request: Request,
 ) -> Result<Reply, ()> {
     page.asked(&request);
+    come(Step::Painted, &request);
     if let Request::Painted { .. } = request
         && host.until_drawn(&drawn, &window).await == Err(Gone)
     {
         return Ok(Reply::Done);
     }
+    come(Step::Drawn, &request);
     let shell = match request.is_for(host.role) {
         true => host.answer(&request, &window).await,
         false => None,

@@ -9,6 +9,7 @@
 //! - [`frame`]: one text message decoded into a [`Hint`]. A hint is never proof.
 //! - [`barrier`]: what answers in LNbits' place.
 //! - [`rest`]: asking the server; [`payment`]: what it answers.
+//! - [`step`]: the first event of a payment's way, for who measures.
 //!
 //! It knows no ledger and no screen.
 
@@ -27,6 +28,7 @@ pub mod pairing;
 pub mod payment;
 pub mod rest;
 pub mod server;
+pub mod step;
 pub mod text;
 
 pub use fiat::{Currency, Fiat};

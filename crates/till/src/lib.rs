@@ -7,8 +7,8 @@
 //! - [`screen`]: what displays show, payment by payment.
 //! - [`engine`]: the actor that carries out what those pure machines decide.
 //!
-//! Around it: [`store`] keeps the pairing, the settings and the keys, [`sentence`] is how things are said to people. The crate
-//! knows no toolkit.
+//! Around it: [`store`] keeps the pairing, the settings and the keys, [`sentence`] is how things are said to people, [`step`]
+//! says how far a payment has come. The crate knows no toolkit.
 
 pub mod clock;
 pub mod dialer;
@@ -20,6 +20,7 @@ pub mod log;
 pub mod payment;
 pub mod screen;
 pub mod sentence;
+pub mod step;
 pub mod store;
 pub mod wallet;
 

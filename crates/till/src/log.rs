@@ -1,4 +1,4 @@
-//! Logging to standard error, set by `TILLBELL_LOG=LEVEL[,json]`.
+//! Logging to standard error, set by `TILLBELL_LOG=LEVEL[,json][,steps]`.
 
 use std::io::IsTerminal;
 
@@ -20,10 +20,13 @@ const OURS: &[&str] = &[
 /// socket's path, which holds the key.
 pub fn start() {
     let wish = std::env::var("TILLBELL_LOG").unwrap_or_default();
-    let (level, json) = read(&wish);
+    let Wish { level, json, steps } = read(&wish);
     let mut directives = "warn".to_owned();
     for name in OURS {
         directives.push_str(&format!(",{name}={level}"));
+    }
+    if steps {
+        directives.push_str(&format!(",{}=trace", tillbell_lnbits::step::TARGET));
     }
     let filter = EnvFilter::new(directives);
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
@@ -38,7 +41,16 @@ pub fn start() {
     };
 }
 
-fn read(wish: &str) -> (&'static str, bool) {
+/// What the variable says.
+#[derive(Debug, PartialEq, Eq)]
+struct Wish {
+    level: &'static str,
+    json: bool,
+    /// The steps of payments (`crate::step`), whatever the level.
+    steps: bool,
+}
+
+fn read(wish: &str) -> Wish {
     let mut parts = wish.split(',').map(str::trim);
     let level = match parts.next().map(str::to_ascii_lowercase).as_deref() {
         Some("off") => "off",
@@ -48,7 +60,12 @@ fn read(wish: &str) -> (&'static str, bool) {
         Some("trace") => "trace",
         Some(_) | None => "warn",
     };
-    (level, parts.any(|part| part.eq_ignore_ascii_case("json")))
+    let (mut json, mut steps) = (false, false);
+    for part in parts {
+        json |= part.eq_ignore_ascii_case("json");
+        steps |= part.eq_ignore_ascii_case("steps");
+    }
+    Wish { level, json, steps }
 }
 
 #[cfg(test)]
@@ -57,9 +74,12 @@ mod tests {
 
     #[test]
     fn a_level_and_a_form_are_read() {
-        assert_eq!(read("debug,json"), ("debug", true));
-        assert_eq!(read("INFO"), ("info", false));
-        assert_eq!(read(""), ("warn", false));
-        assert_eq!(read("loud"), ("warn", false));
+        let wish = |level, json, steps| Wish { level, json, steps };
+        assert_eq!(read("debug,json"), wish("debug", true, false));
+        assert_eq!(read("INFO"), wish("info", false, false));
+        assert_eq!(read("warn,steps"), wish("warn", false, true));
+        assert_eq!(read("warn, steps, JSON"), wish("warn", true, true));
+        assert_eq!(read(""), wish("warn", false, false));
+        assert_eq!(read("loud"), wish("warn", false, false));
     }
 }

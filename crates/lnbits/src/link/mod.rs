@@ -36,7 +36,7 @@ pub use crate::channel::Channel;
 use crate::dial::{Budgets, DialError, Dialer, Step, Wire};
 use crate::frame::{self, MAX_FRAME_BYTES, Noise, Reading};
 use crate::headers::USER_AGENT_TEXT;
-use crate::{Hint, Server, failpoint};
+use crate::{Hint, Server, failpoint, step};
 
 /// Hints that may wait to be taken.
 const HINTS: usize = 256;
@@ -226,13 +226,16 @@ impl FrameSink {
             return;
         }
         match frame::read(text) {
-            Reading::Hint(hint) => match self.hints.try_send(hint) {
-                Ok(()) => {}
-                Err(TrySendError::Full(_) | TrySendError::Closed(_)) => {
-                    self.meter.dropped.fetch_add(1, Ordering::Relaxed);
-                    self.dirty.notify_one();
+            Reading::Hint(hint) => {
+                step::framed(hint.payment_hash);
+                match self.hints.try_send(hint) {
+                    Ok(()) => {}
+                    Err(TrySendError::Full(_) | TrySendError::Closed(_)) => {
+                        self.meter.dropped.fetch_add(1, Ordering::Relaxed);
+                        self.dirty.notify_one();
+                    }
                 }
-            },
+            }
             Reading::NotAPayment(noise) => {
                 self.meter.noise.fetch_add(1, Ordering::Relaxed);
                 if noise == Noise::BadHash {

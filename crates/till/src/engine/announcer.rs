@@ -15,6 +15,7 @@ use crate::ledger::{Entry, Outlet, Seq, WalletRow};
 use crate::payment::Kind;
 use crate::screen::ringer::{Ring, Ringer};
 use crate::screen::stage::{LATE, Stage};
+use crate::step::Step;
 
 /// What was delivered to which outlet.
 pub(super) type Delivered = (Outlet, Vec<Seq>);
@@ -202,6 +203,11 @@ impl Announcer {
                 self.stage.hold(held.screens);
                 delivered.push((Outlet::Bell, self.ringer.give_up(held.audible, now.at)));
                 let begun = self.stage.advance(now.at);
+                if let Some(begun) = &begun {
+                    for entry in self.stage.shown() {
+                        Step::Staged.of_both(entry.payment_hash, begun.showing);
+                    }
+                }
                 let ring = if self.stage.is_unseen(now.at) {
                     self.ringer.unseen(now.at)
                 } else {

@@ -16,6 +16,7 @@ use crate::ledger::{
     WalletState,
 };
 use crate::payment::Found;
+use crate::step::Step;
 use crate::store::alive::Alive;
 use crate::store::pairings::{self, Paired};
 use crate::store::profile::Profile;
@@ -536,6 +537,9 @@ impl Open {
                 failpoint::reach(Failpoint::Proven);
                 let new = self.ledger.record(*row, arrived, heard.wall)?;
                 failpoint::reach(Failpoint::Recorded);
+                for entry in &new {
+                    Step::Recorded.of_payment(entry.payment_hash);
+                }
                 let is_new = |payment: &Arrived| {
                     new.iter().any(|entry| {
                         entry.payment_hash == payment.payment_hash()

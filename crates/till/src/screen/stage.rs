@@ -305,6 +305,12 @@ impl Stage {
         })
     }
 
+    /// What is shown now.
+    pub(crate) fn shown(&self) -> Vec<&Entry> {
+        let showing = self.showing.as_ref();
+        showing.map_or_else(Vec::new, |showing| showing.what.entries())
+    }
+
     /// What was heard a minute ago, and that nobody could see until now, is late.
     fn become_late(&mut self, now: Moment) {
         let is_late = |heard: Moment| now.since(heard) >= LATE;

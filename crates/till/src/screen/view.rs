@@ -70,6 +70,16 @@ impl Display {
             shop: None,
         }
     }
+
+    /// The showing that wants to be painted, where payments are shown.
+    #[must_use]
+    pub const fn showing(&self) -> Option<u64> {
+        match &self.scene {
+            Scene::Paid(paid) => Some(paid.showing),
+            Scene::CatchUp(list) => Some(list.showing),
+            Scene::Welcome { .. } | Scene::Idle { .. } | Scene::Checking => None,
+        }
+    }
 }
 
 /// Who asks, and for whom a picture is drawn.

@@ -14,6 +14,7 @@ use crate::clock::{Clock, Moment, Now, SleepWatch};
 use crate::failpoint::{self, Failpoint};
 use crate::payment::Found;
 use crate::sentence::Say;
+use crate::step::Step;
 use crate::wallet::Listen;
 use crate::wallet::baseline::{Baseline, BaselineError, take_baseline};
 use crate::wallet::health::{Health, LinkView};
@@ -329,7 +330,9 @@ impl WalletTask {
             Effect::LookUp(hash) => {
                 self.ask(async move |rest| {
                     failpoint::reach(Failpoint::LookingUp);
+                    Step::Asked.of_payment(hash);
                     let result = rest.payment(hash).await.map(|answer| answer.value);
+                    Step::Answered.of_payment(hash);
                     Answered::Heard(Some(Event::LookedUp { hash, result }))
                 });
                 return Ok(());

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Actor;
 use crate::screen::view::{Display, LinkState, LinkView, Role, Scene, SoundView, Unreliable, WalletView};
+use crate::step::Step;
 
 /// A picture holds so many wallets and notices: what a screen has room for. It stays below 8,192 bytes, the most that reaches a page
 /// of the shell's in one piece.
@@ -26,6 +27,7 @@ impl Actor {
                 revision: shown.revision + 1,
                 ..fresh
             });
+            Step::Published.of_showing(shown.showing());
             true
         });
     }
