@@ -146,6 +146,29 @@ impl Hand {
         Ok(seen)
     }
 
+    /// Lets every window fill the screen, as a window manager does for one that asks for that. False while there is none.
+    ///
+    /// # Errors
+    /// See [`Self::at`].
+    pub fn fills_screen(&self) -> anyhow::Result<bool> {
+        let screen = self.server.get_geometry(self.root)?.reply()?;
+        let whole = xproto::ConfigureWindowAux::new()
+            .x(0)
+            .y(0)
+            .width(u32::from(screen.width))
+            .height(u32::from(screen.height));
+        let mut any = false;
+        for window in self.server.query_tree(self.root)?.reply()?.children {
+            // It may be gone again.
+            let state = self.server.get_window_attributes(window)?.reply();
+            if state.is_ok_and(|state| state.map_state == xproto::MapState::VIEWABLE) {
+                self.server.configure_window(window, &whole)?.check()?;
+                any = true;
+            }
+        }
+        Ok(any)
+    }
+
     /// Gives the screen another size, as `xrandr -s` does; at most the one that it started with.
     ///
     /// # Errors

@@ -13,6 +13,8 @@ pub enum Alive {
     Bytes,
     /// Only texts and bytes of a WebSocket: its pings and pongs do not.
     Data,
+    /// Any byte, and an open WebSocket always: uvicorn, LNbits' own server.
+    Sockets,
 }
 
 /// A proxy on 127.0.0.1.
@@ -56,6 +58,12 @@ impl IdleProxy {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    /// Its port on 127.0.0.1.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// How many WebSockets it has cut for idling.
     #[must_use]
     pub fn cuts(&self) -> usize {
@@ -87,7 +95,9 @@ fn connect(
     }
     let cuts = Arc::clone(cuts);
     std::thread::spawn(move || {
-        if passage.wait_for_idling(idle) && *upgraded.lock().unwrap_or_else(PoisonError::into_inner) {
+        let upgraded = || *upgraded.lock().unwrap_or_else(PoisonError::into_inner);
+        let spared = || alive == Alive::Sockets && upgraded();
+        if passage.wait_for_idling(idle, spared) && upgraded() {
             cuts.fetch_add(1, Ordering::SeqCst);
         }
         passage.hang_up();
@@ -104,7 +114,7 @@ impl Passage {
             let mut upgraded = upgraded.lock().unwrap_or_else(PoisonError::into_inner);
             let counts = match (*upgraded, self.alive) {
                 (true, Alive::Data) => frames.has_data(bytes),
-                (false, _) | (_, Alive::Bytes) => true,
+                (false, _) | (_, Alive::Bytes | Alive::Sockets) => true,
             };
             // What follows an answer of 101 are frames; nobody sends one before the whole answer is there.
             *upgraded |= answers && bytes.starts_with(b"HTTP/1.1 101");
@@ -119,18 +129,19 @@ impl Passage {
         self.hang_up();
     }
 
-    /// Returns when nothing has happened for so long, or with `false` when an end has hung up.
-    fn wait_for_idling(&self, idle: Duration) -> bool {
+    /// Returns when nothing has happened for so long (which matters not while it is `spared`), or with `false` when an end has
+    /// hung up.
+    fn wait_for_idling(&self, idle: Duration, spared: impl Fn() -> bool) -> bool {
         loop {
             let left =
                 idle.saturating_sub(self.last.lock().unwrap_or_else(PoisonError::into_inner).elapsed());
-            if left.is_zero() {
+            if left.is_zero() && !spared() {
                 return true;
             }
             if self.ends[0].peer_addr().is_err() {
                 return false;
             }
-            std::thread::sleep(left.min(Duration::from_millis(200)));
+            std::thread::sleep(left.clamp(Duration::from_millis(10), Duration::from_millis(200)));
         }
     }
 

@@ -1,10 +1,12 @@
-//! A line between Tillbell and a server that counts what passes, and that can be cut without either of them ending.
+//! A line between Tillbell and a server that counts what passes, that can be cut without either of them ending, and that can be as
+//! long as one likes.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::ops::Sub;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::{Duration, Instant};
 
 /// A relay on 127.0.0.1 that passes every byte on, until it is cut.
 #[derive(Debug)]
@@ -46,6 +48,8 @@ struct Counters {
 
 #[derive(Debug, Default)]
 struct Line {
+    /// How long bytes are on their way, in each direction.
+    one_way: Duration,
     cut: bool,
     open: Vec<TcpStream>,
 }
@@ -56,10 +60,23 @@ impl Relay {
     /// # Errors
     /// When it cannot listen.
     pub fn to(port: u16) -> anyhow::Result<Self> {
+        Self::far_from(port, Duration::ZERO)
+    }
+
+    /// A relay to a port of this machine that seems far away: bytes are on their way for so long, in each direction. As many as one
+    /// likes may be, one behind the other. To open a connection takes one way there and one back, as TCP's greeting does.
+    ///
+    /// # Errors
+    /// When it cannot listen.
+    pub fn far_from(port: u16, one_way: Duration) -> anyhow::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
+        let line = Line {
+            one_way,
+            ..Line::default()
+        };
         let relay = Self {
             port: listener.local_addr()?.port(),
-            line: Arc::default(),
+            line: Arc::new(Mutex::new(line)),
             passed: Arc::default(),
         };
         let (line, passed) = (Arc::clone(&relay.line), Arc::clone(&relay.passed));
@@ -137,7 +154,11 @@ impl Line {
         ] {
             from.set_nodelay(true)?;
             let passed = Arc::clone(passed);
-            std::thread::spawn(move || pass(from, to, counter(&passed)));
+            let one_way = self.one_way;
+            std::thread::spawn(move || match one_way {
+                Duration::ZERO => pass(from, to, counter(&passed)),
+                one_way => pass_slowly(from, to, counter(&passed), one_way),
+            });
         }
         // Thousands come and go in a day.
         self.open.retain(|stream| stream.peer_addr().is_ok());
@@ -165,12 +186,71 @@ fn pass(mut from: TcpStream, mut to: TcpStream, passed: &AtomicU64) {
     let _ = from.shutdown(Shutdown::Both);
 }
 
+/// Every piece arrives so long after it was sent. The client has its connection at once, for the system greets it by itself; what TCP's
+/// greeting takes over this distance is made up for by its first bytes, which start no sooner than the greeting would have ended.
+fn pass_slowly(mut from: TcpStream, to: TcpStream, passed: &AtomicU64, one_way: Duration) {
+    let greeted = Instant::now() + one_way * 2;
+    let (on_its_way, arriving) = mpsc::channel();
+    std::thread::spawn(move || deliver(&arriving, to));
+    let mut bytes = [0; 16 * 1024];
+    loop {
+        let count = from.read(&mut bytes).unwrap_or_default();
+        passed.fetch_add(count as u64, Ordering::Relaxed);
+        let due = Instant::now().max(greeted) + one_way;
+        // Nothing: it has hung up, and that takes its time, too.
+        let sent = on_its_way.send((due, bytes[..count].to_vec()));
+        if count == 0 || sent.is_err() {
+            return;
+        }
+    }
+}
+
+fn deliver(arriving: &mpsc::Receiver<(Instant, Vec<u8>)>, mut to: TcpStream) {
+    for (due, bytes) in arriving {
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        if bytes.is_empty() || to.write_all(&bytes).is_err() {
+            break;
+        }
+    }
+    let _ = to.shutdown(Shutdown::Both);
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::{Read as _, Write as _};
     use std::net::{TcpListener, TcpStream};
+    use std::time::{Duration, Instant};
 
     use super::{Passed, Relay};
+
+    #[test]
+    fn a_far_relay_takes_its_time_once_for_many_pieces_and_twice_more_to_open() {
+        const ONE_WAY: Duration = Duration::from_millis(100);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let relay = Relay::far_from(listener.local_addr().unwrap().port(), ONE_WAY).unwrap();
+        let began = Instant::now();
+        let mut client = TcpStream::connect(("127.0.0.1", relay.port())).unwrap();
+        client.write_all(b"1").unwrap();
+        let (mut server, _) = listener.accept().unwrap();
+        server.read_exact(&mut [0; 1]).unwrap();
+        let first = began.elapsed();
+        assert!(first >= ONE_WAY * 3, "greeted and sent: {first:?}");
+
+        let began = Instant::now();
+        for _ in 0..20 {
+            client.write_all(b"2").unwrap();
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        server.read_exact(&mut [0; 20]).unwrap();
+        let twenty = began.elapsed();
+        assert!(twenty >= ONE_WAY + Duration::from_millis(95), "{twenty:?}");
+        assert!(twenty < ONE_WAY * 4, "they are on their way together: {twenty:?}");
+
+        let began = Instant::now();
+        drop(client);
+        assert_eq!(server.read(&mut [0; 1]).unwrap(), 0);
+        assert!(began.elapsed() >= ONE_WAY, "so is its end");
+    }
 
     #[test]
     fn what_passes_is_counted_each_way() {

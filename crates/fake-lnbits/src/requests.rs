@@ -87,6 +87,11 @@ impl Requests {
         self.counts.values().sum()
     }
 
+    /// When the last one came.
+    pub fn last(&self) -> Option<Instant> {
+        self.log.back().map(|(at, ..)| *at)
+    }
+
     /// The most requests within any 60 s for one concrete path (every payment hash is a path of its own), among the
     /// last 50,000 requests; what a real server's rate limit counts.
     pub fn busiest_minute(&self) -> Option<(String, usize)> {
