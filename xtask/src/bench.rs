@@ -1,4 +1,5 @@
-//! `cargo xtask bench`: what a counter feels, beside a browser; what a crowd of wallets costs; what a day costs on a metered line.
+//! `cargo xtask bench`: what a counter feels, beside browsers and far from its server; what a crowd of wallets costs; what a day
+//! costs on a metered line.
 //!
 //! A figure never fails it. A payment that was lost or told twice does.
 
@@ -12,8 +13,10 @@ use crate::{need, shell, ui};
 /// The benches, each a file below `tests/benches`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Bench {
-    /// The display beside Chromium.
+    /// The display beside Chromium and the least browser around its own engine, and far from its server.
     Counter,
+    /// What many payments leave behind in it, and in Chromium.
+    Memory,
     /// Two hundred wallets in one window.
     Crowd,
     /// Bytes to and from a real LNbits; for so many minutes, or its own choice.
@@ -26,6 +29,7 @@ impl Bench {
         Ok(match words[..] {
             [] => vec![Self::Counter, Self::Crowd],
             ["counter"] => vec![Self::Counter],
+            ["counter", "--memory"] => vec![Self::Memory],
             ["crowd"] => vec![Self::Crowd],
             ["traffic"] => vec![Self::Traffic(None)],
             ["traffic", ..] => vec![Self::Traffic(Some(crate::arguments::minutes(
@@ -33,7 +37,7 @@ impl Bench {
                 &arguments[1..],
             )?))],
             _ => bail!(
-                "`cargo xtask bench` takes nothing, `counter`, `crowd` or `traffic [--minutes N]`, and there is «{}».",
+                "`cargo xtask bench` takes nothing, `counter [--memory]`, `crowd` or `traffic [--minutes N]`, and there is «{}».",
                 words.join(" ")
             ),
         })
@@ -41,7 +45,7 @@ impl Bench {
 
     const fn name(self) -> &'static str {
         match self {
-            Self::Counter => "counter",
+            Self::Counter | Self::Memory => "counter",
             Self::Crowd => "crowd",
             Self::Traffic(_) => "traffic",
         }
@@ -81,6 +85,9 @@ pub(crate) fn bench(arguments: &[String]) -> anyhow::Result<()> {
     let mut lock = Some(lock);
     for bench in benches {
         let mut command = command(bench);
+        if bench == Bench::Memory {
+            command.args(["--", "--memory"]);
+        }
         if let Bench::Traffic(minutes) = bench {
             let venv = lnbits::CURRENT.ensure(&cache)?;
             command.env(lnbits::CURRENT.variable(), venv);
@@ -109,6 +116,8 @@ mod tests {
     fn one_bench_is_run_by_name_and_the_long_one_only_so() {
         assert_eq!(read(&[]), Some(vec![Bench::Counter, Bench::Crowd]));
         assert_eq!(read(&["crowd"]), Some(vec![Bench::Crowd]));
+        assert_eq!(read(&["counter"]), Some(vec![Bench::Counter]));
+        assert_eq!(read(&["counter", "--memory"]), Some(vec![Bench::Memory]));
         assert_eq!(read(&["traffic"]), Some(vec![Bench::Traffic(None)]));
         let ten = vec![Bench::Traffic(Some(10))];
         assert_eq!(read(&["traffic", "--minutes", "10"]), Some(ten));

@@ -15,7 +15,7 @@ pub(crate) enum Purpose {
     Test,
     /// Also those that take long.
     TestAll,
-    /// Measure it beside a browser.
+    /// Measure it beside browsers.
     Bench,
 }
 
@@ -51,8 +51,8 @@ const TO_TEST: &[&str] = &[
 /// A Wayland compositor with the X server that it wants to have, and a spreadsheet program that opens what was exported.
 const TO_TEST_ALL: &[&str] = &["cage", "libreoffice-calc", "xwayland"];
 
-/// What the display is measured beside.
-const TO_BENCH: &[&str] = &["chromium"];
+/// What the display is measured beside: Chromium, and WebKitGTK's MiniBrowser, which comes with its driver.
+const TO_BENCH: &[&str] = &["chromium", "webkit2gtk-driver"];
 
 /// Sees to it that everything is there.
 ///
@@ -90,7 +90,7 @@ pub(crate) fn ensure(purpose: Purpose) -> anyhow::Result<()> {
             println!("  cage with Xwayland, and LibreOffice Calc, as soffice");
         }
         if purpose == Purpose::Bench {
-            println!("  Chromium, as /usr/bin/chromium");
+            println!("  Chromium, as /usr/bin/chromium, and WebKitGTK's MiniBrowser");
         }
         return Ok(());
     }
