@@ -72,11 +72,16 @@ pub(crate) fn measure(sound: &Sound) -> anyhow::Result<()> {
         }
         groups.push(group);
     }
+    // By then the log has the last step, too.
+    glass::until_calm(&mut counter.probe, PATIENCE)?;
     let log = counter.program.stderr();
     counter.close()?;
     report(&groups);
     for (group, (_, pause)) in groups.iter().zip(PAUSES) {
-        println!("\nAfter {} s:", pause.as_secs_f64());
+        println!(
+            "\nAfter {} s in which nothing was asked, if it came to that:",
+            pause.as_secs_f64()
+        );
         print_steps(&log, &group.told);
     }
     Ok(())
@@ -105,7 +110,8 @@ fn report(groups: &[Group]) {
         );
     }
     println!(
-        "\nThe goal is at most {} ms: one way, there and back, and {} ms.",
+        "\nThe server hangs up on connections that ask nothing for {} s. The goal is at most {} ms: one way, there and back, and {} ms.",
+        KEPT.as_secs(),
         goal.as_millis(),
         ELSE.as_millis()
     );
