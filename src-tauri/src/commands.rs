@@ -16,6 +16,7 @@ use tillbell_till::step::Step;
 
 use crate::demo::DemoGuard;
 use crate::drawn::{Drawn, Gone};
+use crate::flash;
 use crate::page::Page;
 use crate::window;
 
@@ -58,6 +59,10 @@ impl Host {
     /// Answers what concerns the window itself.
     async fn answer(&self, request: &Request, window: &WebviewWindow) -> Option<Reply> {
         if let Request::Heartbeat { .. } = request {
+            return Some(Reply::Done);
+        }
+        if let Request::FlashLayout { layout } = request {
+            flash::laid_out(layout.clone());
             return Some(Reply::Done);
         }
         if let Request::TryDemo = request {
@@ -122,6 +127,7 @@ pub(crate) fn handler() -> impl Fn(Invoke<Wry>) -> bool + Send + Sync + 'static 
 #[tauri::command]
 fn subscribe(host: State<'_, Host>, drawn: State<'_, Drawn>, pictures: Channel<Arc<Display>>) {
     drawn.forget();
+    flash::forget();
     let (mut display, role) = (host.engine.display(), host.role);
     let sender = tauri::async_runtime::spawn(async move {
         let mut in_a_row = 0;
@@ -133,9 +139,10 @@ fn subscribe(host: State<'_, Host>, drawn: State<'_, Drawn>, pictures: Channel<A
                 Role::Customer => Arc::new(customer::picture(&picture)),
             };
             let showing = picture.showing();
-            if pictures.send(picture).is_err() {
+            if pictures.send(Arc::clone(&picture)).is_err() {
                 return;
             }
+            flash::picture(picture);
             Step::Sent.of_showing(showing);
             if display.changed().await.is_err() {
                 return;
@@ -167,10 +174,11 @@ async fn ask(
 ) -> Result<Reply, ()> {
     page.asked(&request);
     come(Step::Painted, &request);
-    if let Request::Painted { .. } = request
-        && host.until_drawn(&drawn, &window).await == Err(Gone)
-    {
-        return Ok(Reply::Done);
+    if let Request::Painted { showing } = request {
+        flash::over(showing);
+        if host.until_drawn(&drawn, &window).await == Err(Gone) {
+            return Ok(Reply::Done);
+        }
     }
     come(Step::Drawn, &request);
     let shell = match request.is_for(host.role) {

@@ -11,6 +11,9 @@ use tauri::WebviewWindow;
 use tauri::{AppHandle, Manager};
 use tokio::sync::oneshot;
 
+#[cfg(target_os = "linux")]
+use crate::flash;
+
 /// The page's frame, and one more, which is drawn when that was taken.
 const FRAMES: u8 = 2;
 
@@ -73,7 +76,7 @@ pub(crate) fn listen(app: &AppHandle, window: &WebviewWindow) -> tauri::Result<(
     let app = app.clone();
     window.with_webview(move |webview| {
         webview.inner().connect_draw(move |page, _| {
-            if app.state::<Drawn>().frame() {
+            if !flash::is_out_of_turn() && app.state::<Drawn>().frame() {
                 page.queue_draw_area(0, 0, 1, 1);
             }
             gtk::glib::Propagation::Proceed

@@ -6,6 +6,7 @@ mod bell;
 mod commands;
 mod demo;
 mod drawn;
+mod flash;
 mod front;
 mod page;
 mod revival;

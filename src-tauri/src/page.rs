@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 use tauri::{Manager, WebviewWindow};
 use tillbell_till::engine::Request;
 
+#[cfg(target_os = "linux")]
+use crate::flash;
+
 /// Windows made anew are numbered: a label is free again only some time after its window has gone.
 const LABEL: &str = "display";
 /// A page that says nothing for this long (three beats) is loaded anew; after as long again its window is made anew.
@@ -173,6 +176,7 @@ pub(crate) fn revive(window: &WebviewWindow) -> tauri::Result<()> {
                     return;
                 }
                 tracing::warn!(?reason, "the page's process has ended");
+                flash::forget();
                 if app.state::<Page>().health().may_revive(Instant::now()) {
                     page.load_uri(home.as_str());
                 }

@@ -8,6 +8,8 @@ use tillbell_machine::screen::Session;
 #[cfg(target_os = "linux")]
 use crate::drawn;
 #[cfg(target_os = "linux")]
+use crate::flash;
+#[cfg(target_os = "linux")]
 use crate::page;
 use crate::page::Page;
 use crate::screens;
@@ -70,6 +72,7 @@ pub(crate) fn open(app: &AppHandle, opening: Opening) -> tauri::Result<()> {
     {
         page::revive(&window)?;
         drawn::listen(app, &window)?;
+        flash::listen(&window)?;
         refuse_pinch(&window)?;
     }
     // The page hides the pointer, too, but not before it has one over it.

@@ -39,8 +39,14 @@ impl Display {
     }
 
     fn begin(mut command: Command, profile: &Profile, arguments: &[&str]) -> anyhow::Result<Self> {
+        // Without a graphics card it would choose that itself, and a test may have chosen otherwise.
+        if !command
+            .get_envs()
+            .any(|(name, _)| name == "WEBKIT_DISABLE_DMABUF_RENDERER")
+        {
+            command.env("WEBKIT_DISABLE_DMABUF_RENDERER", "1");
+        }
         command
-            .env("WEBKIT_DISABLE_DMABUF_RENDERER", "1")
             .env("NO_AT_BRIDGE", "1")
             .env("NO_COLOR", "1")
             .arg("--kiosk")

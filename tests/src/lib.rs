@@ -64,7 +64,7 @@ pub use process::{Running, signal};
 pub use profile::Profile;
 pub use relay::{Passed, Relay};
 pub use release::Release;
-pub use screen::{Screen, Shot};
+pub use screen::{Picture, Screen, Shot};
 pub use screen_probe::ScreenProbe;
 pub use self_signed::SelfSigned;
 pub use socks::Socks;

@@ -29,6 +29,50 @@ pub struct Shot {
     pub edge: [u8; 3],
 }
 
+/// What was on a screen.
+#[derive(Debug, Clone)]
+pub struct Picture {
+    /// Row by row.
+    pixels: Vec<[u8; 3]>,
+    size: (u32, u32),
+}
+
+impl Picture {
+    /// A point's colour, red, green and blue; black outside.
+    #[must_use]
+    pub fn at(&self, x: usize, y: usize) -> [u8; 3] {
+        let width = self.size.0 as usize;
+        let inside = (x < width).then(|| self.pixels.get(y * width + x)).flatten();
+        inside.copied().unwrap_or_default()
+    }
+
+    /// The colour in the middle of the upper edge.
+    #[must_use]
+    pub fn edge(&self) -> [u8; 3] {
+        self.at(self.size.0 as usize / 2, 2)
+    }
+
+    /// Keeps it as `NAME.png` in `$TILLBELL_SHOTS`, else in `target/shots`, and says where that is.
+    ///
+    /// # Errors
+    /// When it cannot be kept.
+    pub fn keep(&self, name: &str) -> anyhow::Result<PathBuf> {
+        let folder = std::env::var_os("TILLBELL_SHOTS").map_or_else(
+            || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/shots"),
+            PathBuf::from,
+        );
+        std::fs::create_dir_all(&folder)?;
+        let path = folder.join(format!("{name}.png"));
+        let mut encoder = png::Encoder::new(std::fs::File::create(&path)?, self.size.0, self.size.1);
+        encoder.set_color(png::ColorType::Rgb);
+        encoder.set_depth(png::BitDepth::Eight);
+        encoder
+            .write_header()?
+            .write_image_data(self.pixels.as_flattened())?;
+        Ok(path)
+    }
+}
+
 impl Screen {
     /// One of this size, in pixels.
     ///
@@ -96,24 +140,26 @@ impl Screen {
     /// # Errors
     /// When the picture cannot be read or kept.
     pub fn shot(&self, name: &str) -> anyhow::Result<Shot> {
-        let pixels = self.pixels()?;
-        let (width, height) = self.size;
-        let folder = std::env::var_os("TILLBELL_SHOTS").map_or_else(
-            || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/shots"),
-            PathBuf::from,
-        );
-        std::fs::create_dir_all(&folder)?;
-        let path = folder.join(format!("{name}.png"));
-        let mut encoder = png::Encoder::new(std::fs::File::create(&path)?, width, height);
-        encoder.set_color(png::ColorType::Rgb);
-        encoder.set_depth(png::BitDepth::Eight);
-        encoder.write_header()?.write_image_data(pixels.as_flattened())?;
-        let edge = pixels
-            .get(width as usize * 2 + width as usize / 2)
-            .copied()
-            .unwrap_or_default();
-        let colours = pixels.into_iter().collect::<std::collections::HashSet<_>>().len();
+        let picture = self.picture()?;
+        let path = picture.keep(name)?;
+        let edge = picture.edge();
+        let colours = picture
+            .pixels
+            .into_iter()
+            .collect::<std::collections::HashSet<_>>()
+            .len();
         Ok(Shot { path, colours, edge })
+    }
+
+    /// What is on the glass now.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn picture(&self) -> anyhow::Result<Picture> {
+        Ok(Picture {
+            pixels: self.pixels()?,
+            size: self.size,
+        })
     }
 
     /// The glass itself, row by row. Xvfb keeps it in a file in the form of `xwd`: a header of 32-bit numbers, a

@@ -14,8 +14,8 @@ use crate::profile::{binary, talkative};
 use crate::webdriver::Session;
 use crate::{Profile, Screen, Sound, tree, until};
 
-/// Notes every picture that the page shows from now on. Each showing of a payment is an element of its own, so two
-/// equal payments are two notes, and one payment that is merely redrawn is one.
+/// Notes every picture that the page shows from now on. Each showing of a payment has its number, so two equal payments
+/// are two notes, and one payment that is merely redrawn is one.
 const WATCH: &str = r"
 if (window.tillbellShown) return;
 const shown = window.tillbellShown = [];
@@ -26,7 +26,7 @@ const msat = (role) => { const it = find(role)?.dataset.msat; return it === unde
 let last = {};
 const look = () => {
   const scene = root.dataset.scene ?? null;
-  const face = scene === 'paid' ? find('amount') : scene === 'catch-up' ? find('total') : null;
+  const face = scene === 'paid' ? document.querySelector('[data-showing]')?.dataset.showing : scene === 'catch-up' ? find('total') : null;
   if (scene === last.scene && face === last.face) return;
   last = { scene, face };
   shown.push({

@@ -19,6 +19,8 @@ pub enum Step {
     Staged,
     /// The picture of its showing is there for displays.
     Published,
+    /// The shell has drawn its first frame.
+    First,
     /// That picture was handed to a page.
     Sent,
     /// The page says that it has painted it.
@@ -35,6 +37,7 @@ impl Step {
             Self::Recorded => "recorded",
             Self::Staged => "staged",
             Self::Published => "published",
+            Self::First => "first",
             Self::Sent => "sent",
             Self::Painted => "painted",
             Self::Drawn => "drawn",

@@ -20,6 +20,7 @@ export function hostBehind(door: Door): Host {
     subscribe: (draw) => door.subscribe(draw),
     painted: (showing) => tell({ ask: 'painted', showing }),
     heartbeat: (beat) => tell({ ask: 'heartbeat', beat }),
+    flashLayout: (layout) => tell({ ask: 'flash-layout', layout }),
     payCode: async (id) => (await ask('pay-code', { ask: 'pay-code', id })).code,
 
     previewPairing: async (text) => (await ask('preview', { ask: 'preview-pairing', text })).preview,

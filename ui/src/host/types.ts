@@ -1,4 +1,5 @@
 import type { Display } from './generated/Display';
+import type { FlashLayout } from './generated/FlashLayout';
 import type { PairingForm } from './generated/PairingForm';
 import type { PairingPreview } from './generated/PairingPreview';
 import type { PayCode } from './generated/PayCode';
@@ -25,6 +26,8 @@ export interface Host extends Pick<Door, 'subscribe'> {
   painted(showing: number): Promise<void>;
   /** Says that this window still draws; `beat` grows by one. */
   heartbeat(beat: number): Promise<void>;
+  /** Says where and how this page draws an amount; `null` where a payment does not fill it. */
+  flashLayout(layout: FlashLayout | null): Promise<void>;
   /** The drawing of the pay code that the picture names. */
   payCode(id: number): Promise<PayCode>;
 

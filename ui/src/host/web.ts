@@ -190,6 +190,7 @@ export const host: Host = {
     console.info(`showing ${showing} was on the glass after ${(performance.now() - drawnAt).toFixed(1)} ms`);
   },
   async heartbeat() {},
+  async flashLayout() {},
   async payCode() {
     return modules === drawnCode.modules ? drawnCode : squares();
   },

@@ -4,10 +4,13 @@ export interface Amount {
   unit: 'sat' | 'sats';
 }
 
+/** How sats are written. */
+export const satsFormat = (locale?: string) =>
+  new Intl.NumberFormat(locale, { maximumFractionDigits: 3, useGrouping: 'always' });
+
 /** 1 000 500 msat → "1,000.5" and "sats", grouped as the locale does. */
 export function amount(msat: number, locale?: string): Amount {
-  const format = new Intl.NumberFormat(locale, { maximumFractionDigits: 3, useGrouping: 'always' });
-  return { number: format.format(msat / 1000), unit: msat === 1000 ? 'sat' : 'sats' };
+  return { number: satsFormat(locale).format(msat / 1000), unit: msat === 1000 ? 'sat' : 'sats' };
 }
 
 /** "1,000 sats", in one piece. */
@@ -16,6 +19,9 @@ export function amountText(msat: number, locale?: string): string {
   return `${number}\u00a0${unit}`;
 }
 
+/** Characters narrower than a digit. The shell has the same list (`first_frame.rs`). */
+const narrow = " \u00a0\u202f.,'’·٫٬،-\u200e\u200f\u061c";
+
 /**
  * How wide an amount is at most, in em, so that CSS can fit it to the screen without measuring.
  *
@@ -23,6 +29,6 @@ export function amountText(msat: number, locale?: string): string {
  */
 export function widthInEm(number: string): number {
   let em = 0;
-  for (const char of number) em += /\p{Nd}|\p{Sc}/u.test(char) ? 0.7 : /\p{L}/u.test(char) ? 0.9 : 0.38;
+  for (const char of number) em += narrow.includes(char) ? 0.38 : /\p{Alphabetic}/u.test(char) ? 0.9 : 0.7;
   return em;
 }

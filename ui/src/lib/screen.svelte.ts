@@ -8,6 +8,10 @@ import { afterPaint } from './painted';
 export class Screen {
   /** `null` until the first picture came. Raw: a picture is replaced whole, never changed in place. */
   display = $state.raw<Display | null>(null);
+  /** What lies under a payment until it has been painted: taking it away would take time before. */
+  under = $state.raw<Display | null>(null);
+  /** The showing that has been painted. */
+  painted = $state.raw<number | null>(null);
 
   #showing: number | null = null;
   #callOff = () => {};
@@ -19,6 +23,7 @@ export class Screen {
     if (this.display !== null && display.revision < this.display.revision) return;
     flushSync(() => {
       this.display = display;
+      if (display.scene.name !== 'paid') this.under = display;
       label(document.documentElement, display);
     });
     this.#acknowledge(showingOf(display));
@@ -30,6 +35,8 @@ export class Screen {
     this.#showing = showing;
     if (showing === null) return;
     this.#callOff = afterPaint(() => {
+      this.painted = showing;
+      if (this.display?.scene.name === 'paid') this.under = null;
       // Refused when the showing is over already: then there is nothing left to acknowledge.
       this.host.painted(showing).catch(() => {});
     });
@@ -48,10 +55,17 @@ export function isCalm(scene: Scene): boolean {
 
 /** The doors that other programs read, and that the stylesheet hangs its colours on. */
 function label(root: HTMLElement, { role, scene, link, theme, unreliable }: Display): void {
-  root.dataset.scene = unreliable !== null && isCalm(scene) ? 'unreliable' : scene.name;
-  root.dataset.link = link.state;
-  root.dataset.display = role;
-  root.dataset.theme = theme;
-  if (scene.name === 'paid') root.dataset.verdict = scene.verdict;
-  else delete root.dataset.verdict;
+  const labels = {
+    scene: unreliable !== null && isCalm(scene) ? 'unreliable' : scene.name,
+    link: link.state,
+    display: role,
+    theme,
+    verdict: scene.name === 'paid' ? scene.verdict : undefined,
+  };
+  for (const [name, value] of Object.entries(labels)) {
+    // To write what stands there already is a change, too, for whoever watches.
+    if (root.dataset[name] === value) continue;
+    if (value === undefined) delete root.dataset[name];
+    else root.dataset[name] = value;
+  }
 }

@@ -85,6 +85,21 @@ describe('the screen', () => {
     expect(scene()).toBe('idle');
   });
 
+  it('writes no label anew that stands there already', async () => {
+    glass();
+    const { screen: it } = screen();
+    it.draw(display(scenes.idle(), { revision: 1 }));
+    const written: (string | null)[] = [];
+    const watcher = new MutationObserver((changes) => {
+      written.push(...changes.map(({ attributeName }) => attributeName));
+    });
+    watcher.observe(document.documentElement, { attributes: true });
+    it.draw(paid(1, 2));
+    await settle();
+    watcher.disconnect();
+    expect(written.sort()).toEqual(['data-scene', 'data-verdict']);
+  });
+
   it('drops a picture older than the one it shows', () => {
     glass();
     const { screen: it } = screen();

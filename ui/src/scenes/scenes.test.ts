@@ -311,6 +311,35 @@ describe('paid', () => {
     expect(role('notice')).toBeNull();
   });
 
+  it('leaves what was there before in its place until it has been painted, and then takes it away', async () => {
+    const { draw } = rehearse(display(scenes.idle()));
+    draw(display(scenes.paid()));
+    expect(part('clock').closest('.covered')).not.toBeNull();
+    await vi.advanceTimersByTimeAsync(50);
+    flushSync();
+    expect(role('clock')).toBeNull();
+    draw(display(scenes.idle()));
+    expect(part('clock').closest('.covered')).toBeNull();
+  });
+
+  it('moves nothing before it has been painted, nor does the next one', async () => {
+    const { draw } = rehearse(display(scenes.idle()));
+    for (const showing of [1, 2]) {
+      draw(display(scenes.paid({ showing })));
+      expect(document.querySelector('.ringing, .ring')).toBeNull();
+      await vi.advanceTimersByTimeAsync(50);
+      flushSync();
+      expect(document.querySelectorAll('.ringing .ring')).toHaveLength(2);
+    }
+  });
+
+  it('has no part that anybody finds while it is not shown', () => {
+    rehearse(display(scenes.idle()));
+    const scene = document.querySelector('.paid');
+    expect(scene?.querySelectorAll('[data-role]')).toHaveLength(0);
+    expect(scene?.querySelectorAll('button')).toHaveLength(0);
+  });
+
   it('is put away by a tap or a key', () => {
     const { host } = rehearse(display(scenes.paid({ showing: 9 })));
     vi.advanceTimersByTime(400);

@@ -36,6 +36,7 @@ export function silentHost() {
     subscribe: vi.fn<Host['subscribe']>(async () => {}),
     painted: vi.fn<Host['painted']>(async () => {}),
     heartbeat: vi.fn<Host['heartbeat']>(async () => {}),
+    flashLayout: vi.fn<Host['flashLayout']>(async () => {}),
     payCode: vi.fn<Host['payCode']>(async () => drawnCode),
     previewPairing: vi.fn<Host['previewPairing']>(async () => ({
       server: 'https://pay.example.com',

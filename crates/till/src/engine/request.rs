@@ -11,6 +11,7 @@ use ts_rs::TS;
 use super::outlets::{NowPaired, WalletLine};
 use crate::clock::Clock;
 use crate::ledger::{Outlet, Seq};
+use crate::screen::first_frame::FlashLayout;
 use crate::screen::view::{
     PairingForm, PairingPreview, PairingProgress, PayCode, Role, SettingsForm, SettingsView, SoundView,
 };
@@ -98,6 +99,11 @@ pub enum Request {
         /// Grows by one.
         #[ts(type = "number")]
         beat: u64,
+    },
+    /// Where and how this display's page draws amounts, for the shell's first frame.
+    FlashLayout {
+        /// `None` where a payment does not fill the page.
+        layout: Option<Box<FlashLayout>>,
     },
     /// Put a payment or a catch-up away before its time.
     DismissShowing {
@@ -226,6 +232,7 @@ impl Request {
                 Role::Customer,
                 Self::Painted { .. }
                 | Self::Heartbeat { .. }
+                | Self::FlashLayout { .. }
                 | Self::DismissShowing { .. }
                 | Self::PayCode { .. },
             ) => true,

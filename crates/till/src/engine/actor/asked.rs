@@ -113,9 +113,11 @@ impl Actor {
                 self.announcer.test_ring();
                 Ok(Reply::Done)
             }
-            Request::Heartbeat { .. } | Request::TryDemo | Request::ToggleFullScreen | Request::Show => {
-                Err(Refusal::NoWindow)
-            }
+            Request::Heartbeat { .. }
+            | Request::FlashLayout { .. }
+            | Request::TryDemo
+            | Request::ToggleFullScreen
+            | Request::Show => Err(Refusal::NoWindow),
             Request::Unknown => Err(Refusal::Unknown),
         };
         answered.unwrap_or_else(|refusal| Reply::refused(&refusal))
