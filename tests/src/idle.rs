@@ -2,7 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ pub enum Alive {
     Bytes,
     /// Only texts and bytes of a WebSocket: its pings and pongs do not.
     Data,
-    /// Any byte, and an open WebSocket always: uvicorn, LNbits' own server.
+    /// Any byte, and an open WebSocket always, as does a connection on which nothing was asked yet: uvicorn, LNbits' own server.
     Sockets,
 }
 
@@ -28,6 +28,7 @@ pub struct IdleProxy {
 struct Passage {
     alive: Alive,
     last: Mutex<Instant>,
+    asked: AtomicBool,
     ends: [TcpStream; 2],
 }
 
@@ -82,6 +83,7 @@ fn connect(
     let passage = Arc::new(Passage {
         alive,
         last: Mutex::new(Instant::now()),
+        asked: AtomicBool::default(),
         ends: [client.try_clone()?, server.try_clone()?],
     });
     let upgraded = Arc::new(Mutex::new(false));
@@ -96,7 +98,8 @@ fn connect(
     let cuts = Arc::clone(cuts);
     std::thread::spawn(move || {
         let upgraded = || *upgraded.lock().unwrap_or_else(PoisonError::into_inner);
-        let spared = || alive == Alive::Sockets && upgraded();
+        let asked = || passage.asked.load(Ordering::SeqCst);
+        let spared = || alive == Alive::Sockets && (upgraded() || !asked());
         if passage.wait_for_idling(idle, spared) && upgraded() {
             cuts.fetch_add(1, Ordering::SeqCst);
         }
@@ -119,6 +122,7 @@ impl Passage {
             // What follows an answer of 101 are frames; nobody sends one before the whole answer is there.
             *upgraded |= answers && bytes.starts_with(b"HTTP/1.1 101");
             drop(upgraded);
+            self.asked.fetch_or(!answers, Ordering::SeqCst);
             if counts {
                 *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
             }

@@ -556,6 +556,13 @@ describe('settings', () => {
     return stage;
   };
 
+  it('leave a catch-up that covers them to be put away by a tap', async () => {
+    const { draw } = await open();
+    expect(part('clock').closest('[inert]')).not.toBeNull();
+    draw(display(scenes.catchUp(1)));
+    expect(part('dismiss').closest('[inert]')).toBeNull();
+  });
+
   it('open by key or gear, take the focus, and close by Escape', async () => {
     await open();
     expect(document.activeElement).toBe(part('settings'));
