@@ -13,7 +13,11 @@ use tillbell_till::screen::first_frame::{FirstFrame, FlashLayout};
 use tillbell_till::screen::view::{Display, Scene};
 
 #[cfg(target_os = "linux")]
-pub(crate) use self::gtk::{is_out_of_turn, listen};
+pub(crate) use self::gtk::is_out_of_turn;
+
+/// A page that has not painted by then is slow, and has the glass back: better late than never.
+#[cfg(target_os = "linux")]
+const AT_MOST: std::time::Duration = std::time::Duration::from_secs(1);
 
 thread_local! {
     /// The main thread's, as is all that draws.
@@ -86,16 +90,34 @@ pub(crate) fn forget() {
     change(|flash| flash.frame.take().is_some());
 }
 
+/// Draws first frames in this window from now on.
+#[cfg(target_os = "linux")]
+pub(crate) fn listen(window: &tauri::WebviewWindow) -> tauri::Result<()> {
+    gtk::listen(window, |width, height, zoom| {
+        FLASH.with_borrow(|flash| flash.frame(width, height, zoom).cloned())
+    })
+}
+
 /// Draws anew where `what` says that another frame is due.
 fn change(what: impl FnOnce(&mut Flash) -> bool + Send + 'static) {
     on_main(|| {
-        let changed = FLASH.with_borrow_mut(what);
-        #[cfg(target_os = "linux")]
-        if changed {
-            gtk::draw_again();
+        if FLASH.with_borrow_mut(what) {
+            draw_again();
         }
     });
 }
+
+/// Draws what is due now. A frame that stands then ends by itself.
+#[cfg(target_os = "linux")]
+fn draw_again() {
+    gtk::draw_again();
+    if let Some(showing) = FLASH.with_borrow(|flash| flash.frame.as_ref().map(|frame| frame.showing)) {
+        ::gtk::glib::timeout_add_local_once(AT_MOST, move || over(showing));
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn draw_again() {}
 
 /// Carries this out on the main thread, before whatever else waits there.
 #[cfg(target_os = "linux")]

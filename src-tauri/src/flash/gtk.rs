@@ -1,11 +1,10 @@
 //! The first frame on GTK's own surface, in place of WebKit's.
 
 use std::cell::{Cell, RefCell};
-use std::time::Duration;
 
 use gtk::cairo;
 use gtk::gdk::prelude::{DisplayExtManual as _, GdkContextExt as _};
-use gtk::glib::{self, Propagation, WeakRef};
+use gtk::glib::{Propagation, WeakRef};
 use gtk::prelude::{GtkSettingsExt as _, ObjectExt as _, WidgetExt as _};
 use pango::prelude::FontFamilyExt as _;
 use tauri::WebviewWindow;
@@ -14,31 +13,29 @@ use tillbell_till::screen::first_frame::{AmountLine, FirstFrame, FlashLayout, Ru
 use tillbell_till::step::Step;
 use webkit2gtk::{WebView, WebViewExt as _};
 
-use super::{FLASH, over};
-
-/// A page that has not painted by then is slow, and has the glass back: better late than never.
-const AT_MOST: Duration = Duration::from_secs(1);
-
 thread_local! {
     static PAGE: RefCell<WeakRef<WebView>> = RefCell::default();
     /// What is drawn now is drawn out of turn.
     static OUT_OF_TURN: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Draws in place of this window's page from now on, where WebKit itself draws without the graphics card: with it, WebKit may tie
-/// the end of its frame to its own drawing.
-pub(crate) fn listen(window: &WebviewWindow) -> tauri::Result<()> {
+/// The frame for a window of this width and height whose page has this zoom, if there is one.
+pub(super) type Frame = fn(f64, f64, f64) -> Option<FirstFrame>;
+
+/// Draws `frame` in place of this window's page from now on, where WebKit itself draws without the graphics card: with it, WebKit
+/// may tie the end of its frame to its own drawing.
+pub(super) fn listen(window: &WebviewWindow, frame: Frame) -> tauri::Result<()> {
     let plainly = Renderer::Plain
         .variable()
         .is_some_and(|(name, value)| std::env::var_os(name).is_some_and(|set| set == value));
     if !plainly {
         return Ok(());
     }
-    window.with_webview(|webview| {
+    window.with_webview(move |webview| {
         let page = webview.inner();
         PAGE.set(page.downgrade());
         // A handler comes before WebKit's own, and may take its place.
-        page.connect_draw(|page, glass| match draw(page, glass) {
+        page.connect_draw(move |page, glass| match draw(page, glass, frame) {
             Ok(true) => Propagation::Stop,
             Ok(false) => Propagation::Proceed,
             Err(error) => {
@@ -67,15 +64,12 @@ pub(crate) fn is_out_of_turn() -> bool {
     OUT_OF_TURN.get()
 }
 
-/// Draws the window anew. A frame that stands then ends by itself.
+/// Draws the window anew.
 pub(super) fn draw_again() {
     if let Some(page) = page()
         && draw_at_once(&page).is_none()
     {
         page.queue_draw();
-    }
-    if let Some(showing) = FLASH.with_borrow(|flash| flash.frame.as_ref().map(|frame| frame.showing)) {
-        glib::timeout_add_local_once(AT_MOST, move || over(showing));
     }
 }
 
@@ -95,25 +89,23 @@ fn page() -> Option<WebView> {
 }
 
 /// Draws the frame, if there is one for a window of this size.
-fn draw(page: &WebView, glass: &cairo::Context) -> Result<bool, cairo::Error> {
+fn draw(page: &WebView, glass: &cairo::Context, frame: Frame) -> Result<bool, cairo::Error> {
     let (width, height) = (page.allocated_width(), page.allocated_height());
     let zoom = page.zoom_level();
-    FLASH.with_borrow(|flash| {
-        let Some(frame) = flash.frame(width.into(), height.into(), zoom) else {
-            return Ok(false);
-        };
-        glass.scale(zoom, zoom);
-        ink(glass, frame.colours.ground);
-        glass.paint()?;
-        ink(glass, frame.colours.ink);
-        let context = page.create_pango_context();
-        pangocairo::functions::update_context(glass, &context);
-        for line in &frame.lines {
-            write(glass, &context, frame, line);
-        }
-        Step::First.of_showing(frame.showing);
-        Ok(true)
-    })
+    let Some(frame) = frame(width.into(), height.into(), zoom) else {
+        return Ok(false);
+    };
+    glass.scale(zoom, zoom);
+    ink(glass, frame.colours.ground);
+    glass.paint()?;
+    ink(glass, frame.colours.ink);
+    let context = page.create_pango_context();
+    pangocairo::functions::update_context(glass, &context);
+    for line in &frame.lines {
+        write(glass, &context, &frame, line);
+    }
+    Step::First.of_showing(frame.showing);
+    Ok(true)
 }
 
 fn ink(glass: &cairo::Context, colour: [u8; 3]) {
