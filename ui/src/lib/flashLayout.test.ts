@@ -23,8 +23,8 @@ describe('a colour', () => {
 });
 
 describe('the layout for the shell', () => {
-  const measured = (width = innerWidth, height = innerHeight) => {
-    rehearse(display(scenes.idle()));
+  const measured = (width = innerWidth, height = innerHeight, shown = scenes.idle()) => {
+    rehearse(display(shown));
     const place = { x: 0, y: 0, width, height };
     vi.spyOn(Element.prototype, 'getBoundingClientRect').mockReturnValue(place as DOMRect);
     const read = window.getComputedStyle.bind(window);
@@ -54,6 +54,11 @@ describe('the layout for the shell', () => {
       ['reported', 9],
     ]);
     expect({ ...scene().dataset }).toMatchObject({ by: 'lightning', verdict: 'verified' });
+  });
+
+  it('is the same while a payment in fiat is shown, whose amount has no unit', () => {
+    const fiat = { currency: 'EUR', amount: '1.50' };
+    expect(measured(innerWidth, innerHeight, scenes.paid({ method: 'card', fiat }))).not.toBeNull();
   });
 
   it('is none where a payment does not fill the page: the ribbon of the demo is above it', () => {

@@ -31,10 +31,9 @@ let written: ReturnType<typeof writing> | undefined;
 /** Where and how `scene` draws an amount; `null` where the shell cannot do the same. */
 export function flashLayout(scene: HTMLElement): FlashLayout | null {
   const box = scene.querySelector('.sum');
-  const unit = scene.querySelector('.sum .unit');
   const whole = scene.getBoundingClientRect();
   const { innerWidth: width, innerHeight: height } = window;
-  if (!box || !unit || whole.width !== width || whole.height !== height) return null;
+  if (!box || whole.width !== width || whole.height !== height) return null;
   const colours = {
     lightning: coloursOf(scene, 'lightning', 'verified'),
     card: coloursOf(scene, 'card', 'verified'),
@@ -60,7 +59,7 @@ export function flashLayout(scene: HTMLElement): FlashLayout | null {
     unit: {
       share: number('--unit-share'),
       least: number('--unit-least'),
-      weight: Number(getComputedStyle(unit).fontWeight),
+      weight: number('--unit-weight'),
       below: below >= 0 ? below : null,
     },
     families: style.fontFamily,
