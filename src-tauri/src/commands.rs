@@ -1,7 +1,6 @@
 //! The two calls that a page may make: it subscribes to pictures, and it asks.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use tauri::async_runtime::JoinHandle;
@@ -9,7 +8,7 @@ use tauri::ipc::{Channel, Invoke};
 use tauri::{State, WebviewWindow, Wry};
 use tillbell_till::Engine;
 use tillbell_till::engine::{Reply, Request, ScreenTrouble};
-use tillbell_till::screen::customer;
+use tillbell_till::screen::paced::Pictures;
 use tillbell_till::screen::stage::UNSEEN;
 use tillbell_till::screen::view::{Display, Role};
 use tillbell_till::step::Step;
@@ -19,12 +18,6 @@ use crate::drawn::{Drawn, Gone};
 use crate::flash;
 use crate::page::Page;
 use crate::window;
-
-/// In a rush there is a new picture each millisecond, and all would stand in front of the page's answers: then it gets twenty a
-/// second, more than anybody can read.
-const PACE: Duration = Duration::from_millis(50);
-/// So many in quick succession are no rush: a payment that follows another picture at once does not wait.
-const AT_ONCE: u32 = 3;
 
 /// What the calls are passed to.
 pub(crate) struct Host {
@@ -123,34 +116,20 @@ pub(crate) fn handler() -> impl Fn(Invoke<Wry>) -> bool + Send + Sync + 'static 
     tauri::generate_handler![ask, subscribe]
 }
 
-/// Sends the present picture at once and every later one, in a rush the newest of each [`PACE`], until the page is gone.
+/// Sends the present picture at once and every later one, in a rush the newest, until the page is gone.
 #[tauri::command]
 fn subscribe(host: State<'_, Host>, drawn: State<'_, Drawn>, pictures: Channel<Arc<Display>>) {
     drawn.forget();
     flash::forget();
-    let (mut display, role) = (host.engine.display(), host.role);
+    let mut present = Pictures::new(host.engine.display(), host.role);
     let sender = tauri::async_runtime::spawn(async move {
-        let mut in_a_row = 0;
-        loop {
-            let sent = Instant::now();
-            let picture = display.borrow_and_update().clone();
-            let picture = match role {
-                Role::Operator => picture,
-                Role::Customer => Arc::new(customer::picture(&picture)),
-            };
+        while let Some(picture) = present.next().await {
             let showing = picture.showing();
             if pictures.send(Arc::clone(&picture)).is_err() {
                 return;
             }
             flash::picture(picture);
             Step::Sent.of_showing(showing);
-            if display.changed().await.is_err() {
-                return;
-            }
-            in_a_row = if sent.elapsed() < PACE { in_a_row + 1 } else { 0 };
-            if in_a_row >= AT_ONCE {
-                tokio::time::sleep(PACE.saturating_sub(sent.elapsed())).await;
-            }
         }
     });
     let former = host

@@ -133,7 +133,7 @@ impl Page {
     /// What a page asks says how it is.
     pub(crate) fn asked(&self, request: &Request) {
         let mut health = self.health();
-        if let Request::Heartbeat { beat } = request {
+        if let Request::Heartbeat { beat, .. } = request {
             tracing::trace!(beat, "the page draws");
             health.beat(Instant::now());
         } else if let Request::Painted { .. } = request {

@@ -7,11 +7,12 @@
 //! - [`screen`]: what displays show, payment by payment.
 //! - [`engine`]: the actor that carries out what those pure machines decide.
 //!
-//! Around it: [`store`] keeps the pairing, the settings and the keys, [`sentence`] is how things are said to people, [`step`]
+//! Around it: [`displays`] are those in browsers, [`store`] keeps the pairing, the settings and the keys, [`sentence`] is how things are said to people, [`step`]
 //! says how far a payment has come. The crate knows no toolkit.
 
 pub mod clock;
 pub mod dialer;
+pub mod displays;
 pub mod engine;
 pub mod failpoint;
 pub mod files;

@@ -20,6 +20,7 @@ use super::request::{DemoWallet, Message, Options, Output, StartError};
 use super::wallets::{self, Wallet, Wallets};
 use super::words::{News, Refusal};
 use crate::clock::{Clock, Moment, Now};
+use crate::displays::Displays;
 use crate::ledger::{Copied, Outlet};
 use crate::screen::view::{Display, LinkState, LinkView, Notice, NoticeWeight, PayCode, SoundView};
 use crate::sentence::{Say, Sentence};
@@ -54,6 +55,7 @@ pub(super) struct Actor {
     settings_look: Moment,
     settings_faults: Vec<Sentence>,
     alive: Alive,
+    displays: Displays,
     chimes: Vec<String>,
     /// The pay code and its number, which no other one has had.
     pay_code: Option<(u64, PayCode)>,
@@ -120,6 +122,7 @@ impl Actor {
             books: Books::of(&options.profile, outlets, copied.0.clone(), now),
             announcer: Announcer::new(options.output, bell, lines),
             alive: Alive::read(options.profile.alive_file()),
+            displays: Displays::open(&options.profile, now.wall)?,
             secrets,
             profile: options.profile,
             lock,
@@ -159,6 +162,10 @@ impl Actor {
     /// Where pictures go.
     pub(super) fn publisher(&self) -> watch::Sender<Arc<Display>> {
         self.display.clone()
+    }
+
+    pub(super) fn displays(&self) -> Displays {
+        self.displays.clone()
     }
 
     pub(super) fn clock(&self) -> Arc<dyn Clock> {

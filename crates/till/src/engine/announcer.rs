@@ -126,16 +126,21 @@ impl Announcer {
         let lines = std::mem::take(&mut self.to_tell)
             .into_iter()
             .filter(|(entry, _)| Some(entry.seq) != on_its_way)
-            .map(|(entry, heard)| (entry, heard, vec![Outlet::Terminal]));
+            .map(|(entry, heard)| (entry, heard, Outlet::Terminal));
         let bell: Vec<_> = self.ringer.owed().collect();
-        let screens = self.stage.take_waiting().into_iter().map(|(entry, heard)| {
-            let mut outlets = vec![Outlet::Screens];
-            outlets.extend(bell.contains(&entry.seq).then_some(Outlet::Bell));
-            (entry, heard, outlets)
+        let screens = self.stage.take_waiting().into_iter().flat_map(|(entry, heard)| {
+            let rings = bell.contains(&entry.seq);
+            let ring = rings.then(|| (entry.clone(), heard, Outlet::Bell));
+            [(entry, heard, Outlet::Screens)].into_iter().chain(ring)
         });
-        let owed = lines.chain(screens).collect();
+        let mut owed: BTreeMap<Seq, (Entry, Option<Moment>, Vec<Outlet>)> = BTreeMap::new();
+        for (entry, heard, outlet) in lines.chain(screens) {
+            let (_, known, outlets) = owed.entry(entry.seq).or_insert((entry, heard, Vec::new()));
+            *known = known.or(heard);
+            outlets.push(outlet);
+        }
         self.clear();
-        owed
+        owed.into_values().collect()
     }
 
     /// A wallet is not paired any more.
@@ -150,12 +155,14 @@ impl Announcer {
     /// Takes a new payment.
     pub(super) fn take(&mut self, entry: Entry, heard: Moment, now: Now) {
         self.stage.remove_strip(entry.payment_hash);
-        match self.output {
-            Output::Lines => self.to_tell.push_back((entry, Some(heard))),
-            Output::Screen => {
-                self.ringer.owe(entry.seq, heard);
-                self.stage.push(entry, Some(heard), now.at);
-            }
+        if self.output.has(Outlet::Terminal) {
+            self.to_tell.push_back((entry.clone(), Some(heard)));
+        }
+        if self.output.has(Outlet::Bell) {
+            self.ringer.owe(entry.seq, heard);
+        }
+        if self.output.has(Outlet::Screens) {
+            self.stage.push(entry, Some(heard), now.at);
         }
     }
 
@@ -196,25 +203,24 @@ impl Announcer {
     /// Offers what is next to each outlet that has acknowledged what it was offered last.
     pub(super) fn settle(&mut self, held: Held, now: Now) -> Vec<Delivered> {
         let mut delivered = Vec::new();
-        match self.output {
-            Output::Lines => self.tell_next(held, now),
-            Output::Screen if held.stage => {}
-            Output::Screen => {
-                self.stage.hold(held.screens);
-                delivered.push((Outlet::Bell, self.ringer.give_up(held.audible, now.at)));
-                let begun = self.stage.advance(now.at);
-                if let Some(begun) = &begun {
-                    for entry in self.stage.shown() {
-                        Step::Staged.of_both(entry.payment_hash, begun.showing);
-                    }
+        if self.output.has(Outlet::Terminal) {
+            self.tell_next(held, now);
+        }
+        if self.output.has(Outlet::Screens) && !held.stage {
+            self.stage.hold(held.screens);
+            delivered.push((Outlet::Bell, self.ringer.give_up(held.audible, now.at)));
+            let begun = self.stage.advance(now.at);
+            if let Some(begun) = &begun {
+                for entry in self.stage.shown() {
+                    Step::Staged.of_both(entry.payment_hash, begun.showing);
                 }
-                let ring = if self.stage.is_unseen(now.at) {
-                    self.ringer.unseen(now.at)
-                } else {
-                    begun.and_then(|begun| self.ringer.showing(&begun.shown, begun.kind, now.at))
-                };
-                self.order_ring(ring);
             }
+            let ring = if self.stage.is_unseen(now.at) {
+                self.ringer.unseen(now.at)
+            } else {
+                begun.and_then(|begun| self.ringer.showing(&begun.shown, begun.kind, now.at))
+            };
+            self.order_ring(ring);
         }
         delivered
     }
@@ -241,10 +247,7 @@ impl Announcer {
 
     /// Hands a line on. False when it was not taken: whoever reads is behind.
     pub(super) fn tell(&self, line: Line) -> bool {
-        match self.output {
-            Output::Lines => self.lines.try_send(line).is_ok(),
-            Output::Screen => true,
-        }
+        !self.output.has(Outlet::Terminal) || self.lines.try_send(line).is_ok()
     }
 
     /// Sends the next payment's line, one at a time.
@@ -267,17 +270,16 @@ impl Announcer {
     }
 
     pub(super) fn next_wake(&self, stage_held: bool, now: Now) -> Option<Moment> {
-        match self.output {
-            Output::Lines => None,
-            Output::Screen if stage_held => None,
-            Output::Screen => [
-                self.stage.next_wake(),
-                self.ringer.next_wake(self.stage.is_unseen(now.at)),
-            ]
-            .into_iter()
-            .flatten()
-            .min(),
+        if !self.output.has(Outlet::Screens) || stage_held {
+            return None;
         }
+        [
+            self.stage.next_wake(),
+            self.ringer.next_wake(self.stage.is_unseen(now.at)),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 }
 

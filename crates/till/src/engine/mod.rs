@@ -32,6 +32,7 @@ pub use unpair::{UnpairError, unpair};
 
 use self::request::{Asker, Message};
 use self::words::Refusal;
+use crate::displays::Displays;
 use crate::ledger::Seq;
 use crate::screen::view::{Display, PairingForm, PairingProgress, Role, SoundView};
 
@@ -40,6 +41,7 @@ use crate::screen::view::{Display, PairingForm, PairingProgress, Role, SoundView
 pub struct Engine {
     messages: mpsc::Sender<Message>,
     display: watch::Receiver<Arc<Display>>,
+    displays: Displays,
 }
 
 /// What comes out of an engine, each to be taken by one.
@@ -90,9 +92,14 @@ impl Engine {
         let (bell, bell_orders) = mpsc::channel(16);
         let (lines, line_feed) = mpsc::channel(64);
         let (actor, display) = actor::Actor::new(options, inbox, bell, lines)?;
+        let displays = actor.displays();
         let end = tokio::spawn(supervise(actor));
         Ok((
-            Self { messages, display },
+            Self {
+                messages,
+                display,
+                displays,
+            },
             Outlets {
                 bell: bell_orders,
                 lines: line_feed,
@@ -105,6 +112,12 @@ impl Engine {
     #[must_use]
     pub fn display(&self) -> watch::Receiver<Arc<Display>> {
         self.display.clone()
+    }
+
+    /// Which browsers are displays.
+    #[must_use]
+    pub const fn displays(&self) -> &Displays {
+        &self.displays
     }
 
     async fn tell(&self, message: Message) -> Result<(), Ended> {

@@ -10,6 +10,7 @@ use ts_rs::TS;
 
 use super::outlets::{NowPaired, WalletLine};
 use crate::clock::Clock;
+use crate::displays::{AddedDisplay, AskingLine, DisplayLine, DisplayRole, Presence};
 use crate::ledger::{Outlet, Seq};
 use crate::screen::first_frame::FlashLayout;
 use crate::screen::view::{
@@ -25,6 +26,8 @@ pub enum Output {
     Screen,
     /// Lines in a terminal: each when it is committed, acknowledged when written.
     Lines,
+    /// Displays in browsers, which have bells of their own, and lines in a terminal.
+    Service,
 }
 
 /// What an engine is started with.
@@ -72,11 +75,17 @@ pub enum StartError {
 }
 
 impl Output {
+    /// True where this one is delivered to.
+    pub(super) fn has(self, outlet: Outlet) -> bool {
+        self.outlets().contains(&outlet)
+    }
+
     /// Its outlets.
     pub(super) const fn outlets(self) -> &'static [Outlet] {
         match self {
             Self::Screen => &[Outlet::Screens, Outlet::Bell],
             Self::Lines => &[Outlet::Terminal],
+            Self::Service => &[Outlet::Screens, Outlet::Terminal],
         }
     }
 }
@@ -99,6 +108,10 @@ pub enum Request {
         /// Grows by one.
         #[ts(type = "number")]
         beat: u64,
+        /// How it is seen and heard, where that is not the shell's to know.
+        #[serde(default)]
+        #[ts(optional)]
+        presence: Option<Presence>,
     },
     /// Where and how this display's page draws amounts, for the shell's first frame.
     FlashLayout {
@@ -164,6 +177,27 @@ pub enum Request {
     },
     /// Ring once, to be heard.
     TestRing,
+    /// List the displays in browsers, and the pages that ask to be one.
+    Displays,
+    /// Add a display, or a program that may use the HTTP door.
+    AddDisplay {
+        /// What it may do.
+        role: DisplayRole,
+        /// What to call it; without one it gets a name.
+        name: Option<String>,
+    },
+    /// Make the page that shows these letters a display for customers.
+    AllowDisplay {
+        /// The letters.
+        letters: String,
+        /// What to call it; without one it gets a name.
+        name: Option<String>,
+    },
+    /// End a display at once.
+    RevokeDisplay {
+        /// Its name.
+        name: String,
+    },
     /// Let the window fill the screen, or no longer.
     ToggleFullScreen,
     /// Bring the window to the front.
@@ -211,6 +245,23 @@ pub enum Reply {
         /// All of them.
         settings: SettingsView,
     },
+    /// The displays in browsers.
+    Displays {
+        /// Each of them.
+        displays: Vec<DisplayLine>,
+        /// The pages that ask to be one.
+        asking: Vec<AskingLine>,
+    },
+    /// A display was added.
+    DisplayAdded {
+        /// Which, and what only its owner is to see.
+        added: AddedDisplay,
+    },
+    /// A page that showed its letters is a display.
+    DisplayAllowed {
+        /// What it is called.
+        name: String,
+    },
     /// It is not done.
     Refused {
         /// Why, and what to do.
@@ -251,10 +302,33 @@ impl Request {
                 | Self::Settings
                 | Self::ChangeSettings { .. }
                 | Self::TestRing
+                | Self::Displays
+                | Self::AddDisplay { .. }
+                | Self::AllowDisplay { .. }
+                | Self::RevokeDisplay { .. }
                 | Self::ToggleFullScreen
                 | Self::Show
                 | Self::Unknown,
             ) => false,
+        }
+    }
+}
+
+impl Request {
+    /// True for what a browser may ask, whose display has this role. A customer's says what it has painted and how it is, and fetches
+    /// what its picture names. What concerns a window is not for browsers.
+    #[must_use]
+    pub const fn is_for_browser(&self, role: DisplayRole) -> bool {
+        match role {
+            DisplayRole::Customer => matches!(
+                self,
+                Self::Painted { .. } | Self::Heartbeat { .. } | Self::PayCode { .. }
+            ),
+            DisplayRole::Operator => !matches!(
+                self,
+                Self::FlashLayout { .. } | Self::TryDemo | Self::ToggleFullScreen | Self::Show
+            ),
+            DisplayRole::Program => false,
         }
     }
 }

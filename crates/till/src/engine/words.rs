@@ -7,6 +7,7 @@ use tillbell_lnbits::RowPart;
 
 use super::enrol::EnrolError;
 use super::request::ScreenTrouble;
+use crate::displays::DisplayError;
 use crate::files::DiskTrouble;
 use crate::ledger::{Advice, LedgerError, Loss, Sum};
 use crate::screen::pay_code::Unfit;
@@ -155,6 +156,9 @@ pub(super) enum Refusal {
     #[error(transparent)]
     #[serde(untagged)]
     PayCode(Unfit),
+    #[error(transparent)]
+    #[serde(untagged)]
+    Display(DisplayError),
     #[error(transparent)]
     #[serde(untagged)]
     Enrol(#[from] EnrolError),

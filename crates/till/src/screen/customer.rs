@@ -27,6 +27,9 @@ pub fn picture(shown: &Display) -> Display {
 
 fn scene(scene: &Scene) -> Scene {
     match scene {
+        Scene::Join { letters } => Scene::Join {
+            letters: letters.clone(),
+        },
         Scene::Welcome { .. } => Scene::Welcome {
             progress: None,
             can_leave: false,

@@ -2,6 +2,7 @@
 
 pub mod customer;
 pub mod first_frame;
+pub mod paced;
 pub mod pay_code;
 pub mod ringer;
 pub mod stage;

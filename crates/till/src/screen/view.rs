@@ -77,7 +77,7 @@ impl Display {
         match &self.scene {
             Scene::Paid(paid) => Some(paid.showing),
             Scene::CatchUp(list) => Some(list.showing),
-            Scene::Welcome { .. } | Scene::Idle { .. } | Scene::Checking => None,
+            Scene::Join { .. } | Scene::Welcome { .. } | Scene::Idle { .. } | Scene::Checking => None,
         }
     }
 }
@@ -120,6 +120,11 @@ pub struct Unreliable {
 #[serde(tag = "name", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 #[ts(export)]
 pub enum Scene {
+    /// A browser that is no display yet shows its letters, so that the shop's own people can allow it. The engine never makes it.
+    Join {
+        /// Four capitals.
+        letters: String,
+    },
     /// Pairing: nothing is paired yet, or the merchant asked to pair again.
     Welcome {
         /// The attempt under way or just ended; `None` before the first.

@@ -181,6 +181,12 @@ impl Profile {
         self.data.join("alive.json")
     }
 
+    /// Which browsers are displays.
+    #[must_use]
+    pub fn displays_file(&self) -> PathBuf {
+        self.data.join("displays.json")
+    }
+
     /// Where the engine that works on it can be asked.
     #[must_use]
     pub fn front_door_file(&self) -> PathBuf {

@@ -113,6 +113,24 @@ impl Actor {
                 self.announcer.test_ring();
                 Ok(Reply::Done)
             }
+            Request::Displays => {
+                let (displays, asking) = self.displays.list(now);
+                Ok(Reply::Displays { displays, asking })
+            }
+            Request::AddDisplay { role, name } => self
+                .displays
+                .add(role, name.as_deref(), now.wall)
+                .map(|added| Reply::DisplayAdded { added })
+                .map_err(Refusal::Display),
+            Request::AllowDisplay { letters, name } => self
+                .displays
+                .allow(&letters, name.as_deref(), now)
+                .map(|name| Reply::DisplayAllowed { name })
+                .map_err(Refusal::Display),
+            Request::RevokeDisplay { name } => match self.displays.revoke(&name) {
+                Ok(()) => Ok(Reply::Done),
+                Err(error) => Err(Refusal::Display(error)),
+            },
             Request::Heartbeat { .. }
             | Request::FlashLayout { .. }
             | Request::TryDemo

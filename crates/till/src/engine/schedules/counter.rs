@@ -641,7 +641,8 @@ impl Counter {
             let given = &self.given[seq];
             !given.rung && given.heard.is_some_and(|heard| now.at.since(heard) < PAST)
         };
-        if !unseen && unpainted.is_some_and(|(_, seqs)| seqs.iter().any(lacks_ring)) {
+        let has_bell = self.output.outlets().contains(&Outlet::Bell);
+        if has_bell && !unseen && unpainted.is_some_and(|(_, seqs)| seqs.iter().any(lacks_ring)) {
             self.out.faults.push("a showing begins without a ring".to_owned());
         }
     }
@@ -715,7 +716,9 @@ impl Counter {
                         .all(|(given, line)| line == (given.entry.amount.0, name(given)));
                 (Kind::Late, right)
             }
-            Scene::Welcome { .. } | Scene::Idle { .. } | Scene::Checking => (Kind::Late, false),
+            Scene::Join { .. } | Scene::Welcome { .. } | Scene::Idle { .. } | Scene::Checking => {
+                (Kind::Late, false)
+            }
         };
         let said = shown
             .iter()

@@ -1,0 +1,389 @@
+//! Displays in browsers: which there are, which ask to be one, and how each is.
+//!
+//! The list is stored in the profile; of what proves that somebody is a display only digests are.
+
+mod roll;
+mod secret;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+use ts_rs::TS;
+
+pub use self::roll::{ASKS, Answered, DisplayError, DisplayRole, Known, LINK, RETRY};
+pub use self::secret::Secret;
+
+use self::roll::{Member, Roll};
+use crate::clock::Now;
+use crate::files::{replace, set_aside};
+use crate::store::profile::Profile;
+
+/// The form of the file.
+const VERSION: u32 = 1;
+/// Where a server listens that was not told otherwise.
+pub const USUAL_PORT: u16 = 7878;
+
+/// All that is known of displays in browsers. Cheap to clone; every clone is the same list.
+#[derive(Debug, Clone)]
+pub struct Displays(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    path: PathBuf,
+    state: Mutex<State>,
+    /// Grows with each display that is revoked or allowed.
+    changed: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    roll: Roll,
+    addresses: Addresses,
+    /// By name, since this program started.
+    seen: BTreeMap<String, Seen>,
+}
+
+/// Where browsers reach this machine: what links begin with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Addresses {
+    /// For displays of customers.
+    pub customers: String,
+    /// For operators, who come over TLS or from this machine.
+    pub operators: String,
+}
+
+impl Default for Addresses {
+    fn default() -> Self {
+        let here = format!("http://127.0.0.1:{USUAL_PORT}");
+        Self {
+            customers: here.clone(),
+            operators: here,
+        }
+    }
+}
+
+/// How a display was last seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Seen {
+    at: Timestamp,
+    address: String,
+    presence: Option<Presence>,
+    /// Pages of it that are drawn at this moment.
+    streams: u32,
+}
+
+/// Whether somebody can see and hear a display in a browser.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct Presence {
+    /// Its page is in front.
+    pub visible: bool,
+    /// Its page may sound.
+    pub sound: bool,
+    /// Its page keeps the screen awake.
+    pub awake: bool,
+}
+
+/// A display, as it is listed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export)]
+pub struct DisplayLine {
+    /// Its name.
+    pub name: String,
+    /// What it may do.
+    pub role: DisplayRole,
+    /// It is connected.
+    pub connected: bool,
+    /// Where it was last seen.
+    pub address: Option<String>,
+    /// When it was last seen, since this program started.
+    #[ts(type = "string | null")]
+    pub last_seen: Option<Timestamp>,
+    /// Its page is in front; `None` where it has not said.
+    pub visible: Option<bool>,
+    /// It may sound.
+    pub sound: Option<bool>,
+    /// It keeps its screen awake.
+    pub awake: Option<bool>,
+}
+
+/// A page that shows its letters.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct AskingLine {
+    /// What it shows.
+    pub letters: String,
+    /// Where it is.
+    pub address: String,
+}
+
+/// A display that was added: what only its owner is to see.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct AddedDisplay {
+    /// Its name.
+    pub name: String,
+    /// What it may do.
+    pub role: DisplayRole,
+    /// To be opened by one browser within ten minutes.
+    pub link: Option<String>,
+    /// A program's, until it is revoked.
+    pub token: Option<String>,
+}
+
+/// The file.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    version: u32,
+    addresses: Addresses,
+    displays: Vec<Member>,
+}
+
+impl Displays {
+    /// Reads the profile's list. One that makes no sense is set aside: then every browser has to be allowed anew.
+    ///
+    /// # Errors
+    /// When it can be neither read nor set aside.
+    pub fn open(profile: &Profile, now: Timestamp) -> io::Result<Self> {
+        let path = profile.displays_file();
+        let stored = match fs::read(&path) {
+            Ok(bytes) => match serde_json::from_slice::<Stored>(&bytes) {
+                Ok(stored) if stored.version <= VERSION => Some(stored),
+                Ok(_) | Err(_) => {
+                    let aside = set_aside(&path, now)?;
+                    tracing::warn!(
+                        ?aside,
+                        "the list of displays cannot be understood and was set aside"
+                    );
+                    None
+                }
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        let state = stored.map_or_else(State::default, |stored| State {
+            roll: Roll::of(stored.displays),
+            addresses: stored.addresses,
+            seen: BTreeMap::new(),
+        });
+        Ok(Self(Arc::new(Inner {
+            path,
+            state: Mutex::new(state),
+            changed: watch::channel(0).0,
+        })))
+    }
+
+    /// The file, which no other profile has.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0.path
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn store(&self, state: &State) -> Result<(), DisplayError> {
+        let stored = Stored {
+            version: VERSION,
+            addresses: state.addresses.clone(),
+            displays: state.roll.members().to_vec(),
+        };
+        let written = serde_json::to_vec_pretty(&stored)
+            .map_err(io::Error::other)
+            .and_then(|text| replace(&self.0.path, &text));
+        written.map_err(|error| DisplayError::DisplaysNotStored {
+            error: error.to_string(),
+        })
+    }
+
+    /// Links begin with these from now on.
+    ///
+    /// # Errors
+    /// When that cannot be stored.
+    pub fn reached_at(&self, addresses: Addresses) -> Result<(), DisplayError> {
+        let mut state = self.state();
+        state.addresses = addresses;
+        self.store(&state)
+    }
+
+    /// Adds a display, or a program.
+    ///
+    /// # Errors
+    /// When its name is taken, there are too many, or it cannot be stored.
+    pub fn add(
+        &self,
+        role: DisplayRole,
+        name: Option<&str>,
+        now: Timestamp,
+    ) -> Result<AddedDisplay, DisplayError> {
+        let mut state = self.state();
+        let added = state.roll.add(role, name, now)?;
+        if let Err(error) = self.store(&state) {
+            let _it_was_just_added = state.roll.revoke(&added.name);
+            return Err(error);
+        }
+        let base = match role {
+            DisplayRole::Operator => &state.addresses.operators,
+            DisplayRole::Customer | DisplayRole::Program => &state.addresses.customers,
+        };
+        Ok(AddedDisplay {
+            link: added.token.map(|token| format!("{base}/join#{}", token.reveal())),
+            token: added.bearer.map(|bearer| bearer.reveal()),
+            name: added.name,
+            role: added.role,
+        })
+    }
+
+    /// Makes the page that shows these letters a display for customers, and says how that is called.
+    ///
+    /// # Errors
+    /// When nobody shows them, its name is taken, there are too many, or it cannot be stored.
+    pub fn allow(&self, letters: &str, name: Option<&str>, now: Now) -> Result<String, DisplayError> {
+        let mut state = self.state();
+        let name = state.roll.allow(letters, name, now.at)?;
+        if let Err(error) = self.store(&state) {
+            let _it_was_just_added = state.roll.revoke(&name);
+            return Err(error);
+        }
+        Ok(name)
+    }
+
+    /// Ends a display at once.
+    ///
+    /// # Errors
+    /// When there is none of this name, or it would be back after a restart.
+    pub fn revoke(&self, name: &str) -> Result<(), DisplayError> {
+        let mut state = self.state();
+        state.roll.revoke(name)?;
+        state.seen.remove(name);
+        self.0.changed.send_modify(|times| *times += 1);
+        self.store(&state)
+    }
+
+    /// Lets the page that has a link's token in. `None` for a token that is wrong, used or too old.
+    ///
+    /// # Errors
+    /// When that cannot be stored; then the page may ask again.
+    pub fn join(
+        &self,
+        token: &Secret,
+        page: &Secret,
+        now: Timestamp,
+    ) -> Result<Option<Secret>, DisplayError> {
+        let mut state = self.state();
+        let cookie = state.roll.join(token, page, now);
+        if cookie.is_some() {
+            self.store(&state)?;
+        }
+        Ok(cookie)
+    }
+
+    /// A page without a cookie asks to be a display.
+    ///
+    /// # Errors
+    /// When it was allowed and that cannot be stored.
+    pub fn ask(&self, page: &Secret, address: &str, now: Now) -> Result<Answered, DisplayError> {
+        let mut state = self.state();
+        let answered = state.roll.ask(page, address, now);
+        if let Answered::Allowed(_) = answered {
+            self.store(&state)?;
+        }
+        Ok(answered)
+    }
+
+    /// Whose cookie this is.
+    #[must_use]
+    pub fn by_cookie(&self, secret: &Secret) -> Option<Known> {
+        self.state().roll.by_cookie(secret)
+    }
+
+    /// Whose bearer token this is.
+    #[must_use]
+    pub fn by_bearer(&self, secret: &Secret) -> Option<Known> {
+        self.state().roll.by_bearer(secret)
+    }
+
+    /// Something was revoked since: streams look whether they may go on.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.0.changed.subscribe()
+    }
+
+    /// A display's page is being drawn at this address, until the answer is dropped.
+    #[must_use]
+    pub fn connected(&self, name: &str, address: &str, now: Timestamp) -> Connected {
+        let mut state = self.state();
+        let seen = state.seen.entry(name.to_owned()).or_insert_with(|| Seen {
+            at: now,
+            address: address.to_owned(),
+            presence: None,
+            streams: 0,
+        });
+        seen.at = now;
+        address.clone_into(&mut seen.address);
+        seen.streams += 1;
+        Connected {
+            displays: self.clone(),
+            name: name.to_owned(),
+        }
+    }
+
+    /// A display says how it is.
+    pub fn heard(&self, name: &str, presence: Option<Presence>, now: Timestamp) {
+        if let Some(seen) = self.state().seen.get_mut(name) {
+            seen.at = now;
+            seen.presence = presence.or(seen.presence);
+        }
+    }
+
+    /// The displays, and the pages that ask to be one.
+    #[must_use]
+    pub fn list(&self, now: Now) -> (Vec<DisplayLine>, Vec<AskingLine>) {
+        let state = self.state();
+        let line = |member: &Member| {
+            let seen = state.seen.get(&member.name);
+            let presence = seen.and_then(|seen| seen.presence);
+            DisplayLine {
+                name: member.name.clone(),
+                role: member.role,
+                connected: seen.is_some_and(|seen| seen.streams > 0),
+                address: seen.map(|seen| seen.address.clone()),
+                last_seen: seen.map(|seen| seen.at),
+                visible: presence.map(|presence| presence.visible),
+                sound: presence.map(|presence| presence.sound),
+                awake: presence.map(|presence| presence.awake),
+            }
+        };
+        let asking = state.roll.asking(now.at).into_iter();
+        (
+            state.roll.members().iter().map(line).collect(),
+            asking
+                .map(|(letters, address)| AskingLine { letters, address })
+                .collect(),
+        )
+    }
+}
+
+/// A display's page is being drawn as long as this is held.
+#[derive(Debug)]
+pub struct Connected {
+    displays: Displays,
+    name: String,
+}
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        if let Some(seen) = self.displays.state().seen.get_mut(&self.name) {
+            seen.streams = seen.streams.saturating_sub(1);
+        }
+    }
+}
