@@ -1,9 +1,20 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig } from 'vitest/config';
 
-// What the desktop shell sends; the preview sends it too, so that a break shows before the shell meets it.
-const contentSecurityPolicy =
-  "default-src 'self'; style-src 'self'; img-src 'self' data:; connect-src ipc: http://ipc.localhost";
+// What a server sends to displays in browsers; the preview sends it too, so that a break shows before they meet it. But for where
+// it connects to, the desktop shell's is wider.
+const contentSecurityPolicy = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src 'self' data:",
+  "connect-src 'self'",
+  "media-src 'self'",
+  "manifest-src 'self'",
+  "base-uri 'none'",
+  "form-action 'self'",
+  "frame-ancestors 'none'",
+].join('; ');
 
 // Tests read amounts and times as one place writes them. Set here because only a new process takes it up.
 if (process.env.VITEST) Object.assign(process.env, { LC_ALL: 'en_GB.UTF-8', TZ: 'Europe/Berlin' });

@@ -70,6 +70,7 @@ describe('the stylesheets', () => {
 
   it('of the calm screens move nothing at all', () => {
     const calm = [
+      'Join',
       'Idle',
       'Checking',
       'Unreliable',
@@ -86,6 +87,17 @@ describe('the stylesheets', () => {
     for (const [path, source] of components) {
       if (calm.some((name) => path.endsWith(`/${name}.svelte`)))
         expect(source, path).not.toContain('animation');
+    }
+  });
+});
+
+describe('the page', () => {
+  it('holds nothing that a policy without inline scripts and styles forbids', () => {
+    const page = read('../index.html');
+    expect(page).not.toMatch(/<style|\sstyle=|\son\w+=/);
+    for (const [, attributes = '', text = ''] of page.matchAll(/<script(.*?)>(.*?)<\/script>/gs)) {
+      expect(attributes).toContain('src="/');
+      expect(text).toBe('');
     }
   });
 });

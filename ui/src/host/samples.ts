@@ -152,6 +152,7 @@ export function success(): PairingProgress {
 }
 
 export const scenes = {
+  join: (letters = 'KXQM'): Scene => ({ name: 'join', letters }),
   welcome: (progress: PairingProgress | null = null, canLeave = false): Scene => ({
     name: 'welcome',
     progress,

@@ -1,268 +1,132 @@
-import type { Display } from './generated/Display';
-import type { LinkState } from './generated/LinkState';
-import type { LinkView } from './generated/LinkView';
-import type { NoticeWeight } from './generated/NoticeWeight';
-import type { Paid } from './generated/Paid';
-import type { PayCode } from './generated/PayCode';
-import type { Scene } from './generated/Scene';
-import type { SettingsView } from './generated/SettingsView';
-import type { SoundView } from './generated/SoundView';
-import type { Theme } from './generated/Theme';
-import {
-  catchUp,
-  display,
-  drawnCode,
-  failure,
-  lost,
-  memos,
-  more,
-  progressAt,
-  said,
-  scenes,
-  success,
-  wallets,
-} from './samples';
-import type { Host } from './types';
+import type { Presence } from './generated/Presence';
+import type { Reply } from './generated/Reply';
+import type { Request } from './generated/Request';
+import { hostBehind } from './host';
+import type { Door, Host } from './types';
+import { keepAwake } from './web/awake';
+import { type Answer, call, refusal } from './web/call';
+import { Glass } from './web/glass';
+import { Line } from './web/line';
+import { Renewal } from './web/renewal';
 
-/**
- * A plain browser: it rehearses the picture that the address asks for, and answers requests with pretence.
- *
- * `?scene=welcome|idle|checking|paid|catch-up`, `theme=`, `link=`, `detail=`, `sound=`, `shop=`, `demo`,
- * `customer`, `unreliable`, `wallets=` (how many), `down=` (how many of them, the last ones), `notice=` (repeatable; `!` in front
- * for a warning); `paid`: `msat=`, `memo=` (a text or a sample's name), `comment=`, `wallet=`, `reported`, `late`,
- * `more=`, `method=card|cash|other`, `eur=1.50`; `idle`: `bare` (no pay code), `modules=` (of the pay code's side), `fresh` (no last payment), `pending=` (how many),
- * `method=` and `eur=` (of the last payment); `catch-up`: `count=`, `mixed` (by card and in cash, too);
- * `welcome`: `progress=0…4|failed|paired`, `can-leave`. `play=MS` rings a payment each so many milliseconds; the
- * console says how long each took to the glass.
- */
-const query = new URLSearchParams(location.search);
-const flag = (name: string) => query.has(name);
-const word = <T extends string>(name: string, otherwise: T) => (query.get(name) ?? otherwise) as T;
-const count = (name: string, otherwise: number) => Number(query.get(name) ?? otherwise);
+/** How often it is looked whether the server is silent. */
+const looks = 1_000;
 
-const shop = word('shop', 'Beans & Brew');
-const unreliable = flag('unreliable');
+/** What was not heard is said again after this. */
+const again = 1_000;
 
-const detail = () => {
-  const text = query.get('detail');
-  return text === null ? null : said(text);
-};
+const done: Reply = { answer: 'done' };
 
-/** One wallet is called what the shop is called. */
-const paired = count('wallets', 1) > 1 ? wallets(count('wallets', 1)) : [{ name: shop, link: link() }];
-for (const wallet of paired.slice(paired.length - count('down', unreliable ? paired.length : 0))) {
-  wallet.link = lost(17, query.get('detail'));
-}
+/** A browser that is a display of the server that this page is from; for good, or until `over`. */
+export function webHost(over: AbortSignal = new AbortController().signal): Host {
+  let glass: Glass | null = null;
+  let line: Line | null = null;
+  let isAwake = () => false;
 
-function link(): LinkView {
-  if (unreliable) return { ...lost(17, query.get('detail')), state: word<LinkState>('link', 'down') };
-  return { state: word<LinkState>('link', 'live'), detail: detail(), untrustedSince: null };
-}
+  const presence = (): Presence => ({
+    visible: document.visibilityState === 'visible',
+    sound: false,
+    awake: isAwake(),
+  });
 
-function howPaid(): Pick<Paid, 'method' | 'fiat'> {
-  const amount = query.get('eur');
-  return {
-    method: word<Paid['method']>('method', 'lightning'),
-    fiat: amount === null ? null : { currency: 'EUR', amount },
+  const door: Door = {
+    async subscribe(draw) {
+      const drawn = new Glass(draw);
+      const renewal = new Renewal(() => drawn.isCalm);
+      const kept = new Line(drawn, renewal, tokenOf(location));
+      [glass, line] = [drawn, kept];
+      isAwake = keepAwake(over);
+
+      const look = () => {
+        drawn.check();
+        kept.check();
+        void renewal.consider();
+      };
+      // A page that was frozen comes back with an old picture: what is said of that must be there before anybody sees it.
+      const comeBack = () => {
+        if (document.visibilityState !== 'visible') return;
+        look();
+        kept.hurry();
+      };
+      const timer = setInterval(look, looks);
+      over.addEventListener('abort', () => clearInterval(timer));
+      document.addEventListener('visibilitychange', comeBack, { signal: over });
+      for (const name of ['pageshow', 'online']) window.addEventListener(name, comeBack, { signal: over });
+      void kept.keep(over);
+    },
+
+    /** What a browser does by itself, and what is not a customer's to ask, does not go to the server. */
+    async ask(request) {
+      switch (request.ask) {
+        case 'flash-layout':
+          return done;
+        case 'toggle-full-screen':
+          await toggleFullScreen();
+          return done;
+        case 'dismiss-showing':
+          return glass?.role === 'operator' ? asked(request) : done;
+        case 'heartbeat':
+          return line?.isOpen ? asked({ ...request, presence: presence() }) : done;
+        case 'painted':
+          // There is no shell that knows when a frame was shown: by the next one, the first has been.
+          await new Promise(requestAnimationFrame);
+          return untilHeard(request, () => glass?.showing === request.showing);
+        default:
+          return asked(request);
+      }
+    },
   };
+  return hostBehind(door);
 }
 
-function scene(): Scene {
-  switch (query.get('scene')) {
-    case 'welcome': {
-      const at = query.get('progress');
-      const progress =
-        at === null
-          ? null
-          : at === 'failed'
-            ? failure()
-            : at === 'paired'
-              ? success()
-              : progressAt(Number(at));
-      return scenes.welcome(progress, flag('can-leave'));
-    }
-    case 'checking':
-      return scenes.checking();
-    case 'catch-up':
-      return catchUp(count('count', 3), paired.length > 1 ? paired : [], flag('mixed'));
-    case 'paid': {
-      const memo = word('memo', 'short');
-      return scenes.paid({
-        ...howPaid(),
-        amountMsat: count('msat', 1_000_000),
-        memo: memos[memo] ?? memo,
-        comment: query.get('comment'),
-        wallet: query.get('wallet'),
-        verdict: flag('reported') ? 'reported' : 'verified',
-        kind: flag('late') ? 'late' : 'live',
-        more: flag('more') ? more(count('more', 3)) : null,
-      });
-    }
-    default: {
-      const idle = scenes.idle();
-      if (idle.name !== 'idle') return idle;
-      if (flag('bare')) idle.payCode = null;
-      if (flag('fresh')) idle.last = null;
-      if (idle.last) idle.last = { ...idle.last, ...howPaid() };
-      idle.pending = [
-        { amountMsat: 1_000_000, memo: 'Coffee' },
-        { amountMsat: 21_000_000_000, memo: memos.long ?? '' },
-        { amountMsat: 1_500, memo: '' },
-      ].slice(0, count('pending', 0));
-      return idle;
+/** The token of the link with which this page was opened. */
+function tokenOf({ pathname, hash }: Location): string | null {
+  return pathname === '/join' ? (/^#([0-9a-f]{64})$/i.exec(hash)?.[1] ?? null) : null;
+}
+
+async function asked(request: Request): Promise<Reply> {
+  const answer = await call('/door/ask', request).catch(() => {
+    throw 'Tillbell does not answer. See that the computer that runs it is on and in the same network, and try again.';
+  });
+  if (answer.status !== 200) throw refusal(answer) ?? refusedWords(answer);
+  if (answer.said === null) throw 'Something else than Tillbell answered. Load the page anew.';
+  return answer.said as Reply;
+}
+
+/** Asks again and again while it matters: a payment whose word was lost would be taken for unseen. */
+async function untilHeard(request: Request, matters: () => boolean): Promise<Reply> {
+  for (;;) {
+    try {
+      return await asked(request);
+    } catch (reason) {
+      if (!matters()) throw reason;
+      await new Promise((over) => setTimeout(over, again));
     }
   }
 }
 
-let picture: Display = display(scene(), {
-  theme: word<Theme>('theme', 'auto'),
-  link: link(),
-  wallets: paired,
-  unreliable: unreliable ? { since: lost(17).untrustedSince ?? '', detail: detail() } : null,
-  sound: word<SoundView>('sound', 'on'),
-  role: flag('customer') ? 'customer' : 'operator',
-  demo: flag('demo'),
-  shop,
-  notices: query.getAll('notice').map((text, i) => ({
-    id: i + 1,
-    sentence: said(text.replace(/^!/, '')),
-    weight: (text.startsWith('!') ? 'warning' : 'note') satisfies NoticeWeight,
-  })),
-});
-
-const modules = count('modules', drawnCode.modules);
-
-/** Squares at random, to see how a code of so many modules looks. */
-function squares(): PayCode {
-  let path = '';
-  for (let at = 0; at < modules * modules; at++) {
-    if (Math.random() < 0.5) path += `M${at % modules} ${Math.floor(at / modules)}h1v1h-1z`;
+/** Where an answer does not say by itself why it is none. */
+function refusedWords({ status }: Answer): string {
+  switch (status) {
+    case 401:
+      return 'This screen is not a display of this shop any more. Load the page anew, and let somebody allow it.';
+    case 403:
+      return 'This screen may not do that.';
+    case 429:
+      return 'Too much was asked at once. Wait a minute and try again.';
+    default:
+      return `Tillbell could not do that (${status}). Please try again.`;
   }
-  return { ...drawnCode, modules, path };
 }
 
-let pretended: SettingsView = {
-  volume: 80,
-  chime: 'counter bell',
-  chimes: ['counter bell', 'two notes', 'glass', 'marimba'],
-  theme: picture.theme,
-  payCode: 'beans@tillbell.example',
-  payCodeModules: modules,
-  announceCard: true,
-  announceCash: true,
-  wallets: paired.map(({ name }, i) => ({
-    name,
-    server: i % 3 === 2 ? 'https://lnbits.a-rather-long-name.example.org:8443' : 'https://pay.example.com',
-    keyPlace: i % 4 === 3 ? null : 'keyring',
-  })),
-  file: '/home/shop/.config/tillbell/settings.toml',
-};
-
-let draw: (display: Display) => void = () => {};
-let drawnAt = 0;
-let attempt: ReturnType<typeof setTimeout> | undefined;
-
-function show(change: Partial<Display>) {
-  picture = { ...picture, ...change, revision: picture.revision + 1 };
-  drawnAt = performance.now();
-  draw(picture);
-}
-
-/** A payment, and the calm screen after it. */
-function play() {
-  if (picture.scene.name === 'paid') return show({ scene: scenes.idle() });
-  show({ scene: scenes.paid({ showing: picture.revision, amountMsat: picture.revision * 1_000_000 }) });
-}
-
-/** A pairing that goes well, a step each second. */
-function pretendToPair(step: number) {
-  show({ scene: scenes.welcome(step < 5 ? progressAt(step) : success()) });
-  attempt = setTimeout(() => (step < 5 ? pretendToPair(step + 1) : show({ scene: scenes.idle() })), 1_000);
-}
-
-export const host: Host = {
-  async subscribe(drawPicture) {
-    draw = drawPicture;
-    draw(picture);
-    if (flag('play')) setInterval(play, count('play', 3_000));
-  },
-  async painted(showing) {
-    console.info(`showing ${showing} was on the glass after ${(performance.now() - drawnAt).toFixed(1)} ms`);
-  },
-  async heartbeat() {},
-  async flashLayout() {},
-  async payCode() {
-    return modules === drawnCode.modules ? drawnCode : squares();
-  },
-
-  async previewPairing(text) {
-    const server = /https?:\/\/[^/]+/.exec(text)?.[0];
-    if (server === undefined) throw 'This is no pairing yet: paste the address of your wallet’s page.';
-    const hub = text.startsWith('lndhub:');
-    return {
-      server,
-      kind: said(hub ? 'an LndHub address' : 'a wallet page’s address'),
-      name: null,
-      needsKey: !hub,
-      insecure: server.startsWith('http:'),
-      remarks: text.includes('usr=') ? [said('The password in this address was dropped.')] : [],
-    };
-  },
-  async pair() {
-    pretendToPair(0);
-  },
-  async cancelPairing() {
-    clearTimeout(attempt);
-    show({ scene: scenes.welcome() });
-  },
-  async openWelcome() {
-    show({ scene: scenes.welcome(null, true) });
-  },
-  async leaveWelcome() {
-    show({ scene: scenes.idle() });
-  },
-  async tryDemo() {
-    show({ scene: scenes.idle(), demo: true });
-  },
-
-  async settings() {
-    return pretended;
-  },
-  async changeSettings(form) {
-    if (form.payCode?.startsWith('lnurlw:'))
-      throw 'This pay code pays your customer: whoever scans it takes money from you. Use one that receives: a Lightning address, an LNURL-pay link or an offer.';
-    pretended = { ...pretended, ...form };
-    show({ theme: pretended.theme });
-    return pretended;
-  },
-  async unpair(name) {
-    pretended = { ...pretended, wallets: pretended.wallets.filter((wallet) => wallet.name !== name) };
-    const left = picture.wallets.filter((wallet) => wallet.name !== name);
-    show(left.length > 0 ? { wallets: left } : { wallets: [], scene: scenes.welcome(), shop: null });
-    return pretended;
-  },
-  async renameWallet(name, to) {
-    if (pretended.wallets.some((wallet) => wallet.name === to))
-      throw `There is a wallet named “${to}” already.`;
-    const renamed = <T extends { name: string }>(wallet: T) =>
-      wallet.name === name ? { ...wallet, name: to } : wallet;
-    pretended = { ...pretended, wallets: pretended.wallets.map(renamed) };
-    show({ wallets: picture.wallets.map(renamed) });
-    return pretended;
-  },
-  async testRing() {
-    throw 'A browser that rehearses has no bell.';
-  },
-
-  async dismissNotice(id) {
-    show({ notices: picture.notices.filter((notice) => notice.id !== id) });
-  },
-  async dismissShowing() {
-    show({ scene: scenes.idle() });
-  },
-  async toggleFullScreen() {
+async function toggleFullScreen(): Promise<void> {
+  try {
     await (document.fullscreenElement
       ? document.exitFullscreen()
       : document.documentElement.requestFullscreen());
-  },
-};
+  } catch {
+    throw 'This browser does not let a page fill the screen. Use its own key or menu for that.';
+  }
+}
+
+export const host = webHost();

@@ -206,6 +206,32 @@ describe('for customers', () => {
   });
 });
 
+describe('join', () => {
+  it('shows its letters, and what somebody has to type to allow them', () => {
+    rehearse(display(scenes.join(), { role: 'customer', shop: null, wallets: [] }));
+    expect(document.documentElement.dataset.scene).toBe('join');
+    expect(document.querySelector('h1')?.textContent).toBe('Allow this screen');
+    expect(text('letters')).toBe('KXQM');
+    expect(document.querySelector('code')?.textContent).toBe('tillbell-headless displays allow KXQM');
+    expect(document.body.textContent).toContain('These letters change when the page is loaded anew.');
+    expect(role('notice')).toBeNull();
+  });
+
+  it('says what was wrong with a link, to be read for as long as it takes', () => {
+    const used = { id: 1, sentence: said('This link was used already.'), weight: 'warning' as const };
+    rehearse(display(scenes.join(), { role: 'customer', notices: [used] }));
+    expect(text('notice')).toBe('This link was used already.');
+    expect(role('put-away')).toBeNull();
+  });
+
+  it('gives way to the first picture once it is allowed', () => {
+    const { draw } = rehearse(display(scenes.join(), { role: 'customer' }));
+    draw(display(scenes.idle(), { role: 'customer' }));
+    expect(role('letters')).toBeNull();
+    expect(text('shop')).toBe('Beans & Brew');
+  });
+});
+
 describe('checking', () => {
   it('asks for patience and shows no amount', () => {
     rehearse(display(scenes.checking()));

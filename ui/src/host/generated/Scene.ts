@@ -8,7 +8,11 @@ import type { PendingStrip } from "./PendingStrip";
 /**
  * What the display shows now (`data-scene`).
  */
-export type Scene = { "name": "welcome", 
+export type Scene = { "name": "join", 
+/**
+ * Four capitals.
+ */
+letters: string, } | { "name": "welcome", 
 /**
  * The attempt under way or just ended; `None` before the first.
  */
