@@ -1,9 +1,11 @@
 //! `tillbell-headless`: the same engine in a terminal.
 
+mod displays;
 mod doctor;
 mod export;
 mod pair;
 mod reach;
+mod serve;
 mod surroundings;
 mod terminal;
 mod wallets;
@@ -47,6 +49,10 @@ enum Command {
     },
     /// Tell every payment as it arrives
     Watch(watch::WatchArguments),
+    /// Run as a service: payments on displays in browsers
+    Serve(serve::ServeArguments),
+    /// Say which browsers are displays
+    Displays(displays::DisplaysArguments),
     /// Check everything that payments need to get here
     Doctor,
     /// Write the record of payments to standard output
@@ -88,6 +94,8 @@ async fn run(command: Command, profile: Profile) -> anyhow::Result<ExitCode> {
         Command::Wallets { json } => wallets::list(&profile, json).await,
         Command::Unpair { name } => wallets::remove(&profile, &name).await,
         Command::Watch(arguments) => watch::run(profile, arguments).await,
+        Command::Serve(arguments) => serve::run(profile, arguments).await,
+        Command::Displays(arguments) => displays::run(&profile, arguments).await,
         Command::Doctor => doctor::run(&profile).await,
         Command::Export(arguments) => export::run(&profile, &arguments),
     }

@@ -18,7 +18,9 @@ use tillbell_till::failpoint::{self, Failpoint};
 use tillbell_till::screen::view::{Kind, LinkState, Verdict};
 use tillbell_till::store::pairings;
 use tillbell_till::store::profile::Profile;
-use tillbell_till::{Engine, Options, Output};
+use tillbell_till::{Engine, Options, Outlets, Output};
+use tillbell_web::Asks;
+use tokio::sync::mpsc;
 
 use crate::terminal::{sats, say, time_of_day};
 
@@ -77,7 +79,7 @@ pub(crate) async fn run(profile: Profile, arguments: WatchArguments) -> anyhow::
         demo: wallet,
         only,
     };
-    let (engine, mut outlets) = Engine::start(options)?;
+    let (engine, outlets) = Engine::start(options)?;
     let door = match demo {
         true => None,
         false => open_door(&profile, &engine).await,
@@ -85,12 +87,28 @@ pub(crate) async fn run(profile: Profile, arguments: WatchArguments) -> anyhow::
     if demo && !json {
         say("DEMO: a pretended shop, no real money.")?;
     }
+    let ended = tell_all(&engine, outlets, json, None).await;
+    drop(door);
+    ended
+}
+
+/// Tells every line, and which screens ask, until somebody stops it or nobody reads any more; then it stops the engine.
+pub(crate) async fn tell_all(
+    engine: &Engine,
+    mut outlets: Outlets,
+    json: bool,
+    mut asking: Option<&mut mpsc::Receiver<Asks>>,
+) -> anyhow::Result<ExitCode> {
     // One listener for all the time: a signal that comes while a line is being written must not be lost.
     let mut stop = std::pin::pin!(asked_to_stop());
     let mut wallets = BTreeSet::new();
     loop {
-        tokio::select! {
+        let told = tokio::select! {
             () = &mut stop => break,
+            Some(asks) = next(&mut asking), if !json => say(&format!(
+                "A screen at {} shows {}: allow it with `tillbell-headless displays allow {}`.",
+                asks.address, asks.letters, asks.letters
+            )),
             line = outlets.lines.recv() => {
                 let Some(line) = line else {
                     // Nobody told it to stop.
@@ -103,25 +121,33 @@ pub(crate) async fn run(profile: Profile, arguments: WatchArguments) -> anyhow::
                 if let Line::Link(link) = &line {
                     wallets.insert(link.wallet.clone());
                 }
-                match tell(&line, json, wallets.len() > 1) {
-                    Ok(()) => {}
-                    Err(error) if error.kind() == io::ErrorKind::BrokenPipe => break,
-                    Err(error) => return Err(error.into()),
-                }
-                if let Line::Payment(payment) = &line {
+                let told = tell(&line, json, wallets.len() > 1);
+                if let (Ok(()), Line::Payment(payment)) = (&told, &line) {
                     failpoint::reach(Failpoint::Written);
                     engine.line_written(payment.seq).await?;
                 }
+                told
             }
+        };
+        match told {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => break,
+            Err(error) => return Err(error.into()),
         }
     }
-    drop(door);
     engine.stop().await;
     Ok(ExitCode::SUCCESS)
 }
 
+async fn next(asking: &mut Option<&mut mpsc::Receiver<Asks>>) -> Option<Asks> {
+    match asking {
+        Some(asking) => asking.recv().await,
+        None => None,
+    }
+}
+
 /// Lets other commands reach this engine.
-async fn open_door(profile: &Profile, engine: &Engine) -> Option<Door> {
+pub(crate) async fn open_door(profile: &Profile, engine: &Engine) -> Option<Door> {
     Door::open(profile, engine.clone(), Box::new(|| false))
         .await
         .inspect_err(|error| tracing::warn!(%error, "other commands cannot reach this program"))

@@ -1,0 +1,120 @@
+//! Connections: let in, served, and ended when they are slow or no longer wanted.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::sleep;
+use tokio_io_timeout::TimeoutStream;
+use tower::Service as _;
+
+use crate::admission::{Admission, Id};
+use crate::{Site, door};
+
+/// A request's head is said within this, in so many bytes.
+const HEAD_TIME: Duration = Duration::from_secs(5);
+const HEAD: usize = 16 * 1024;
+/// Whoever takes nothing for this long is gone.
+const STALLED: Duration = Duration::from_secs(10);
+/// When nobody can be let in (no file handles, say), it is tried again after this.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Whose connection a request came on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer {
+    pub(crate) address: IpAddr,
+    pub(crate) connection: Id,
+}
+
+/// Lets connections in for ever.
+pub(crate) async fn connections(listener: std::net::TcpListener, site: Arc<Site>) {
+    let listener = match TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => {
+            tracing::error!(%error, "the web server cannot listen");
+            return;
+        }
+    };
+    let routes = door::routes(site.clone());
+    loop {
+        match listener.accept().await {
+            Ok((connection, from)) => let_in(connection, from, &site, &routes),
+            Err(error) => {
+                tracing::debug!(%error, "no connection can be let in");
+                sleep(RETRY).await;
+            }
+        }
+    }
+}
+
+fn let_in(connection: TcpStream, from: SocketAddr, site: &Arc<Site>, routes: &axum::Router) {
+    let address = from.ip().to_canonical();
+    // One that finds no place is closed at once.
+    let Some((id, close)) = site.admission().admit(address) else {
+        return;
+    };
+    let peer = Peer {
+        address,
+        connection: id,
+    };
+    // A picture is smaller than what would be waited for.
+    let _ = connection.set_nodelay(true);
+    let mut connection = TimeoutStream::new(connection);
+    connection.set_write_timeout(Some(STALLED));
+    let routes = routes.clone();
+    let service = tower::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+        request.extensions_mut().insert(peer);
+        routes.clone().call(request)
+    });
+    let site = site.clone();
+    tokio::spawn(async move {
+        let served = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIME)
+            .max_buf_size(HEAD)
+            .serve_connection(
+                TokioIo::new(Box::pin(connection)),
+                TowerToHyperService::new(service),
+            );
+        tokio::select! {
+            ended = served => {
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "a browser's connection ended");
+                }
+            }
+            () = close.notified() => {}
+        }
+        site.admission().leave(id);
+    });
+}
+
+impl Site {
+    pub(crate) fn admission(&self) -> MutexGuard<'_, Admission> {
+        self.admission.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A request is being answered, until this is dropped.
+    pub(crate) fn is_busy(self: &Arc<Self>, connection: Id) -> Busy {
+        self.admission().busy(connection, true);
+        Busy {
+            site: self.clone(),
+            connection,
+        }
+    }
+}
+
+/// See [`Site::is_busy`].
+pub(crate) struct Busy {
+    site: Arc<Site>,
+    connection: Id,
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.site.admission().busy(self.connection, false);
+    }
+}

@@ -1,0 +1,258 @@
+//! What a display's page asks: who it is, its pictures, and whatever its role may.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Request as HttpRequest, State};
+use axum::http::header::SET_COOKIE;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::sse::{Event, Sse};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Extension, Json, Router, middleware};
+use futures_util::Stream;
+use futures_util::stream::unfold;
+use serde::{Deserialize, Serialize};
+use tillbell_till::displays::{Answered, Connected, DisplayRole, Displays, Secret};
+use tillbell_till::engine::{Reply, Request};
+use tillbell_till::screen::paced::Pictures;
+use tillbell_till::screen::view::{Display, Role, Scene};
+use tokio::sync::watch;
+use tokio::time::{Interval, MissedTickBehavior, interval};
+
+use crate::accept::Peer;
+use crate::caller::Caller;
+use crate::refusal::Refusal;
+use crate::{Asks, Site, border, pages};
+
+/// A page that hears nothing for three of these says so.
+const BEAT: Duration = Duration::from_secs(4);
+
+/// Everything that is answered.
+pub(crate) fn routes(site: Arc<Site>) -> Router {
+    Router::new()
+        .route("/", get(pages::page))
+        .route("/join", get(pages::page))
+        .route("/assets/{name}", get(pages::part))
+        .route("/healthz", get(healthy))
+        .route("/door/me", get(me))
+        .route("/door/pictures", get(pictures))
+        .route("/door/ask", post(ask))
+        .route("/door/join", post(join))
+        .route("/door/knock", post(knock))
+        .fallback(|| async { Refusal::NoSuchPath })
+        .layer(middleware::from_fn_with_state(site.clone(), border::pass))
+        .with_state(site)
+}
+
+#[derive(Serialize)]
+struct Healthy {
+    status: &'static str,
+    build: String,
+}
+
+/// The engine answers.
+async fn healthy(State(site): State<Arc<Site>>) -> Response {
+    let answers = matches!(
+        site.engine.ask(Role::Operator, Request::Wallets).await,
+        Reply::Wallets { .. }
+    );
+    let (status, word) = match answers {
+        true => (StatusCode::OK, "ok"),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "ended"),
+    };
+    let said = Healthy {
+        status: word,
+        build: pages::build(),
+    };
+    (status, Json(said)).into_response()
+}
+
+#[derive(Serialize)]
+struct Me {
+    name: String,
+    role: DisplayRole,
+    build: String,
+}
+
+/// Which display this browser is. Its cookie lasts from now.
+async fn me(
+    State(site): State<Arc<Site>>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let Caller { known, cookie } = site.caller(&headers, peer)?;
+    let me = Me {
+        name: known.name,
+        role: known.role,
+        build: pages::build(),
+    };
+    Ok(with_cookie(&site, &cookie, Json(me)))
+}
+
+fn with_cookie(site: &Site, secret: &Secret, response: impl IntoResponse) -> Response {
+    let mut response = response.into_response();
+    if let Some(value) = site.cookie.to_keep(secret) {
+        response.headers_mut().insert(SET_COOKIE, value);
+    }
+    response
+}
+
+// ── Becoming a display ─────────────────────────────────────────────────────────────────────────────
+
+#[derive(Deserialize)]
+struct Joining {
+    token: String,
+    nonce: String,
+}
+
+async fn join(
+    State(site): State<Arc<Site>>,
+    Extension(peer): Extension<Peer>,
+    request: HttpRequest,
+) -> Result<Response, Refusal> {
+    let Joining { token, nonce } = border::said(request).await?;
+    let page = Secret::parse(&nonce).ok_or(Refusal::NotUnderstood)?;
+    let token = Secret::parse(&token);
+    let joined = token.map(|token| site.engine.displays().join(&token, &page, site.clock.now().wall));
+    match joined.transpose().map_err(Refusal::NotStored)?.flatten() {
+        Some(cookie) => Ok(with_cookie(&site, &cookie, StatusCode::NO_CONTENT)),
+        None => Err(site.wrong(peer, Refusal::WrongToken)),
+    }
+}
+
+#[derive(Deserialize)]
+struct Knocking {
+    nonce: String,
+}
+
+async fn knock(
+    State(site): State<Arc<Site>>,
+    Extension(peer): Extension<Peer>,
+    request: HttpRequest,
+) -> Result<Response, Refusal> {
+    let Knocking { nonce } = border::said(request).await?;
+    let page = Secret::parse(&nonce).ok_or(Refusal::NotUnderstood)?;
+    let displays = site.engine.displays();
+    let answered = displays.ask(&page, &peer.address.to_string(), site.clock.now());
+    match answered.map_err(Refusal::NotStored)? {
+        Answered::Allowed(cookie) => Ok(with_cookie(&site, &cookie, StatusCode::NO_CONTENT)),
+        Answered::TooMany => Err(Refusal::TooManyAsk),
+        Answered::Wait { letters, is_new } => {
+            if is_new {
+                let asks = Asks {
+                    letters: letters.clone(),
+                    address: peer.address,
+                };
+                // Whoever reads them may be behind: `displays` lists them, too.
+                let _ = site.asking.try_send(asks);
+            }
+            let picture = Display {
+                role: Role::Customer,
+                scene: Scene::Join { letters },
+                ..Display::first()
+            };
+            Ok(Json(picture).into_response())
+        }
+    }
+}
+
+// ── Being one ──────────────────────────────────────────────────────────────────────────────────────
+
+/// What a display is drawn.
+struct Drawing {
+    pictures: Pictures,
+    beat: Interval,
+    displays: Displays,
+    changes: watch::Receiver<u64>,
+    caller: Caller,
+    _connected: Connected,
+}
+
+async fn pictures(
+    State(site): State<Arc<Site>>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let caller = site.caller(&headers, peer)?;
+    let role = role_of(&caller)?;
+    let displays = site.engine.displays().clone();
+    let mut beat = interval(BEAT);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let drawing = Drawing {
+        pictures: Pictures::new(site.engine.display(), role),
+        beat,
+        changes: displays.changes(),
+        _connected: displays.connected(
+            &caller.known.name,
+            &peer.address.to_string(),
+            site.clock.now().wall,
+        ),
+        displays,
+        caller,
+    };
+    // It is busy for as long as it lasts, so that its connection is not taken for an idle one.
+    let busy = site.is_busy(peer.connection);
+    Ok(Sse::new(stream(drawing, busy)).into_response())
+}
+
+/// The present picture and every later one, and a beat between them, until the display is revoked.
+fn stream<G: Send>(drawing: Drawing, guard: G) -> impl Stream<Item = Result<Event, Infallible>> {
+    unfold((drawing, guard), async |(mut drawing, guard)| {
+        let event = drawing.next().await?;
+        Some((Ok(event), (drawing, guard)))
+    })
+}
+
+impl Drawing {
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            tokio::select! {
+                biased;
+                changed = self.changes.changed() => {
+                    let is_still = self.displays.by_cookie(&self.caller.cookie) == Some(self.caller.known.clone());
+                    if changed.is_err() || !is_still {
+                        return None;
+                    }
+                }
+                picture = self.pictures.next() => {
+                    return Event::default().event("picture").json_data(&*picture?).ok();
+                }
+                _ = self.beat.tick() => return Some(Event::default().event("beat").data("{}")),
+            }
+        }
+    }
+}
+
+const fn role_of(caller: &Caller) -> Result<Role, Refusal> {
+    match caller.known.role {
+        DisplayRole::Customer => Ok(Role::Customer),
+        DisplayRole::Operator => Ok(Role::Operator),
+        DisplayRole::Program => Err(Refusal::NotAllowed),
+    }
+}
+
+async fn ask(
+    State(site): State<Arc<Site>>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+    request: HttpRequest,
+) -> Result<Json<Reply>, Refusal> {
+    let caller = site.caller(&headers, peer)?;
+    let role = role_of(&caller)?;
+    let request: Request = border::said(request).await?;
+    if !request.is_for_browser(caller.known.role) {
+        return Err(Refusal::NotAllowed);
+    }
+    if let Request::Heartbeat { presence, .. } = request {
+        let now = site.clock.now().wall;
+        site.engine.displays().heard(&caller.known.name, presence, now);
+        return Ok(Json(Reply::Done));
+    }
+    // The shop's own people look at theirs; what counts is what a customer can see.
+    if matches!(request, Request::Painted { .. }) && role == Role::Operator {
+        return Ok(Json(Reply::Done));
+    }
+    Ok(Json(site.engine.ask(role, request).await))
+}
