@@ -30,8 +30,11 @@ pub(crate) async fn part(Path(name): Path<String>) -> Result<Response, Refusal> 
 
 fn answer(path: &str, file: EmbeddedFile) -> Response {
     let kind = mime_guess::from_path(path).first_or_octet_stream();
-    let kind = [(CONTENT_TYPE, kind.to_string())];
-    (kind, file.data.into_owned()).into_response()
+    let kind = match kind.type_() {
+        mime_guess::mime::TEXT => format!("{kind}; charset=utf-8"),
+        _ => kind.to_string(),
+    };
+    ([(CONTENT_TYPE, kind)], file.data.into_owned()).into_response()
 }
 
 /// Another page has another name: its parts' names are in it.
