@@ -1,73 +1,34 @@
 //! The bell: what a payment sounds like, and a sound device that is watched over.
 //!
-//! [`Bell::start`] gives a cheap handle; [`Bell::ring`] never blocks. Each [`Ring`] is answered exactly once,
-//! through the callback given at the start: [`BellEvent::Started`] when the device has really taken its first
-//! samples, or [`BellEvent::Silent`] when it will not be heard, and why.
+//! `Bell::start` gives a cheap handle; `Bell::ring` never blocks. Each `Ring` is answered exactly once,
+//! through the callback given at the start: `BellEvent::Started` when the device has really taken its first
+//! samples, or `BellEvent::Silent` when it will not be heard, and why.
 //!
 //! A lost or missing device is tried again each second for as long as it takes, without blocking a ring or
 //! taking a core; it is told once when it goes and once when it is back.
+//!
+//! All that is the feature `device`. Without it there are the chimes: pure functions, for who plays them elsewhere.
 
+#[cfg(feature = "device")]
+mod bell;
 mod chime;
+#[cfg(feature = "device")]
 mod device;
+#[cfg(feature = "device")]
 mod inbox;
+#[cfg(feature = "device")]
 mod messages;
+#[cfg(feature = "device")]
 mod mixer;
+#[cfg(feature = "device")]
 mod run;
+#[cfg(feature = "device")]
 mod supervisor;
 mod volume;
+mod wave;
 
-use std::sync::Arc;
-
+#[cfg(feature = "device")]
+pub use bell::Bell;
 pub use chime::{Chime, Sound, UnknownChime};
-use inbox::Inbox;
+#[cfg(feature = "device")]
 pub use messages::{BellEvent, DeviceState, Ring, WhySilent};
-
-/// A handle on the bell's thread. Clones ring the same bell; dropping the last one stops it.
-#[derive(Clone)]
-pub struct Bell {
-    rope: Arc<Rope>,
-}
-
-/// Shared by the handles alone, so that its end is theirs.
-struct Rope(Arc<Inbox>);
-
-impl Drop for Rope {
-    fn drop(&mut self) {
-        self.0.close();
-    }
-}
-
-impl Bell {
-    /// Starts the bell's thread, at 80 percent. `on_event` is called from that thread, and must not block.
-    pub fn start(on_event: impl FnMut(BellEvent) + Send + 'static) -> Bell {
-        let inbox = Arc::new(Inbox::new());
-        run::spawn(inbox.clone(), on_event);
-        Bell {
-            rope: Arc::new(Rope(inbox)),
-        }
-    }
-
-    /// Rings. Never blocks.
-    ///
-    /// Onsets are kept 100 ms apart, so that ten rings at once are ten to the ear. Sixteen can wait; beyond
-    /// that the oldest is dropped and answered as [`WhySilent::Crowded`].
-    pub fn ring(&self, ring: Ring) {
-        self.rope.0.ring(ring);
-    }
-
-    /// Sets the volume in percent, 0 to 100; what sounds follows within 10 ms or so.
-    ///
-    /// Equal steps sound equal: 10 percent are 4 dB. At 0 the device is let go and rings are answered as
-    /// [`WhySilent::Muted`].
-    pub fn set_volume(&self, percent: u8) {
-        self.rope.0.volume(percent);
-    }
-
-    /// Keeps the device awake between rings, or (as at the start) no longer.
-    ///
-    /// For loudspeakers that take a second or two to wake and swallow the chime meanwhile. It costs 1 % of a core. Silence
-    /// before the chime would, too, but then each chime came that much later than its picture.
-    pub fn keep_awake(&self, awake: bool) {
-        self.rope.0.awake(awake);
-    }
-}
