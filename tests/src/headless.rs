@@ -186,6 +186,21 @@ impl Watch {
         Self::of(Running::start, command, profile, &["--wallet", wallet])
     }
 
+    /// Starts the service, which tells the same, for displays at this address.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn serving(profile: &Profile, listen: &str) -> anyhow::Result<Self> {
+        let mut command = profile.command("tillbell-headless");
+        talkative(&mut command);
+        command.args(["serve", "--json", "--listen", listen]);
+        profile.choose(&mut command);
+        Ok(Self {
+            running: Running::start("tillbell-headless serve", command)?,
+            events: Vec::new(),
+        })
+    }
+
     fn started(command: Command, profile: &Profile) -> anyhow::Result<Self> {
         Self::of(Running::start, command, profile, &[])
     }
@@ -400,6 +415,12 @@ impl Watch {
     pub fn stop(mut self) -> anyhow::Result<()> {
         self.running.stop()?;
         Ok(())
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.running.id()
     }
 
     /// Ends it as a power cut would, and reads what it had said by then.

@@ -582,7 +582,7 @@ impl Wallet {
 }
 
 /// A port that nothing listens on.
-pub(crate) fn free_port() -> anyhow::Result<u16> {
+pub fn free_port() -> anyhow::Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 

@@ -44,6 +44,8 @@ struct Counters {
     connections: AtomicU64,
     up: AtomicU64,
     down: AtomicU64,
+    /// The bytes themselves, where somebody listens.
+    heard: Option<Mutex<Vec<u8>>>,
 }
 
 #[derive(Debug, Default)]
@@ -69,6 +71,22 @@ impl Relay {
     /// # Errors
     /// When it cannot listen.
     pub fn far_from(port: u16, one_way: Duration) -> anyhow::Result<Self> {
+        Self::start(port, one_way, Counters::default())
+    }
+
+    /// A relay to a port of this machine on which somebody listens.
+    ///
+    /// # Errors
+    /// When it cannot listen.
+    pub fn overheard(port: u16) -> anyhow::Result<Self> {
+        let counters = Counters {
+            heard: Some(Mutex::default()),
+            ..Counters::default()
+        };
+        Self::start(port, Duration::ZERO, counters)
+    }
+
+    fn start(port: u16, one_way: Duration, counters: Counters) -> anyhow::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let line = Line {
             one_way,
@@ -77,7 +95,7 @@ impl Relay {
         let relay = Self {
             port: listener.local_addr()?.port(),
             line: Arc::new(Mutex::new(line)),
-            passed: Arc::default(),
+            passed: Arc::new(counters),
         };
         let (line, passed) = (Arc::clone(&relay.line), Arc::clone(&relay.passed));
         std::thread::spawn(move || {
@@ -113,6 +131,15 @@ impl Relay {
             up: read(&self.passed.up),
             down: read(&self.passed.down),
         }
+    }
+
+    /// All that was said on it, in both directions.
+    #[must_use]
+    pub fn heard(&self) -> Vec<u8> {
+        let heard = self.passed.heard.as_ref();
+        heard.map_or_else(Vec::new, |heard| {
+            heard.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        })
     }
 
     /// Ends every connection and refuses new ones.
@@ -156,7 +183,7 @@ impl Line {
             let passed = Arc::clone(passed);
             let one_way = self.one_way;
             std::thread::spawn(move || match one_way {
-                Duration::ZERO => pass(from, to, counter(&passed)),
+                Duration::ZERO => pass(from, to, counter(&passed), passed.heard.as_ref()),
                 one_way => pass_slowly(from, to, counter(&passed), one_way),
             });
         }
@@ -174,10 +201,14 @@ impl Line {
     }
 }
 
-fn pass(mut from: TcpStream, mut to: TcpStream, passed: &AtomicU64) {
+fn pass(mut from: TcpStream, mut to: TcpStream, passed: &AtomicU64, heard: Option<&Mutex<Vec<u8>>>) {
     let mut bytes = [0; 16 * 1024];
     while let Ok(count @ 1..) = from.read(&mut bytes) {
         passed.fetch_add(count as u64, Ordering::Relaxed);
+        if let Some(heard) = heard {
+            let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
+            heard.extend_from_slice(&bytes[..count]);
+        }
         if to.write_all(&bytes[..count]).is_err() {
             break;
         }

@@ -38,6 +38,21 @@ pub struct Picture {
 }
 
 impl Picture {
+    /// What the codes on it say, as a phone's camera would read them.
+    #[must_use]
+    pub fn codes(&self) -> Vec<String> {
+        let (width, height) = (self.size.0 as usize, self.size.1 as usize);
+        let mut image = rqrr::PreparedImage::prepare_from_greyscale(width, height, |x, y| {
+            let sum: u16 = self.at(x, y).into_iter().map(u16::from).sum();
+            u8::try_from(sum / 3).unwrap_or(u8::MAX)
+        });
+        let codes = image.detect_grids().into_iter();
+        codes
+            .filter_map(|code| code.decode().ok())
+            .map(|(_, text)| text)
+            .collect()
+    }
+
     /// A point's colour, red, green and blue; black outside.
     #[must_use]
     pub fn at(&self, x: usize, y: usize) -> [u8; 3] {

@@ -28,7 +28,7 @@ impl Session {
     /// When either does not start.
     pub(crate) fn open(driver: Command, binary: &str, arguments: &[String]) -> anyhow::Result<Self> {
         let options = json!({"binary": binary, "args": arguments});
-        Self::begin(driver, &json!({"webkitgtk:browserOptions": options}))
+        Self::begin(on_loopback(driver), &json!({"webkitgtk:browserOptions": options}))
     }
 
     /// Starts `driver` and lets it into a program that runs already and has its door at this port.
@@ -37,16 +37,24 @@ impl Session {
     /// When it is not let in.
     pub(crate) fn attach(mut driver: Command, port: u16) -> anyhow::Result<Self> {
         driver.arg(format!("--target=127.0.0.1:{port}"));
-        Self::begin(driver, &json!({}))
+        Self::begin(on_loopback(driver), &json!({}))
+    }
+
+    /// Starts a browser by its own driver.
+    ///
+    /// # Errors
+    /// When either does not start.
+    pub(crate) fn browse(driver: Command, capabilities: &Value) -> anyhow::Result<Self> {
+        Self::begin(driver, capabilities)
     }
 
     fn begin(mut driver: Command, capabilities: &Value) -> anyhow::Result<Self> {
         let port = free_port()?;
-        driver.arg(format!("--port={port}")).arg("--host=127.0.0.1");
-        let driver = Running::start("WebKitWebDriver", driver)?;
+        driver.arg(format!("--port={port}"));
+        let driver = Running::start("the driver", driver)?;
         let http = Http::new(Duration::from_secs(60));
         let base = format!("http://127.0.0.1:{port}");
-        until("WebKitWebDriver", Duration::from_secs(20), || {
+        until("the driver", Duration::from_secs(20), || {
             Ok(
                 http.ask("GET", &format!("{base}/status"), &[], None)?.body["value"]["ready"]
                     .as_bool()
@@ -65,6 +73,14 @@ impl Session {
             http,
             driver,
         })
+    }
+
+    /// Goes to an address.
+    ///
+    /// # Errors
+    /// When the browser is gone.
+    pub(crate) fn go(&self, address: &str) -> anyhow::Result<()> {
+        self.post("url", &json!({"url": address})).map(drop)
     }
 
     /// Runs a script's body in the page and answers with what it returns.
@@ -126,6 +142,12 @@ impl Session {
             .get_done("POST", &format!("{}/{path}", self.url), &[], Some(body))?;
         Ok(answer["value"].take())
     }
+}
+
+/// `WebKitWebDriver` would listen to the whole network.
+fn on_loopback(mut driver: Command) -> Command {
+    driver.arg("--host=127.0.0.1");
+    driver
 }
 
 impl Session {

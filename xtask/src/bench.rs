@@ -19,6 +19,8 @@ enum Bench {
     Memory,
     /// Two hundred wallets in one window.
     Crowd,
+    /// Displays in browsers.
+    Displays,
     /// Bytes to and from a real LNbits; for so many minutes, or its own choice.
     Traffic(Option<u32>),
 }
@@ -27,17 +29,18 @@ impl Bench {
     fn read(arguments: &[String]) -> anyhow::Result<Vec<Self>> {
         let words: Vec<_> = arguments.iter().map(String::as_str).collect();
         Ok(match words[..] {
-            [] => vec![Self::Counter, Self::Crowd],
+            [] => vec![Self::Counter, Self::Crowd, Self::Displays],
             ["counter"] => vec![Self::Counter],
             ["counter", "--memory"] => vec![Self::Memory],
             ["crowd"] => vec![Self::Crowd],
+            ["displays"] => vec![Self::Displays],
             ["traffic"] => vec![Self::Traffic(None)],
             ["traffic", ..] => vec![Self::Traffic(Some(crate::arguments::minutes(
                 "bench traffic",
                 &arguments[1..],
             )?))],
             _ => bail!(
-                "`cargo xtask bench` takes nothing, `counter [--memory]`, `crowd` or `traffic [--minutes N]`, and there is «{}».",
+                "`cargo xtask bench` takes nothing, `counter [--memory]`, `crowd`, `displays` or `traffic [--minutes N]`, and there is «{}».",
                 words.join(" ")
             ),
         })
@@ -45,7 +48,7 @@ impl Bench {
 
     const fn name(self) -> &'static str {
         match self {
-            Self::Counter | Self::Memory => "counter",
+            Self::Counter | Self::Memory | Self::Displays => "counter",
             Self::Crowd => "crowd",
             Self::Traffic(_) => "traffic",
         }
@@ -88,6 +91,9 @@ pub(crate) fn bench(arguments: &[String]) -> anyhow::Result<()> {
         if bench == Bench::Memory {
             command.args(["--", "--memory"]);
         }
+        if bench == Bench::Displays {
+            command.args(["--", "--displays"]);
+        }
         if let Bench::Traffic(minutes) = bench {
             let venv = lnbits::CURRENT.ensure(&cache)?;
             command.env(lnbits::CURRENT.variable(), venv);
@@ -114,7 +120,11 @@ mod tests {
 
     #[test]
     fn one_bench_is_run_by_name_and_the_long_one_only_so() {
-        assert_eq!(read(&[]), Some(vec![Bench::Counter, Bench::Crowd]));
+        assert_eq!(
+            read(&[]),
+            Some(vec![Bench::Counter, Bench::Crowd, Bench::Displays])
+        );
+        assert_eq!(read(&["displays"]), Some(vec![Bench::Displays]));
         assert_eq!(read(&["crowd"]), Some(vec![Bench::Crowd]));
         assert_eq!(read(&["counter"]), Some(vec![Bench::Counter]));
         assert_eq!(read(&["counter", "--memory"]), Some(vec![Bench::Memory]));

@@ -31,12 +31,14 @@ const TO_RUN: &[&str] = &[
     "libasound2-plugins",
 ];
 
-/// A screen, a sound card and a driver for the window, none of them real; fonts for what customers write in memos; a
+/// A screen, a sound card and a driver for the window, none of them real; a browser with its driver; fonts for what customers write in memos; a
 /// keyring on a session bus; a wall clock that can be moved; and Python for the real LNbits.
 const TO_TEST: &[&str] = &[
     "python3-venv",
     "xvfb",
     "webkit2gtk-driver",
+    "chromium",
+    "chromium-driver",
     "pulseaudio",
     "pulseaudio-utils",
     "iproute2",
@@ -83,7 +85,7 @@ pub(crate) fn ensure(purpose: Purpose) -> anyhow::Result<()> {
         );
         if purpose != Purpose::Run {
             println!(
-                "  Xvfb, WebKitWebDriver, PulseAudio with its tools, dbus-daemon, gnome-keyring, libfaketime, Python 3.10 to 3.12 with venv, iproute2, Noto fonts"
+                "  Xvfb, WebKitWebDriver, Chromium with chromedriver, PulseAudio with its tools, dbus-daemon, gnome-keyring, libfaketime, Python 3.10 to 3.12 with venv, iproute2, Noto fonts"
             );
         }
         if purpose == Purpose::TestAll {

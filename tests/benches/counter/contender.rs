@@ -6,9 +6,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use jiff::Timestamp;
+use serde_json::Value;
 use tillbell_fake_lnbits::{NewInvoice, Wallet};
 use tillbell_machine::renderer;
-use tillbell_tests::{Fake, Hand, Profile, Running, Screen, ScreenProbe, Sound, headless, steps, until};
+use tillbell_tests::{
+    Fake, Hand, Profile, Running, Screen, ScreenProbe, Sound, Watch, free_port, headless, steps, until,
+};
 
 use crate::glass::{self, Point, Seen};
 use crate::page;
@@ -40,8 +43,18 @@ pub(crate) struct Contender<'a> {
 
 enum Kind {
     Tillbell,
-    Chromium { address: String },
-    MiniBrowser { program: PathBuf, address: String },
+    Chromium {
+        address: String,
+    },
+    /// The same browser as a display of a service.
+    Tablet {
+        service: Watch,
+        link: String,
+    },
+    MiniBrowser {
+        program: PathBuf,
+        address: String,
+    },
 }
 
 /// It, running.
@@ -104,6 +117,44 @@ impl<'a> Contender<'a> {
         })
     }
 
+    /// A display in the same browser, of a service that has run since. Its settings are the window's.
+    pub(crate) fn tablet(server: &Fake, sound: &'a Sound) -> anyhow::Result<Self> {
+        let wallet = server.add_wallet("Bean & Tablet");
+        let profile = Profile::new()?;
+        profile.write("settings.toml", SETTINGS)?;
+        let pairing = format!(
+            "lndhub://invoice:{}@{}/lndhub/ext/",
+            wallet.invoice_key,
+            server.base_url()
+        );
+        headless(&profile, &["pair", &pairing])?
+            .well()
+            .context("pairing")?;
+        let mut service = Watch::serving(&profile, &format!("127.0.0.1:{}", free_port()?))?;
+        service.until_live()?;
+        let link = join_link(&profile, "the tablet")?;
+        Ok(Self {
+            name: "Tablet",
+            wallet,
+            profile,
+            sound,
+            kind: Kind::Tablet { service, link },
+        })
+    }
+
+    /// The service's process.
+    pub(crate) fn service_id(&self) -> Option<u32> {
+        match &self.kind {
+            Kind::Tablet { service, .. } => Some(service.id()),
+            Kind::Tillbell | Kind::Chromium { .. } | Kind::MiniBrowser { .. } => None,
+        }
+    }
+
+    /// A link for one more display.
+    pub(crate) fn another_link(&self, name: &str) -> anyhow::Result<String> {
+        join_link(&self.profile, name)
+    }
+
     /// The page in the least browser around Tillbell's own engine.
     pub(crate) fn mini_browser(server: &Fake, sound: &'a Sound) -> anyhow::Result<Self> {
         let wallet = server.add_wallet("Bean & Small Browser");
@@ -131,7 +182,7 @@ impl<'a> Contender<'a> {
                 command.env("TILLBELL_LOG", steps::LOG);
                 command
             }
-            Kind::Chromium { address } => {
+            Kind::Chromium { address } | Kind::Tablet { link: address, .. } => {
                 let mut command = self.profile.command(CHROMIUM);
                 command.args([
                     "--kiosk",
@@ -145,7 +196,10 @@ impl<'a> Contender<'a> {
                     // Without a window manager nobody else says it.
                     "--window-position=0,0",
                     &format!("--window-size={},{}", SIZE.0, SIZE.1),
-                    &format!("--user-data-dir={}", self.profile.path().display()),
+                    &format!(
+                        "--user-data-dir={}",
+                        self.profile.path().join("browser").display()
+                    ),
                     address,
                 ]);
                 command
@@ -163,7 +217,9 @@ impl<'a> Contender<'a> {
     /// True when the glass shows that it is ready.
     fn is_ready(&self, probe: &mut ScreenProbe) -> anyhow::Result<bool> {
         match self.kind {
-            Kind::Tillbell => glass::any(probe, &glass::DOT, |colour| colour == glass::LIVE),
+            Kind::Tillbell | Kind::Tablet { .. } => {
+                glass::any(probe, &glass::DOT, |colour| colour == glass::LIVE)
+            }
             Kind::Chromium { .. } | Kind::MiniBrowser { .. } => {
                 glass::all(probe, &glass::EDGES, |colour| colour == page::CALM)
             }
@@ -173,7 +229,7 @@ impl<'a> Contender<'a> {
     /// Points that tell of the page's own frame, where somebody else may paint before it.
     fn own(&self) -> &'static [Point] {
         match self.kind {
-            Kind::Tillbell => &glass::MARK,
+            Kind::Tillbell | Kind::Tablet { .. } => &glass::MARK,
             Kind::Chromium { .. } | Kind::MiniBrowser { .. } => &[],
         }
     }
@@ -181,8 +237,9 @@ impl<'a> Contender<'a> {
     /// Opens it on a new screen, and says how many milliseconds it took until it was painted and the server had its socket.
     pub(crate) fn open(&self, server: &Fake) -> anyhow::Result<(Counter, f64)> {
         let listeners = || server.listeners(&self.wallet.invoice_key);
+        let its_own = usize::from(matches!(self.kind, Kind::Tablet { .. }));
         until("the end of the one before", PATIENCE, || {
-            Ok((listeners() == 0).then_some(()))
+            Ok((listeners() == its_own).then_some(()))
         })?;
         let screen = Screen::start(SIZE.0, SIZE.1)?;
         let mut probe = ScreenProbe::on(&screen)?;
@@ -256,6 +313,12 @@ impl<'a> Contender<'a> {
         let sale = NewInvoice::sats(21_000 + u64::from(nth), "2 × flat white");
         server.make_invoice(&self.wallet, sale).payment_hash
     }
+}
+
+fn join_link(profile: &Profile, name: &str) -> anyhow::Result<String> {
+    let said = headless(profile, &["displays", "add", "--name", name, "--json"])?.well()?;
+    let added: Value = serde_json::from_str(&said.stdout)?;
+    Ok(added["link"].as_str().context("no link")?.to_owned())
 }
 
 impl Counter {

@@ -2,10 +2,11 @@
 //!
 //! All programs hear the same server, draw on screens of the same kind and are measured in turns in one run, because only the
 //! ratio says anything on another machine. Then Tillbell alone hears a server that is far away. With `--memory` nothing is measured
-//! but what many payments leave behind. Nothing here is asserted.
+//! but what many payments leave behind, with `--displays` nothing but displays in browsers. Nothing here is asserted.
 #![expect(clippy::print_stdout, reason = "tables are all that it is for")]
 
 mod contender;
+mod displays;
 mod distance;
 mod glass;
 mod memory;
@@ -62,6 +63,9 @@ fn main() -> anyhow::Result<()> {
 
     let server = Fake::start(Version::V1_6)?;
     let sound = Sound::start()?;
+    if std::env::args().any(|word| word == "--displays") {
+        return displays::measure(&server, &sound);
+    }
     let tillbell = Contender::tillbell(&server, &sound)?;
     let chromium = Contender::chromium(&server, &sound)?;
     if std::env::args().any(|word| word == "--memory") {
