@@ -6,6 +6,7 @@
 
 mod entry;
 mod error;
+mod read;
 mod record;
 mod restore;
 mod schema;
@@ -14,6 +15,7 @@ mod upkeep;
 
 pub use entry::{Entry, Outlet, Seq, Sum, WalletRow, WalletState};
 pub use error::{Advice, LedgerError};
+pub use read::{FiatSum, MethodSum, Page, Reader, Search, Sums, Wanted};
 pub use record::Ledger;
 pub(crate) use record::reference_of;
 pub use restore::{Loss, Place, open_or_restore, replace};

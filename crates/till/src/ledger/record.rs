@@ -24,12 +24,17 @@ const PAGE_CACHE: i32 = -256;
 const LONGEST_LOG: i32 = 4_096;
 
 /// Every table and index at both ends.
-const PROBES: [&str; 6] = [
+const PROBES: [&str; 7] = [
     "SELECT * FROM payment ORDER BY seq LIMIT 1",
     "SELECT * FROM payment ORDER BY seq DESC LIMIT 1",
     "SELECT * FROM owed",
     "SELECT * FROM payment ORDER BY wallet DESC, seq DESC LIMIT 1",
     "SELECT * FROM payment ORDER BY wallet DESC, heard_us DESC LIMIT 1",
+    concat!(
+        "SELECT * FROM payment ORDER BY ",
+        schema::arrived_us!(),
+        " DESC LIMIT 1"
+    ),
     "SELECT * FROM wallet",
 ];
 const OWED: &str = "SELECT payment.* FROM owed JOIN payment USING (seq) WHERE outlet = ?1 ORDER BY owed.seq";
@@ -370,6 +375,15 @@ impl Ledger {
         self.entries(NEWEST, params![wallet.0, limit])
     }
 
+    /// The newest payment's place; zero where there is none.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn newest_seq(&self) -> Result<Seq, LedgerError> {
+        let sql = "SELECT coalesce(max(seq), 0) FROM payment";
+        Ok(Seq(self.db.query_row(sql, [], |row| row.get(0))?))
+    }
+
     /// Hands every payment of every wallet to `each`, oldest first, with its server.
     ///
     /// # Errors
@@ -396,13 +410,7 @@ impl Ledger {
     /// # Errors
     /// When the ledger cannot be read.
     pub fn wallets(&self) -> Result<Vec<(WalletRow, String, String)>, LedgerError> {
-        let mut query = self
-            .db
-            .prepare("SELECT id, server, reference FROM wallet ORDER BY id")?;
-        let wallets = query
-            .query_map([], |row| Ok((WalletRow(row.get(0)?), row.get(1)?, row.get(2)?)))?
-            .collect::<Result<_, _>>()?;
-        Ok(wallets)
+        wallets(&self.db)
     }
 
     /// Reads the whole file for damage and counts the payments. For a doctor: it takes as long as the file is long.
@@ -593,11 +601,19 @@ impl Ledger {
     }
 }
 
+pub(super) fn wallets(db: &Connection) -> Result<Vec<(WalletRow, String, String)>, LedgerError> {
+    let mut query = db.prepare("SELECT id, server, reference FROM wallet ORDER BY id")?;
+    let wallets = query
+        .query_map([], |row| Ok((WalletRow(row.get(0)?), row.get(1)?, row.get(2)?)))?
+        .collect::<Result<_, _>>()?;
+    Ok(wallets)
+}
+
 fn is_told(new: &Entry, withheld: &[Method]) -> bool {
     new.announced_at.is_none() && !withheld.contains(&new.method)
 }
 
-fn read_entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
+pub(super) fn read_entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     Ok(Entry {
         seq: Seq(row.get("seq")?),
         wallet: WalletRow(row.get("wallet")?),
@@ -605,7 +621,7 @@ fn read_entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
         kind: row.get::<_, Found>("found")?.into(),
         method: method(row)?,
         fiat: fiat(row)?,
-        amount: Msat(u64::try_from(row.get::<_, i64>("amount_msat")?).unwrap_or(0)),
+        amount: amount(row)?,
         memo: row.get("memo")?,
         comment: row.get("comment")?,
         payment_hash: hash(row)?,
@@ -622,12 +638,17 @@ fn hash(row: &Row<'_>) -> rusqlite::Result<PaymentHash> {
     text.parse().map_err(|error| FromSqlError::other(error).into())
 }
 
-fn method(row: &Row<'_>) -> rusqlite::Result<Method> {
+pub(super) fn amount(row: &Row<'_>) -> rusqlite::Result<Msat> {
+    let amount: i64 = row.get("amount_msat")?;
+    Ok(Msat(u64::try_from(amount).unwrap_or(0)))
+}
+
+pub(super) fn method(row: &Row<'_>) -> rusqlite::Result<Method> {
     let name: String = row.get("method")?;
     Method::named(&name).ok_or_else(|| FromSqlError::InvalidType.into())
 }
 
-fn fiat(row: &Row<'_>) -> rusqlite::Result<Option<Fiat>> {
+pub(super) fn fiat(row: &Row<'_>) -> rusqlite::Result<Option<Fiat>> {
     let currency: Option<String> = row.get("fiat_currency")?;
     let amount: Option<String> = row.get("fiat_amount")?;
     let currency = currency.as_deref().and_then(Currency::new);

@@ -87,7 +87,21 @@ const MIGRATIONS: &[&str] = &[
     ALTER TABLE payment ADD COLUMN fiat_currency TEXT;   -- its code, and …
     ALTER TABLE payment ADD COLUMN fiat_amount TEXT;     -- … how much, with all its digits: 1.50
     ",
+    // 6: what arrived since a moment, without reading all. No row is written: it takes a second of a million payments.
+    "
+    CREATE INDEX payment_arrived ON payment (
+        coalesce(settled_us, CASE WHEN found <> 'live' THEN created_us END, heard_us)
+    );
+    ",
 ];
+
+/// When a payment arrived, as [`super::Entry::arrived_at`] says it. In the words of its index, so that SQLite knows it.
+macro_rules! arrived_us {
+    () => {
+        "coalesce(settled_us, CASE WHEN found <> 'live' THEN created_us END, heard_us)"
+    };
+}
+pub(super) use arrived_us;
 
 /// Brings a ledger to the newest version.
 pub(super) fn migrate(db: &mut Connection) -> Result<(), LedgerError> {
