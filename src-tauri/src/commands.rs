@@ -12,6 +12,7 @@ use tillbell_till::screen::paced::Pictures;
 use tillbell_till::screen::stage::UNSEEN;
 use tillbell_till::screen::view::{Display, Role};
 use tillbell_till::step::Step;
+use tillbell_web::phone::pair_by_phone;
 
 use crate::demo::DemoGuard;
 use crate::drawn::{Drawn, Gone};
@@ -57,6 +58,9 @@ impl Host {
         if let Request::FlashLayout { layout } = request {
             flash::laid_out(layout.clone());
             return Some(Reply::Done);
+        }
+        if let Request::PairByPhone = request {
+            return Some(pair_by_phone(&self.engine).await);
         }
         if let Request::TryDemo = request {
             return Some(self.try_demo().await);

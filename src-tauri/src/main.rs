@@ -8,6 +8,7 @@ mod demo;
 mod drawn;
 mod flash;
 mod front;
+mod network;
 mod page;
 mod revival;
 mod screens;
@@ -24,7 +25,7 @@ use anyhow::Context;
 use clap::Parser;
 use tauri::RunEvent;
 use tillbell_bell::Chime;
-use tillbell_till::clock::SystemClock;
+use tillbell_till::clock::{Clock, SystemClock};
 use tillbell_till::dialer::dialer_of;
 use tillbell_till::engine::{ScreenTrouble, StartError};
 use tillbell_till::screen::view::Role;
@@ -86,11 +87,12 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         ),
         false => None,
     };
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let options = || Options {
         profile: profile.clone(),
         output: Output::Screen,
         dialer: dialer_of(&profile),
-        clock: Arc::new(SystemClock::default()),
+        clock: clock.clone(),
         chimes: Chime::ALL.iter().map(|chime| chime.name().to_owned()).collect(),
         demo: demo.as_ref().map(demo::Demo::wallet),
         only: None,
@@ -111,6 +113,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         }
     };
     runtime.spawn(bell::run(engine.clone(), outlets.bell));
+    runtime.spawn(network::serve_while_wanted(engine.clone(), clock.clone()));
     let end = outlets.end;
     let revivals = profile.ledger_file().with_file_name("revivals.json");
     let demo_guard = demo::DemoGuard::new(demo);

@@ -49,6 +49,20 @@ enum Command {
         /// Its name
         name: String,
     },
+    /// Let a display ring, or no longer; the first one for customers does from the beginning
+    Sound {
+        /// Its name
+        name: String,
+        /// Whether it rings
+        #[arg(value_enum)]
+        switch: Switch,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Switch {
+    On,
+    Off,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -83,6 +97,7 @@ pub(crate) async fn run(profile: &Profile, arguments: DisplaysArguments) -> anyh
         Some(Command::Add { role, name }) => add(profile, role.into(), name, json).await?,
         Some(Command::Allow { letters, name }) => allow(profile, letters, name, json).await?,
         Some(Command::Revoke { name }) => revoke(profile, name, json).await?,
+        Some(Command::Sound { name, switch }) => sound(profile, name, switch == Switch::On, json).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -136,11 +151,17 @@ fn for_people(display: &DisplayLine) -> String {
         Some(false) if display.connected => no,
         Some(_) | None => "",
     };
+    let sound = match display.role {
+        DisplayRole::Program => "",
+        DisplayRole::Customer | DisplayRole::Operator if !display.rings => ", sound off",
+        DisplayRole::Customer | DisplayRole::Operator => {
+            said(display.sound, ", sound on", ", sound blocked: tap its screen")
+        }
+    };
     format!(
-        "{}  {role}  {seen}{}{}{}",
+        "{}  {role}  {seen}{}{sound}{}",
         display.name,
         said(display.visible, "", ", not in front"),
-        said(display.sound, ", sound on", ", sound off"),
         said(display.awake, ", kept awake", ""),
     )
 }
@@ -155,7 +176,7 @@ async fn add(profile: &Profile, role: DisplayRole, name: Option<String>, json: b
             let now = SystemClock::default().now().wall;
             (stored(profile)?.add(role, name.as_deref(), now)?, false)
         }
-        Reached::Engine(Reply::DisplayAdded { added }) => (added, true),
+        Reached::Engine(Reply::DisplayAdded { added, .. }) => (added, true),
         Reached::Engine(_) => return Err(DoorError::OtherVersion.into()),
     };
     if json {
@@ -208,6 +229,25 @@ async fn revoke(profile: &Profile, name: String, json: bool) -> anyhow::Result<(
     }
     if !json {
         say(&format!("“{name}” is no display any more."))?;
+    }
+    Ok(())
+}
+
+async fn sound(profile: &Profile, name: String, on: bool, json: bool) -> anyhow::Result<()> {
+    let asked = Request::SoundDisplay {
+        name: name.clone(),
+        on,
+    };
+    match take_or_ask(profile, &asked, &mut |_| {}).await? {
+        Reached::Own(_lock) => stored(profile)?.sound(&name, on)?,
+        Reached::Engine(Reply::Done) => {}
+        Reached::Engine(_) => return Err(DoorError::OtherVersion.into()),
+    }
+    if !json {
+        say(&match on {
+            true => format!("“{name}” rings from now on."),
+            false => format!("“{name}” rings no longer."),
+        })?;
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
+use tillbell_bell::Chime;
 use tillbell_till::clock::{Clock, SystemClock};
 use tillbell_till::dialer::dialer_of;
 use tillbell_till::store::profile::Profile;
@@ -33,7 +34,7 @@ pub(crate) async fn run(profile: Profile, arguments: ServeArguments) -> anyhow::
         output: Output::Service,
         dialer: dialer_of(&profile),
         clock: clock.clone(),
-        chimes: Vec::new(),
+        chimes: Chime::ALL.iter().map(|chime| chime.name().to_owned()).collect(),
         demo: None,
         only: None,
     })?;

@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
-use serde::Serialize;
 use tillbell_fake_lnbits::FakeLnbits;
 use tillbell_lnbits::Method;
 use tillbell_till::clock::SystemClock;
 use tillbell_till::dialer::dialer_of;
+use tillbell_till::displays::AskingLine;
 use tillbell_till::engine::door::Door;
 use tillbell_till::engine::{DemoWallet, End, Line, PaymentLine};
 use tillbell_till::failpoint::{self, Failpoint};
@@ -19,7 +19,6 @@ use tillbell_till::screen::view::{Kind, LinkState, Verdict};
 use tillbell_till::store::pairings;
 use tillbell_till::store::profile::Profile;
 use tillbell_till::{Engine, Options, Outlets, Output};
-use tillbell_web::Asks;
 use tokio::sync::mpsc;
 
 use crate::terminal::{sats, say, time_of_day};
@@ -42,14 +41,6 @@ pub(crate) struct WatchArguments {
 #[derive(Debug, thiserror::Error)]
 #[error("Tillbell has failed by a fault of its own. Start it again; what was paid meanwhile is told then.")]
 pub(crate) struct EngineFault;
-
-/// The JSON form: the version stands first.
-#[derive(Serialize)]
-struct Versioned<'a> {
-    v: u32,
-    #[serde(flatten)]
-    line: &'a Line,
-}
 
 pub(crate) async fn run(profile: Profile, arguments: WatchArguments) -> anyhow::Result<ExitCode> {
     let WatchArguments {
@@ -97,7 +88,7 @@ pub(crate) async fn tell_all(
     engine: &Engine,
     mut outlets: Outlets,
     json: bool,
-    mut asking: Option<&mut mpsc::Receiver<Asks>>,
+    mut asking: Option<&mut mpsc::Receiver<AskingLine>>,
 ) -> anyhow::Result<ExitCode> {
     // One listener for all the time: a signal that comes while a line is being written must not be lost.
     let mut stop = std::pin::pin!(asked_to_stop());
@@ -139,7 +130,7 @@ pub(crate) async fn tell_all(
     Ok(ExitCode::SUCCESS)
 }
 
-async fn next(asking: &mut Option<&mut mpsc::Receiver<Asks>>) -> Option<Asks> {
+async fn next(asking: &mut Option<&mut mpsc::Receiver<AskingLine>>) -> Option<AskingLine> {
     match asking {
         Some(asking) => asking.recv().await,
         None => None,
@@ -186,7 +177,7 @@ async fn start_demo() -> anyhow::Result<DemoWallet> {
 
 fn tell(line: &Line, json: bool, several: bool) -> io::Result<()> {
     if json {
-        return say(&serde_json::to_string(&Versioned { v: 1, line })?);
+        return say(&serde_json::to_string(&line.versioned())?);
     }
     say(&for_people(line, several))
 }
@@ -296,7 +287,7 @@ mod tests {
     use super::*;
 
     fn json(line: &Line) -> String {
-        serde_json::to_string(&Versioned { v: 1, line }).unwrap()
+        serde_json::to_string(&line.versioned()).unwrap()
     }
 
     fn payment() -> Line {

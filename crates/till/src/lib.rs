@@ -7,10 +7,11 @@
 //! - [`screen`]: what displays show, payment by payment.
 //! - [`engine`]: the actor that carries out what those pure machines decide.
 //!
-//! Around it: [`displays`] are those in browsers, [`store`] keeps the pairing, the settings and the keys, [`sentence`] is how things are said to people, [`step`]
+//! Around it: [`displays`] are those in browsers, [`day`] is when the shop's days begin, [`store`] keeps the pairing, the settings and the keys, [`sentence`] is how things are said to people, [`step`]
 //! says how far a payment has come. The crate knows no toolkit.
 
 pub mod clock;
+pub mod day;
 pub mod dialer;
 pub mod displays;
 pub mod engine;

@@ -1,7 +1,8 @@
 //! Connections: let in, served, and ended when they are slow or no longer wanted.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hyper::server::conn::http1;
@@ -13,7 +14,7 @@ use tokio_io_timeout::TimeoutStream;
 use tower::Service as _;
 
 use crate::admission::{Admission, Id};
-use crate::{Site, door};
+use crate::names::Names;
 
 /// A request's head is said within this, in so many bytes.
 const HEAD_TIME: Duration = Duration::from_secs(5);
@@ -30,8 +31,17 @@ pub(crate) struct Peer {
     pub(crate) connection: Id,
 }
 
+/// Who is let in, and by which names.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    pub(crate) names: Names,
+    admission: Mutex<Admission>,
+    /// Requests that were refused, by the reason's code.
+    refused: Mutex<BTreeMap<&'static str, u64>>,
+}
+
 /// Lets connections in for ever.
-pub(crate) async fn connections(listener: std::net::TcpListener, site: Arc<Site>) {
+pub(crate) async fn connections(listener: std::net::TcpListener, gate: Arc<Gate>, routes: axum::Router) {
     let listener = match TcpListener::from_std(listener) {
         Ok(listener) => listener,
         Err(error) => {
@@ -39,10 +49,9 @@ pub(crate) async fn connections(listener: std::net::TcpListener, site: Arc<Site>
             return;
         }
     };
-    let routes = door::routes(site.clone());
     loop {
         match listener.accept().await {
-            Ok((connection, from)) => let_in(connection, from, &site, &routes),
+            Ok((connection, from)) => let_in(connection, from, &gate, &routes),
             Err(error) => {
                 tracing::debug!(%error, "no connection can be let in");
                 sleep(RETRY).await;
@@ -51,10 +60,10 @@ pub(crate) async fn connections(listener: std::net::TcpListener, site: Arc<Site>
     }
 }
 
-fn let_in(connection: TcpStream, from: SocketAddr, site: &Arc<Site>, routes: &axum::Router) {
+fn let_in(connection: TcpStream, from: SocketAddr, gate: &Arc<Gate>, routes: &axum::Router) {
     let address = from.ip().to_canonical();
     // One that finds no place is closed at once.
-    let Some((id, close)) = site.admission().admit(address) else {
+    let Some((id, close)) = gate.admission().admit(address) else {
         return;
     };
     let peer = Peer {
@@ -70,7 +79,7 @@ fn let_in(connection: TcpStream, from: SocketAddr, site: &Arc<Site>, routes: &ax
         request.extensions_mut().insert(peer);
         routes.clone().call(request)
     });
-    let site = site.clone();
+    let gate = gate.clone();
     tokio::spawn(async move {
         let served = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -88,33 +97,54 @@ fn let_in(connection: TcpStream, from: SocketAddr, site: &Arc<Site>, routes: &ax
             }
             () = close.notified() => {}
         }
-        site.admission().leave(id);
+        gate.admission().leave(id);
     });
 }
 
-impl Site {
+impl Gate {
+    /// An open one.
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            names: Names::of_this_machine(),
+            admission: Mutex::default(),
+            refused: Mutex::default(),
+        })
+    }
+
     pub(crate) fn admission(&self) -> MutexGuard<'_, Admission> {
         self.admission.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A request was refused.
+    pub(crate) fn refuses(&self, code: &'static str) {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        *refused.entry(code).or_default() += 1;
+    }
+
+    /// So many were refused, by the reason's code.
+    pub(crate) fn refused(&self) -> BTreeMap<&'static str, u64> {
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.clone()
     }
 
     /// A request is being answered, until this is dropped.
     pub(crate) fn is_busy(self: &Arc<Self>, connection: Id) -> Busy {
         self.admission().busy(connection, true);
         Busy {
-            site: self.clone(),
+            gate: self.clone(),
             connection,
         }
     }
 }
 
-/// See [`Site::is_busy`].
+/// See [`Gate::is_busy`].
 pub(crate) struct Busy {
-    site: Arc<Site>,
+    gate: Arc<Gate>,
     connection: Id,
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.site.admission().busy(self.connection, false);
+        self.gate.admission().busy(self.connection, false);
     }
 }

@@ -14,9 +14,8 @@ use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
-use crate::Site;
-use crate::accept::Peer;
-use crate::refusal::Refusal;
+use crate::accept::{Gate, Peer};
+use crate::refusal::{Refusal, Refused};
 
 /// Nothing but what we serve ourselves.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
@@ -24,16 +23,19 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 /// A request is said within this, in so many bytes.
 const BODY_TIME: Duration = Duration::from_secs(10);
 const BODY: usize = 64 * 1024;
-const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+pub(crate) const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Every request passes here.
-pub(crate) async fn pass(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
+pub(crate) async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<Peer>().copied();
-    let _busy = peer.map(|peer| site.is_busy(peer.connection));
-    let mut response = match site.look_at(&request) {
+    let _busy = peer.map(|peer| gate.is_busy(peer.connection));
+    let mut response = match gate.look_at(&request) {
         Ok(()) => next.run(request).await,
         Err(refusal) => refusal.into_response(),
     };
+    if let Some(Refused(code)) = response.extensions().get().copied() {
+        gate.refuses(code);
+    }
     let headers = response.headers_mut();
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -44,7 +46,7 @@ pub(crate) async fn pass(State(site): State<Arc<Site>>, request: Request, next: 
     response
 }
 
-impl Site {
+impl Gate {
     fn look_at(&self, request: &Request) -> Result<(), Refusal> {
         let header = |name: HeaderName| request.headers().get(name).map(HeaderValue::as_bytes);
         let host = header(HOST).and_then(|host| str::from_utf8(host).ok());

@@ -4,6 +4,7 @@ use axum::http::header::{COOKIE, FORWARDED, HOST, VIA};
 use axum::http::{HeaderMap, HeaderValue};
 use sha2::{Digest as _, Sha256};
 use tillbell_till::displays::{DisplayRole, Displays, Known, Secret};
+use tillbell_till::screen::view::Role;
 
 use crate::Site;
 use crate::accept::Peer;
@@ -19,6 +20,17 @@ pub(crate) struct Caller {
     pub(crate) known: Known,
     /// What it showed.
     pub(crate) cookie: Secret,
+}
+
+impl Caller {
+    /// For whom it draws. A program draws nothing.
+    pub(crate) const fn role(&self) -> Result<Role, Refusal> {
+        match self.known.role {
+            DisplayRole::Customer => Ok(Role::Customer),
+            DisplayRole::Operator => Ok(Role::Operator),
+            DisplayRole::Program => Err(Refusal::NotAllowed),
+        }
+    }
 }
 
 /// The name of our cookie. Ports do not separate cookies, so each profile has its own.
@@ -64,7 +76,7 @@ impl Site {
         if known.role == DisplayRole::Operator && !is_private(headers, peer) {
             return Err(Refusal::NotPrivate);
         }
-        if !self.admission().is_display(peer.connection) {
+        if !self.gate.admission().is_display(peer.connection) {
             return Err(Refusal::TooManyDisplays);
         }
         Ok(Caller { known, cookie })

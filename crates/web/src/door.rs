@@ -14,7 +14,7 @@ use axum::{Extension, Json, Router, middleware};
 use futures_util::Stream;
 use futures_util::stream::unfold;
 use serde::{Deserialize, Serialize};
-use tillbell_till::displays::{Answered, Connected, DisplayRole, Displays, Secret};
+use tillbell_till::displays::{Answered, AskingLine, Connected, DisplayRole, Displays, Secret};
 use tillbell_till::engine::{Reply, Request};
 use tillbell_till::screen::paced::Pictures;
 use tillbell_till::screen::view::{Display, Role, Scene};
@@ -23,8 +23,9 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::accept::Peer;
 use crate::caller::Caller;
+use crate::phone::pair_by_phone;
 use crate::refusal::Refusal;
-use crate::{Asks, Site, border, pages};
+use crate::{Site, api, border, pages, sound};
 
 /// A page that hears nothing for three of these says so.
 const BEAT: Duration = Duration::from_secs(4);
@@ -34,15 +35,21 @@ pub(crate) fn routes(site: Arc<Site>) -> Router {
     Router::new()
         .route("/", get(pages::page))
         .route("/join", get(pages::page))
+        .route("/dashboard", get(pages::dashboard))
+        .route("/manifest.webmanifest", get(pages::manifest))
+        .route("/icon-256.png", get(pages::icon_256))
+        .route("/icon-512.png", get(pages::icon_512))
         .route("/assets/{name}", get(pages::part))
         .route("/healthz", get(healthy))
         .route("/door/me", get(me))
         .route("/door/pictures", get(pictures))
+        .route("/door/chime/{kind}", get(sound::chime))
         .route("/door/ask", post(ask))
         .route("/door/join", post(join))
         .route("/door/knock", post(knock))
+        .merge(api::routes())
         .fallback(|| async { Refusal::NoSuchPath })
-        .layer(middleware::from_fn_with_state(site.clone(), border::pass))
+        .layer(middleware::from_fn_with_state(site.gate.clone(), border::pass))
         .with_state(site)
 }
 
@@ -73,6 +80,8 @@ async fn healthy(State(site): State<Arc<Site>>) -> Response {
 struct Me {
     name: String,
     role: DisplayRole,
+    /// Its page is to ring.
+    sound: bool,
     build: String,
 }
 
@@ -86,6 +95,7 @@ async fn me(
     let me = Me {
         name: known.name,
         role: known.role,
+        sound: known.sound,
         build: pages::build(),
     };
     Ok(with_cookie(&site, &cookie, Json(me)))
@@ -141,12 +151,13 @@ async fn knock(
         Answered::TooMany => Err(Refusal::TooManyAsk),
         Answered::Wait { letters, is_new } => {
             if is_new {
-                let asks = Asks {
+                let asks = AskingLine {
                     letters: letters.clone(),
-                    address: peer.address,
+                    address: peer.address.to_string(),
                 };
                 // Whoever reads them may be behind: `displays` lists them, too.
-                let _ = site.asking.try_send(asks);
+                let _ = site.asking.try_send(asks.clone());
+                site.engine.screen_asks(asks).await.map_err(|_| Refusal::Ended)?;
             }
             let picture = Display {
                 role: Role::Customer,
@@ -167,7 +178,16 @@ struct Drawing {
     displays: Displays,
     changes: watch::Receiver<u64>,
     caller: Caller,
+    /// What its page was told of itself; `None` before it was.
+    told: Option<Told>,
     _connected: Connected,
+}
+
+/// What a page is told of itself, at the start and when it changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct Told {
+    /// It is to ring.
+    sound: bool,
 }
 
 async fn pictures(
@@ -176,7 +196,7 @@ async fn pictures(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let caller = site.caller(&headers, peer)?;
-    let role = role_of(&caller)?;
+    let role = caller.role()?;
     let displays = site.engine.displays().clone();
     let mut beat = interval(BEAT);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -191,9 +211,10 @@ async fn pictures(
         ),
         displays,
         caller,
+        told: None,
     };
     // It is busy for as long as it lasts, so that its connection is not taken for an idle one.
-    let busy = site.is_busy(peer.connection);
+    let busy = site.gate.is_busy(peer.connection);
     Ok(Sse::new(stream(drawing, busy)).into_response())
 }
 
@@ -208,28 +229,24 @@ fn stream<G: Send>(drawing: Drawing, guard: G) -> impl Stream<Item = Result<Even
 impl Drawing {
     async fn next(&mut self) -> Option<Event> {
         loop {
+            let me = self.displays.by_cookie(&self.caller.cookie)?;
+            if (&me.name, me.role) != (&self.caller.known.name, self.caller.known.role) {
+                return None;
+            }
+            let told = Some(Told { sound: me.sound });
+            if self.told != told {
+                self.told = told;
+                return Event::default().event("me").json_data(&self.told).ok();
+            }
             tokio::select! {
                 biased;
-                changed = self.changes.changed() => {
-                    let is_still = self.displays.by_cookie(&self.caller.cookie) == Some(self.caller.known.clone());
-                    if changed.is_err() || !is_still {
-                        return None;
-                    }
-                }
+                changed = self.changes.changed() => changed.ok()?,
                 picture = self.pictures.next() => {
                     return Event::default().event("picture").json_data(&*picture?).ok();
                 }
                 _ = self.beat.tick() => return Some(Event::default().event("beat").data("{}")),
             }
         }
-    }
-}
-
-const fn role_of(caller: &Caller) -> Result<Role, Refusal> {
-    match caller.known.role {
-        DisplayRole::Customer => Ok(Role::Customer),
-        DisplayRole::Operator => Ok(Role::Operator),
-        DisplayRole::Program => Err(Refusal::NotAllowed),
     }
 }
 
@@ -240,7 +257,7 @@ async fn ask(
     request: HttpRequest,
 ) -> Result<Json<Reply>, Refusal> {
     let caller = site.caller(&headers, peer)?;
-    let role = role_of(&caller)?;
+    let role = caller.role()?;
     let request: Request = border::said(request).await?;
     if !request.is_for_browser(caller.known.role) {
         return Err(Refusal::NotAllowed);
@@ -249,6 +266,9 @@ async fn ask(
         let now = site.clock.now().wall;
         site.engine.displays().heard(&caller.known.name, presence, now);
         return Ok(Json(Reply::Done));
+    }
+    if matches!(request, Request::PairByPhone) {
+        return Ok(Json(pair_by_phone(&site.engine).await));
     }
     // The shop's own people look at theirs; what counts is what a customer can see.
     if matches!(request, Request::Painted { .. }) && role == Role::Operator {

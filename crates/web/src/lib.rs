@@ -1,42 +1,37 @@
 //! Displays in browsers: a small web server over the engine.
 //!
 //! A connection's way through this crate: [`accept`] lets it in, if [`admission`] has a place for it; [`border`] looks at each
-//! request before anything else; [`caller`] says who asks; [`door`] and [`pages`] answer. What is refused is a [`refusal`].
+//! request before anything else; [`caller`] says who asks; [`door`], [`pages`], [`api`] and [`sound`] answer. What is refused is a [`refusal`].
 //!
 //! It runs on a thread of its own: whatever a thousand strangers do, links and bell do not wait.
 
 mod accept;
 mod admission;
+mod api;
 mod border;
 mod caller;
 mod door;
 mod guesses;
 mod names;
 mod pages;
+pub mod phone;
 mod refusal;
+mod server;
+mod sound;
 
-use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
 use tillbell_till::Engine;
 use tillbell_till::clock::Clock;
-use tillbell_till::displays::{Addresses, DisplayError};
-use tokio::sync::{mpsc, oneshot};
+use tillbell_till::displays::{Addresses, AskingLine};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
-use crate::admission::Admission;
+use crate::accept::Gate;
 use crate::caller::Cookie;
 use crate::guesses::Guesses;
-use crate::names::Names;
-
-/// A page that wants to be a display.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asks {
-    /// What it shows.
-    pub letters: String,
-    /// Where it is.
-    pub address: IpAddr,
-}
+pub use crate::server::WebError;
+use crate::server::{bind, in_the_network, run};
 
 /// A running server. Dropped, it ends, and so does each of its connections.
 #[derive(Debug)]
@@ -45,45 +40,8 @@ pub struct Web {
     /// Where browsers find it.
     addresses: Addresses,
     /// Those that ask, each once.
-    pub asking: mpsc::Receiver<Asks>,
+    pub asking: mpsc::Receiver<AskingLine>,
     _until_dropped: oneshot::Sender<()>,
-}
-
-/// Why there is no server.
-#[derive(Debug, thiserror::Error)]
-pub enum WebError {
-    /// The address cannot be listened on.
-    #[error("{}", unheard(*address, error))]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// Why.
-        error: io::Error,
-    },
-    /// There is no thread or runtime for it.
-    #[error("the web server cannot be started: {0}")]
-    Start(io::Error),
-    /// Where it is reached could not be stored.
-    #[error(transparent)]
-    Displays(#[from] DisplayError),
-}
-
-fn unheard(address: SocketAddr, error: &io::Error) -> String {
-    let port = address.port();
-    let ip = address.ip();
-    if error.kind() == io::ErrorKind::AddrInUse {
-        let next = port.saturating_add(1);
-        return format!(
-            "Another program uses port {port} ({address}): end it, or choose another one with --listen {ip}:{next}."
-        );
-    }
-    if error.kind() == io::ErrorKind::PermissionDenied {
-        return format!("Port {port} may not be used by this user: choose one above 1023 with --listen.");
-    }
-    if error.kind() == io::ErrorKind::AddrNotAvailable {
-        return format!("This machine has no address {ip}: use one that it has, or 0.0.0.0 for all of them.");
-    }
-    format!("{address} cannot be listened on: {error}.")
 }
 
 /// What every request is answered from.
@@ -91,10 +49,11 @@ struct Site {
     engine: Engine,
     clock: Arc<dyn Clock>,
     cookie: Cookie,
-    names: Names,
-    admission: Mutex<Admission>,
+    gate: Arc<Gate>,
     guesses: Mutex<Guesses>,
-    asking: mpsc::Sender<Asks>,
+    /// Turns to read the record.
+    readers: Arc<Semaphore>,
+    asking: mpsc::Sender<AskingLine>,
 }
 
 impl Web {
@@ -103,44 +62,26 @@ impl Web {
     /// # Errors
     /// When it cannot listen there.
     pub fn open(engine: Engine, clock: Arc<dyn Clock>, listen: SocketAddr) -> Result<Self, WebError> {
-        let cannot = |error| WebError::Listen {
-            address: listen,
-            error,
-        };
-        let listener = TcpListener::bind(listen).map_err(cannot)?;
-        listener.set_nonblocking(true).map_err(cannot)?;
-        let address = listener.local_addr().map_err(cannot)?;
+        let (listener, address) = bind(listen)?;
         let addresses = reached_at(address);
         engine.displays().reached_at(addresses.clone())?;
         let (ask, asking) = mpsc::channel(16);
-        let (until_dropped, dropped) = oneshot::channel();
+        let (until_dropped, dropped) = oneshot::channel::<()>();
+        let gate = Gate::new();
         let site = Arc::new(Site {
             cookie: Cookie::of(engine.displays()),
             engine,
             clock,
-            names: Names::of_this_machine(),
-            admission: Mutex::default(),
+            gate: gate.clone(),
             guesses: Mutex::default(),
+            readers: Arc::new(Semaphore::new(api::READERS)),
             asking: ask,
         });
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(WebError::Start)?;
-        let serve = move || {
-            runtime.block_on(async {
-                tokio::select! {
-                    () = accept::connections(listener, site) => {}
-                    // Sent or dropped, it says the same.
-                    _ = dropped => {}
-                }
-            });
-            runtime.shutdown_background();
+        let until = async {
+            // Sent or dropped, it says the same.
+            let _ = dropped.await;
         };
-        std::thread::Builder::new()
-            .name("web".to_owned())
-            .spawn(serve)
-            .map_err(WebError::Start)?;
+        run(listener, gate, door::routes(site), until)?;
         Ok(Self {
             address,
             addresses,
@@ -177,13 +118,4 @@ fn reached_at(address: SocketAddr) -> Addresses {
         customers: in_the_network().map_or_else(|| here.clone(), at),
         operators: here,
     }
-}
-
-/// This machine's address in its network: that from which it would send something out. Nothing is sent.
-fn in_the_network() -> Option<IpAddr> {
-    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
-    // Nobody's address (RFC 5737).
-    socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;
-    let address = socket.local_addr().ok()?.ip();
-    (!address.is_unspecified()).then_some(address)
 }

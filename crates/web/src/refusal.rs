@@ -2,9 +2,12 @@
 
 use axum::Json;
 use axum::http::StatusCode;
+use axum::http::header::WWW_AUTHENTICATE;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use tillbell_till::displays::DisplayError;
+
+use crate::api::{self, BadParameter};
 
 /// Why a request is not answered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -37,14 +40,35 @@ pub(crate) enum Refusal {
     TooSlow,
     #[error("This is not what Tillbell understands: use programs and pages of the same version.")]
     NotUnderstood,
+    #[error(
+        "This code was used by another phone, or is too old: begin again at the display, and scan its new code."
+    )]
+    PhoneOver,
+    #[error("Tillbell has ended: start it again.")]
+    Ended,
     #[error("{0}")]
     NotStored(DisplayError),
+    #[error(
+        "This is for programs: send the token of one as `Authorization: Bearer TOKEN`. `tillbell-headless displays add --role program` \
+         makes one."
+    )]
+    NoToken,
+    #[error(
+        "This token is no program's, or was revoked: `tillbell-headless displays add --role program` makes a new one."
+    )]
+    UnknownToken,
+    #[error("A demo is being played, and nothing of it is recorded: pair a wallet first.")]
+    DemoPlays,
+    #[error("The payment record cannot be read at this moment ({error}): try again.")]
+    NotRead { error: String },
+    #[error(transparent)]
+    BadParameter(#[from] BadParameter),
 }
 
 impl Refusal {
     const fn status(&self) -> StatusCode {
         match self {
-            Self::Unknown | Self::WrongToken => StatusCode::UNAUTHORIZED,
+            Self::Unknown | Self::WrongToken | Self::NoToken | Self::UnknownToken => StatusCode::UNAUTHORIZED,
             Self::NotAllowed | Self::NotPrivate | Self::ForeignOrigin => StatusCode::FORBIDDEN,
             Self::NoSuchPath => StatusCode::NOT_FOUND,
             Self::ForeignHost => StatusCode::MISDIRECTED_REQUEST,
@@ -52,6 +76,9 @@ impl Refusal {
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::NotUnderstood => StatusCode::BAD_REQUEST,
             Self::TooManyGuesses | Self::TooManyAsk | Self::TooManyDisplays => StatusCode::TOO_MANY_REQUESTS,
+            Self::PhoneOver => StatusCode::GONE,
+            Self::Ended | Self::DemoPlays | Self::NotRead { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::BadParameter(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::NotStored(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -72,15 +99,35 @@ impl Refusal {
             Self::TooLong => "too-long",
             Self::TooSlow => "too-slow",
             Self::NotUnderstood => "not-understood",
+            Self::PhoneOver => "phone-over",
+            Self::Ended => "ended",
             Self::NotStored(_) => "not-stored",
+            Self::NoToken => "no-token",
+            Self::UnknownToken => "unknown-token",
+            Self::DemoPlays => "demo",
+            Self::NotRead { .. } => "record-not-read",
+            Self::BadParameter(_) => "bad-parameter",
         }
     }
 }
 
+/// Stands beside an answer that refuses.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Refused(pub(crate) &'static str);
+
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         tracing::debug!(code = self.code(), "a browser's request was refused");
-        let said = json!({"error": {"code": self.code(), "message": self.to_string()}});
-        (self.status(), Json(said)).into_response()
+        let mut said = json!({"error": {"code": self.code(), "message": self.to_string()}});
+        if let Self::BadParameter(why) = &self {
+            said["error"]["args"] = json!({"name": why.name()});
+        }
+        let mut response = (self.status(), Json(said)).into_response();
+        if matches!(self, Self::NoToken | Self::UnknownToken) {
+            response.headers_mut().insert(WWW_AUTHENTICATE, api::CHALLENGE);
+        }
+        // For whoever counts.
+        response.extensions_mut().insert(Refused(self.code()));
+        response
     }
 }

@@ -37,7 +37,7 @@ pub struct Displays(Arc<Inner>);
 struct Inner {
     path: PathBuf,
     state: Mutex<State>,
-    /// Grows with each display that is revoked or allowed.
+    /// Grows with each display that is revoked, or is to ring from now on or no longer.
     changed: watch::Sender<u64>,
 }
 
@@ -109,8 +109,11 @@ pub struct DisplayLine {
     pub last_seen: Option<Timestamp>,
     /// Its page is in front; `None` where it has not said.
     pub visible: Option<bool>,
-    /// It may sound.
+    /// Its page may sound; `None` where it has not said.
     pub sound: Option<bool>,
+    /// It is to ring.
+    #[serde(default)]
+    pub rings: bool,
     /// It keeps its screen awake.
     pub awake: Option<bool>,
 }
@@ -269,6 +272,21 @@ impl Displays {
         self.store(&state)
     }
 
+    /// Lets a display ring, or no longer.
+    ///
+    /// # Errors
+    /// When there is none of this name, or it cannot be stored.
+    pub fn sound(&self, name: &str, on: bool) -> Result<(), DisplayError> {
+        let mut state = self.state();
+        let before = state.roll.sound(name, on)?;
+        if let Err(error) = self.store(&state) {
+            let _it_was_there_just_now = state.roll.sound(name, before);
+            return Err(error);
+        }
+        self.0.changed.send_modify(|times| *times += 1);
+        Ok(())
+    }
+
     /// Lets the page that has a link's token in. `None` for a token that is wrong, used or too old.
     ///
     /// # Errors
@@ -312,7 +330,7 @@ impl Displays {
         self.state().roll.by_bearer(secret)
     }
 
-    /// Something was revoked since: streams look whether they may go on.
+    /// Something was changed since: streams look whether they may go on, and whether their pages are to ring.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.0.changed.subscribe()
@@ -360,6 +378,7 @@ impl Displays {
                 last_seen: seen.map(|seen| seen.at),
                 visible: presence.map(|presence| presence.visible),
                 sound: presence.map(|presence| presence.sound),
+                rings: member.sound,
                 awake: presence.map(|presence| presence.awake),
             }
         };

@@ -44,6 +44,9 @@ pub enum DisplayRole {
 pub(super) struct Member {
     pub(super) name: String,
     pub(super) role: DisplayRole,
+    /// It is to ring. One that was stored by a version without sound does not.
+    #[serde(default)]
+    pub(super) sound: bool,
     /// Its link, until that is used or too old.
     join: Option<Join>,
     cookie: Option<Digest>,
@@ -85,6 +88,8 @@ pub struct Known {
     pub name: String,
     /// What it may do.
     pub role: DisplayRole,
+    /// It is to ring.
+    pub sound: bool,
 }
 
 /// A display that was added, with what only its owner is to see.
@@ -190,6 +195,7 @@ impl Roll {
         self.members.push(Member {
             name: name.clone(),
             role,
+            sound: self.is_to_ring(role),
             join: token.as_ref().map(|token| Join {
                 token: token.digest(),
                 until: now + LINK,
@@ -204,6 +210,11 @@ impl Roll {
             token,
             bearer,
         })
+    }
+
+    /// A shop has one bell: that of its first display for customers, until somebody says otherwise.
+    fn is_to_ring(&self, role: DisplayRole) -> bool {
+        role == DisplayRole::Customer && !self.members.iter().any(|member| member.sound)
     }
 
     fn free_name(&self, role: DisplayRole, wanted: Option<&str>) -> Result<String, DisplayError> {
@@ -313,6 +324,7 @@ impl Roll {
         self.members.push(Member {
             name: name.clone(),
             role: DisplayRole::Customer,
+            sound: self.is_to_ring(DisplayRole::Customer),
             join: None,
             cookie: None,
             bearer: None,
@@ -335,6 +347,23 @@ impl Roll {
         })
     }
 
+    /// Lets a display ring, or no longer. A program shows nothing, and is none. Returns whether it rang before.
+    pub(super) fn sound(&mut self, name: &str, on: bool) -> Result<bool, DisplayError> {
+        let is_display = |member: &&mut Member| member.role != DisplayRole::Program;
+        let mut displays = self.members.iter_mut().filter(is_display);
+        if let Some(member) = displays.find(|member| member.name == name) {
+            return Ok(std::mem::replace(&mut member.sound, on));
+        }
+        let displays = self
+            .members
+            .iter()
+            .filter(|member| member.role != DisplayRole::Program);
+        Err(DisplayError::NoSuchDisplay {
+            name: name.to_owned(),
+            names: displays.map(|member| member.name.clone()).collect(),
+        })
+    }
+
     /// Whose cookie this is.
     pub(super) fn by_cookie(&self, secret: &Secret) -> Option<Known> {
         self.find(secret, |member| member.cookie)
@@ -352,6 +381,7 @@ impl Roll {
         Some(Known {
             name: member.name.clone(),
             role: member.role,
+            sound: member.sound,
         })
     }
 }
@@ -480,6 +510,48 @@ mod tests {
         assert_eq!(added(DisplayRole::Customer, None).unwrap(), "display 1");
         assert_eq!(added(DisplayRole::Operator, Some(" ")).unwrap(), "display 2");
         assert_eq!(added(DisplayRole::Program, None).unwrap(), "program 1");
+    }
+
+    fn rings(roll: &Roll) -> Vec<&str> {
+        let members = roll.members().iter().filter(|member| member.sound);
+        members.map(|member| member.name.as_str()).collect()
+    }
+
+    #[test]
+    fn the_first_display_for_customers_rings_and_no_other_does() {
+        let mut roll = Roll::default();
+        roll.add(DisplayRole::Operator, Some("office"), wall(0)).unwrap();
+        roll.add(DisplayRole::Program, Some("till"), wall(0)).unwrap();
+        let shown = letters(roll.ask(&page(1), "192.168.1.7", at(0)));
+        roll.allow(&shown, Some("window"), at(1).at).unwrap();
+        roll.add(DisplayRole::Customer, Some("counter"), wall(2)).unwrap();
+        assert_eq!(rings(&roll), ["window"]);
+        roll.revoke("window").unwrap();
+        roll.add(DisplayRole::Customer, Some("bar"), wall(3)).unwrap();
+        assert_eq!(rings(&roll), ["bar"]);
+    }
+
+    #[test]
+    fn any_display_rings_that_is_told_to_and_a_program_cannot() {
+        let mut roll = Roll::default();
+        roll.add(DisplayRole::Customer, Some("counter"), wall(0)).unwrap();
+        roll.add(DisplayRole::Operator, Some("office"), wall(0)).unwrap();
+        roll.add(DisplayRole::Program, Some("till"), wall(0)).unwrap();
+        assert_eq!(roll.sound("office", true), Ok(false));
+        assert_eq!(roll.sound("counter", false), Ok(true));
+        assert_eq!(rings(&roll), ["office"]);
+        let refused = roll.sound("till", true).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "No display is called “till”. There are: counter, office."
+        );
+    }
+
+    #[test]
+    fn displays_that_were_stored_before_there_was_sound_are_silent() {
+        let stored = r#"[{"name":"counter","role":"customer","join":null,"cookie":null,"bearer":null}]"#;
+        let roll = Roll::of(serde_json::from_str(stored).unwrap());
+        assert_eq!(rings(&roll), [""; 0]);
     }
 
     #[test]

@@ -13,8 +13,9 @@ use tillbell_lnbits::{Msat, PaymentHash, Text, WalletId};
 use tokio::sync::{mpsc, watch};
 
 use super::announcer::{self, Announcer, Delivered};
-use super::attempt::{Attempt, Tried, Welcome};
+use super::attempt::{Attempt, Phone, Tried, Welcome};
 use super::books::{self, Books, Opened, Written};
+use super::feed::{Feed, Record};
 use super::outlets::{BellOrder, Line, LinkLine, PendingLine, RejectedLine};
 use super::request::{DemoWallet, Message, Options, Output, StartError};
 use super::wallets::{self, Wallet, Wallets};
@@ -56,6 +57,7 @@ pub(super) struct Actor {
     settings_faults: Vec<Sentence>,
     alive: Alive,
     displays: Displays,
+    network_screens: watch::Sender<bool>,
     chimes: Vec<String>,
     /// The pay code and its number, which no other one has had.
     pay_code: Option<(u64, PayCode)>,
@@ -67,10 +69,12 @@ pub(super) struct Actor {
     wallets: Wallets,
     books: Books,
     announcer: Announcer,
+    feed: Feed,
     demo: bool,
     welcome: Option<Welcome>,
     attempts: u64,
     attempt: Option<Attempt>,
+    phone: Option<Phone>,
     notices: Vec<Notice>,
     /// Last lines of names that no wallet has any more, until a terminal took them.
     last_lines: VecDeque<LinkLine>,
@@ -121,7 +125,13 @@ impl Actor {
             wallets: Wallets::new(secrets.clone(), options.dialer.clone(), options.clock.clone()),
             books: Books::of(&options.profile, outlets, copied.0.clone(), now),
             announcer: Announcer::new(options.output, bell, lines),
+            feed: Feed::new(Record {
+                ledger: None,
+                names: BTreeMap::new(),
+                days: settings.settings().days(),
+            }),
             alive: Alive::read(options.profile.alive_file()),
+            network_screens: watch::channel(false).0,
             displays: Displays::open(&options.profile, now.wall)?,
             secrets,
             profile: options.profile,
@@ -139,6 +149,7 @@ impl Actor {
             welcome: None,
             attempts: 0,
             attempt: None,
+            phone: None,
             notices: Vec::new(),
             last_lines: VecDeque::new(),
             notice_count: 0,
@@ -164,8 +175,16 @@ impl Actor {
         self.display.clone()
     }
 
+    pub(super) fn network_screens(&self) -> watch::Receiver<bool> {
+        self.network_screens.subscribe()
+    }
+
     pub(super) fn displays(&self) -> Displays {
         self.displays.clone()
+    }
+
+    pub(super) fn feed(&self) -> Feed {
+        self.feed.clone()
     }
 
     pub(super) fn clock(&self) -> Arc<dyn Clock> {
@@ -304,6 +323,9 @@ impl Actor {
             owed.insert(*outlet, entries);
         }
         let last = self.books.last()?;
+        if !self.demo {
+            self.feed.begins(self.books.newest()?);
+        }
         self.announcer
             .name_wallets(wallets::names(&self.wallets, &self.books));
         let past = self.announcer.begin(last, &owed, &heard, now);
@@ -446,6 +468,9 @@ impl Actor {
                 wallet.rejections.latest = Some((doubt, hash));
                 wallet.rejections.count += 1;
                 wallet.rejections.since_warning += 1;
+                if !self.demo {
+                    self.feed.rejected(&wallet.paired.name);
+                }
             }
             Said::Pending { hash, amount, memo } => {
                 let name = wallet.paired.name.clone();
@@ -523,6 +548,7 @@ impl Actor {
             payment_hash: hash,
         };
         if self.announcer.stage.await_payment(hash, amount, memo, now.at) {
+            self.feed_line(|| Line::Pending(line.clone()));
             self.announcer.tell(Line::Pending(line));
         }
     }
@@ -535,11 +561,19 @@ impl Actor {
             return;
         }
         let Written {
+            new,
             entries,
             recorded,
             restored,
             ruined,
         } = self.books.write(now);
+        if !new.is_empty() && !self.demo {
+            let committed = self.clock.now();
+            for (entry, heard) in &new {
+                let wallet = self.announcer.name_of(entry.wallet);
+                self.feed.recorded(entry, wallet, *heard, committed);
+            }
+        }
         for (entry, heard) in entries {
             self.announcer.take(entry, heard, now);
         }
@@ -554,6 +588,13 @@ impl Actor {
         }
         if ruined {
             self.replace_ledger(now);
+        }
+    }
+
+    /// Programs hear of it, too; nothing of a demo.
+    fn feed_line(&self, line: impl FnOnce() -> Line) {
+        if !self.demo {
+            self.feed.line(line());
         }
     }
 
@@ -599,6 +640,7 @@ impl Actor {
         self.wallets.watch_closely(closely);
         self.tell_rejections(now);
         self.tell_links(now);
+        self.tell_readers();
         self.publish();
         self.write_if_owed(now);
     }
@@ -641,9 +683,18 @@ impl Actor {
                 payment_hash,
                 count,
             };
+            let not_fed = count - std::mem::replace(&mut rejections.fed, count);
+            if not_fed > 0 && !self.demo {
+                let line = line.clone();
+                self.feed.line(Line::Rejected(RejectedLine {
+                    count: not_fed,
+                    ..line
+                }));
+            }
             if self.announcer.tell(Line::Rejected(line)) {
                 rejections.latest = None;
                 rejections.count = 0;
+                rejections.fed = 0;
             }
         }
         if forged {
@@ -655,6 +706,9 @@ impl Actor {
     fn name_has_gone(&mut self, name: &str, why: &News) {
         let at = self.clock.now().wall;
         let line = LinkLine::new(at, name, LinkState::Down, Some(why.say()));
+        if !self.demo {
+            self.feed.name_has_gone(line.clone());
+        }
         self.last_lines.push_back(line);
     }
 
@@ -668,6 +722,11 @@ impl Actor {
         for wallet in self.wallets.iter_mut().filter(|wallet| !wallet.left_alone) {
             let LinkView { state, detail, .. } = wallet.link(&self.books);
             let known = |(told, why): &(LinkState, Option<Sentence>)| *told == state && *why == detail;
+            if !self.demo && !wallet.fed_link.as_ref().is_some_and(known) {
+                let line = LinkLine::new(now.wall, &wallet.paired.name, state, detail.clone());
+                self.feed.link(line);
+                wallet.fed_link = Some((state, detail.clone()));
+            }
             if wallet.told_link.as_ref().is_some_and(known) {
                 continue;
             }
@@ -679,6 +738,17 @@ impl Actor {
                 wallet.told_link = Some((state, detail));
             }
         }
+    }
+
+    /// Says where the record lies and what belongs to it.
+    fn tell_readers(&self) {
+        let is_wallet = |name: &str| !self.demo && self.wallets.named(name).is_some();
+        self.feed.keeps_links(is_wallet);
+        self.feed.lies_at(Record {
+            ledger: (!self.demo).then(|| self.profile.ledger_file()),
+            names: wallets::names(&self.wallets, &self.books),
+            days: self.settings.settings().days(),
+        });
     }
 
     fn notice(&mut self, weight: NoticeWeight, news: &News) {

@@ -82,6 +82,11 @@ impl Announcer {
         self.names = names;
     }
 
+    /// What a wallet is called.
+    pub(super) fn name_of(&self, wallet: WalletRow) -> &str {
+        self.names.get(&wallet).map_or("", String::as_str)
+    }
+
     /// Everything begins anew on another ledger. Returns what is delivered by that: the bell never rings for the past.
     pub(super) fn begin(
         &mut self,
@@ -260,7 +265,7 @@ impl Announcer {
         };
         let fresh = heard.is_some_and(|heard| now.at.since(heard) < LATE);
         let kind = if fresh { entry.kind } else { Kind::Late };
-        let wallet = self.names.get(&entry.wallet).map_or("", String::as_str);
+        let wallet = self.name_of(entry.wallet);
         let line = Line::Payment(PaymentLine::of(entry, wallet, kind, now.wall));
         let seq = entry.seq;
         if self.lines.try_send(line).is_ok() {

@@ -1,13 +1,14 @@
 //! A pairing under way, and the screen that it is asked for on.
 
 use tillbell_lnbits::InvoiceKey;
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use super::adopt::{AdoptError, Adoption};
 use super::enrol::{EnrolError, Enrolled};
-use super::request::Asker;
+use super::request::{Asker, PhoneNews};
 use crate::clock::Moment;
-use crate::screen::view::PairingProgress;
+use crate::screen::view::{PairingProgress, PhoneView};
 use crate::store::secrets::Place;
 
 /// The pairing screen is open.
@@ -18,10 +19,23 @@ pub(super) struct Welcome {
     pub(super) paired_at: Option<Moment>,
 }
 
+/// A phone that may pair.
+#[derive(Debug)]
+pub(super) struct Phone {
+    /// What its code says.
+    pub(super) url: String,
+    pub(super) view: PhoneView,
+    pub(super) news: watch::Sender<PhoneNews>,
+}
+
 /// A pairing under way.
 pub(super) struct Attempt {
     pub(super) number: u64,
     pub(super) task: AbortHandle,
+    /// A phone has sent it: it is stored only when somebody at the display confirms this number.
+    pub(super) phone: Option<String>,
+    /// The wallet works, and waits for that.
+    pub(super) to_confirm: Option<Enrolled>,
     /// Who hears of it, where that is not the screen.
     pub(super) asker: Option<Asker>,
 }

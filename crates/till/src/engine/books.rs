@@ -101,7 +101,9 @@ enum Write {
 /// What writing led to.
 #[derive(Default)]
 pub(super) struct Written {
-    /// New payments that are to be announced, each with the moment when it was heard.
+    /// New payments, in the ledger's order, each with the moment when it was heard.
+    pub(super) new: Vec<(Entry, Moment)>,
+    /// Those of them that are to be announced.
     pub(super) entries: Vec<(Entry, Moment)>,
     /// What each wallet's task is to be told.
     pub(super) recorded: Vec<(String, Vec<Recorded>)>,
@@ -394,6 +396,16 @@ impl Books {
         self.open.as_ref().map_or(Ok(None), |open| open.ledger.last())
     }
 
+    /// The newest payment's place; zero where there is none.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub(super) fn newest(&self) -> Result<Seq, LedgerError> {
+        self.open
+            .as_ref()
+            .map_or(Ok(Seq(0)), |open| open.ledger.newest_seq())
+    }
+
     // ── Writing ────────────────────────────────────────────────────────────────────────────────────
 
     pub(super) fn record(&mut self, reference: &str, arrived: Vec<(Arrived, Found)>, heard: Now) {
@@ -552,8 +564,9 @@ impl Open {
                     new: is_new(payment),
                 });
                 written.recorded.push((reference.clone(), recorded.collect()));
-                let to_tell = new.into_iter().filter(|entry| self.ledger.is_told(entry));
+                let to_tell = new.iter().filter(|entry| self.ledger.is_told(entry)).cloned();
                 written.entries.extend(to_tell.map(|entry| (entry, heard.at)));
+                written.new.extend(new.into_iter().map(|entry| (entry, heard.at)));
             }
             Write::Save { reference, learned } => {
                 let Some(row) = self.rows.get(reference) else {

@@ -10,6 +10,7 @@ mod attempt;
 mod books;
 pub mod door;
 pub mod enrol;
+pub mod feed;
 mod outlets;
 mod request;
 #[cfg(test)]
@@ -25,14 +26,18 @@ use tokio::task::JoinHandle;
 
 pub use adopt::{AdoptError, Adopted, adopt};
 pub use outlets::{
-    BellOrder, FiatLine, Line, LinkLine, NowPaired, PaymentLine, PendingLine, RejectedLine, WalletLine,
+    BellOrder, FiatLine, Line, LinkLine, NowPaired, PaymentLine, PendingLine, RejectedLine, Versioned,
+    WalletLine,
 };
-pub use request::{DemoWallet, Options, Output, Reply, Request, ScreenTrouble, StartError};
+pub use request::{
+    DemoWallet, Options, Output, PhoneDeed, PhoneNews, Reply, Request, ScreenTrouble, StartError,
+};
 pub use unpair::{UnpairError, unpair};
 
+use self::feed::Feed;
 use self::request::{Asker, Message};
 use self::words::Refusal;
-use crate::displays::Displays;
+use crate::displays::{AskingLine, Displays};
 use crate::ledger::Seq;
 use crate::screen::view::{Display, PairingForm, PairingProgress, Role, SoundView};
 
@@ -42,6 +47,8 @@ pub struct Engine {
     messages: mpsc::Sender<Message>,
     display: watch::Receiver<Arc<Display>>,
     displays: Displays,
+    network_screens: watch::Receiver<bool>,
+    feed: Feed,
 }
 
 /// What comes out of an engine, each to be taken by one.
@@ -92,13 +99,16 @@ impl Engine {
         let (bell, bell_orders) = mpsc::channel(16);
         let (lines, line_feed) = mpsc::channel(64);
         let (actor, display) = actor::Actor::new(options, inbox, bell, lines)?;
-        let displays = actor.displays();
+        let (displays, network_screens) = (actor.displays(), actor.network_screens());
+        let feed = actor.feed();
         let end = tokio::spawn(supervise(actor));
         Ok((
             Self {
                 messages,
                 display,
                 displays,
+                network_screens,
+                feed,
             },
             Outlets {
                 bell: bell_orders,
@@ -118,6 +128,26 @@ impl Engine {
     #[must_use]
     pub const fn displays(&self) -> &Displays {
         &self.displays
+    }
+
+    /// What programs may hear, and where they may read.
+    #[must_use]
+    pub const fn feed(&self) -> &Feed {
+        &self.feed
+    }
+
+    /// Whether screens in this network may be displays, as the settings say.
+    #[must_use]
+    pub fn network_screens(&self) -> watch::Receiver<bool> {
+        self.network_screens.clone()
+    }
+
+    /// A screen wants to be a display: the merchant is told.
+    ///
+    /// # Errors
+    /// When the engine has ended.
+    pub async fn screen_asks(&self, asks: AskingLine) -> Result<(), Ended> {
+        self.tell(Message::ScreenAsks(asks)).await
     }
 
     async fn tell(&self, message: Message) -> Result<(), Ended> {
@@ -147,6 +177,24 @@ impl Engine {
             (Ok(()), Err(_)) if !self.messages.is_closed() => Reply::refused(&Refusal::PairingGivenUp),
             (Ok(()), Err(_)) | (Err(Ended), _) => Reply::refused(&Refusal::Closing),
         }
+    }
+
+    /// A phone may pair from now on, by a code that says this. What is told to the phone ends when the pairing does.
+    ///
+    /// # Errors
+    /// When the engine has ended.
+    pub async fn let_phone_pair(&self, url: String) -> Result<watch::Receiver<PhoneNews>, Ended> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(Message::PhoneMay(url, reply)).await?;
+        answer.await.map_err(|_| Ended)
+    }
+
+    /// What a phone that may pair did.
+    ///
+    /// # Errors
+    /// When the engine has ended.
+    pub async fn phone(&self, deed: PhoneDeed) -> Result<(), Ended> {
+        self.tell(Message::Phone(deed)).await
     }
 
     /// Plays a pretended shop.
@@ -195,6 +243,11 @@ impl Engine {
     /// See [`Self::start_demo`].
     pub async fn await_invoice(&self, awaited: bool) -> Result<(), Ended> {
         self.tell(Message::AwaitInvoice(awaited)).await
+    }
+
+    /// Waits until the engine has ended, however that came.
+    pub async fn ended(&self) {
+        self.messages.closed().await;
     }
 
     /// Ends the engine and waits until it has let go of the profile.

@@ -1,6 +1,7 @@
 //! What leaves the engine: rings for the bell, lines for a terminal, answers to whoever asks.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -8,6 +9,7 @@ use tillbell_lnbits::{Fiat, Method, Msat, PaymentHash};
 use ts_rs::TS;
 
 use crate::ledger::{Entry, Seq};
+use crate::screen::stage::LATE;
 use crate::screen::view::{KeyPlace, Kind, LinkState, Verdict};
 use crate::sentence::Sentence;
 
@@ -191,7 +193,41 @@ impl LinkLine {
     }
 }
 
+/// The JSON form of a line: the version stands first.
+#[derive(Debug, Serialize)]
+pub struct Versioned<'a> {
+    v: u32,
+    #[serde(flatten)]
+    line: &'a Line,
+}
+
+impl Line {
+    /// Its JSON form, to be serialised.
+    #[must_use]
+    pub const fn versioned(&self) -> Versioned<'_> {
+        Versioned { v: 1, line: self }
+    }
+}
+
 impl PaymentLine {
+    /// The line of a payment that stands in the record, told at this time.
+    #[must_use]
+    pub fn recorded(entry: &Entry, wallet: &str, at: Timestamp) -> Self {
+        let since = at.duration_since(entry.heard_at);
+        // A clock that was set back since has not made it older.
+        let since = Duration::try_from(since).unwrap_or_default();
+        Self::of(entry, wallet, entry.kind, at).told(at, since)
+    }
+
+    /// The same, told at this time, so long after it was heard: after a minute it is late.
+    pub(super) fn told(self, at: Timestamp, since: Duration) -> Self {
+        let kind = match since < LATE {
+            true => self.kind,
+            false => Kind::Late,
+        };
+        Self { at, kind, ..self }
+    }
+
     pub(super) fn of(entry: &Entry, wallet: &str, kind: Kind, at: Timestamp) -> Self {
         Self {
             at,

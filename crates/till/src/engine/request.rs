@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tillbell_lnbits::dial::Dialer;
 use tillbell_lnbits::{InvoiceKey, Server};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use ts_rs::TS;
 
 use super::outlets::{NowPaired, WalletLine};
@@ -150,8 +150,17 @@ pub enum Request {
         /// What to pair.
         form: PairingForm,
     },
-    /// Give the pairing under way up.
+    /// Give the pairing under way up, a phone's, too.
     CancelPairing,
+    /// Let a phone in this network pair: its code is in the pictures then.
+    PairByPhone,
+    /// The drawing of the code that a phone is to scan.
+    PhoneCode,
+    /// This is the wallet that was to be paired, and the phone shows this number.
+    ConfirmPairing {
+        /// The number that was confirmed.
+        number: String,
+    },
     /// Play a pretended shop.
     TryDemo,
     /// List the wallets and how each is heard, the first one paired first.
@@ -197,6 +206,13 @@ pub enum Request {
     RevokeDisplay {
         /// Its name.
         name: String,
+    },
+    /// Let a display ring, or no longer.
+    SoundDisplay {
+        /// Its name.
+        name: String,
+        /// It is to ring.
+        on: bool,
     },
     /// Let the window fill the screen, or no longer.
     ToggleFullScreen,
@@ -256,6 +272,8 @@ pub enum Reply {
     DisplayAdded {
         /// Which, and what only its owner is to see.
         added: AddedDisplay,
+        /// Its link, to be scanned.
+        code: Option<PayCode>,
     },
     /// A page that showed its letters is a display.
     DisplayAllowed {
@@ -295,6 +313,9 @@ impl Request {
                 | Self::PreviewPairing { .. }
                 | Self::Pair { .. }
                 | Self::CancelPairing
+                | Self::PairByPhone
+                | Self::PhoneCode
+                | Self::ConfirmPairing { .. }
                 | Self::TryDemo
                 | Self::Wallets
                 | Self::Unpair { .. }
@@ -306,6 +327,7 @@ impl Request {
                 | Self::AddDisplay { .. }
                 | Self::AllowDisplay { .. }
                 | Self::RevokeDisplay { .. }
+                | Self::SoundDisplay { .. }
                 | Self::ToggleFullScreen
                 | Self::Show
                 | Self::Unknown,
@@ -348,6 +370,8 @@ pub enum ScreenTrouble {
     MayGoDark,
     /// What its page paints is not drawn.
     NotDrawn,
+    /// Screens in this network cannot reach this program.
+    PortTaken,
 }
 
 /// What reaches the actor.
@@ -358,6 +382,12 @@ pub(super) enum Message {
     /// Somebody wants a wallet paired and hears of each step.
     Pair(PairingForm, Asker),
     StartDemo(DemoWallet),
+    /// A screen wants to be a display.
+    ScreenAsks(AskingLine),
+    /// A phone may pair from now on, by the code that says this.
+    PhoneMay(String, oneshot::Sender<watch::Receiver<PhoneNews>>),
+    /// What the phone did.
+    Phone(PhoneDeed),
     /// The bell has started with this ring, or there will be no sound.
     Rang(u64),
     Device(SoundView),
@@ -366,6 +396,26 @@ pub(super) enum Message {
     /// Something is wrong with the screen, or is no longer.
     Screen(ScreenTrouble, bool),
     Stop(oneshot::Sender<()>),
+}
+
+/// What a phone that may pair did.
+#[derive(Debug)]
+pub enum PhoneDeed {
+    /// It has opened the page.
+    Opened,
+    /// It has sent a wallet, and shows this number.
+    Sent(PairingForm, String),
+    /// It may no more, for this reason.
+    Ended(Sentence),
+}
+
+/// What is told to a phone that pairs; when nobody sends any more, it is over.
+#[derive(Debug, Clone, Default)]
+pub struct PhoneNews {
+    /// How far the pairing is.
+    pub progress: Option<PairingProgress>,
+    /// Somebody at the display is to confirm it.
+    pub is_to_confirm: bool,
 }
 
 /// Somebody who asked for a pairing and does not look at the pictures.

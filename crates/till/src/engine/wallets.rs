@@ -84,6 +84,8 @@ pub(super) struct Wallet {
     pub(super) rejections: Rejections,
     /// What a terminal was told of the link.
     pub(super) told_link: Option<(LinkState, Option<Sentence>)>,
+    /// What programs were told of it.
+    pub(super) fed_link: Option<(LinkState, Option<Sentence>)>,
     faults: u32,
     /// Since when it is not heard because its task had a fault.
     failed_since: Option<Timestamp>,
@@ -105,6 +107,8 @@ pub(super) struct Rejections {
     pub(super) latest: Option<(Doubt, Option<PaymentHash>)>,
     pub(super) count: u64,
     pub(super) told: Option<Moment>,
+    /// So many of `count` were told to programs.
+    pub(super) fed: u64,
     /// How many came since the merchant was last told, and when that was.
     pub(super) since_warning: u64,
     pub(super) warned: Option<Moment>,
@@ -217,6 +221,7 @@ impl Wallets {
             known: KnownPayments::default(),
             rejections: Rejections::default(),
             told_link: None,
+            fed_link: None,
             faults: 0,
             failed_since: None,
             restart: None,
@@ -550,6 +555,17 @@ impl Wallet {
     /// True when this payment was recorded, and not too many others since.
     pub(super) fn has_recorded(&self, hash: PaymentHash) -> bool {
         self.known.contains(hash)
+    }
+
+    /// True when somebody was told how it is heard, under the name that it has.
+    pub(super) fn is_told(&self) -> bool {
+        self.told_link.is_some() || self.fed_link.is_some()
+    }
+
+    /// It is told anew how it is heard.
+    pub(super) fn tell_anew(&mut self) {
+        self.told_link = None;
+        self.fed_link = None;
     }
 
     /// True while nothing can be heard because the key is not there (yet).

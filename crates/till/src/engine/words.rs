@@ -7,7 +7,7 @@ use tillbell_lnbits::RowPart;
 
 use super::enrol::EnrolError;
 use super::request::ScreenTrouble;
-use crate::displays::DisplayError;
+use crate::displays::{AskingLine, DisplayError, USUAL_PORT};
 use crate::files::DiskTrouble;
 use crate::ledger::{Advice, LedgerError, Loss, Sum};
 use crate::screen::pay_code::Unfit;
@@ -27,6 +27,14 @@ pub(super) enum News {
     ListeningFailed { wallet: String },
     #[display("Listening has failed by a fault of Tillbell's own. It is begun again.")]
     NotListening,
+    #[display(
+        "A screen at {} wants to be a display. If it is yours and shows {}, allow it in the settings.", _0.address, _0.letters
+    )]
+    ScreenAsks(AskingLine),
+    #[display(
+        "Screens in this network cannot reach this display, because another program uses port {USUAL_PORT}: end that."
+    )]
+    PortTaken,
     #[display("This wallet is not paired any more.")]
     NotPairedAnyMore,
     #[display("This wallet is called “{wallet}” now.")]
@@ -121,6 +129,10 @@ pub(super) enum Refusal {
     NotAllowed,
     #[error("This Tillbell has no window: it runs in a terminal.")]
     NoWindow,
+    #[error("No phone can reach this Tillbell: pair on its screen, or with `tillbell-headless pair`.")]
+    NoPhone,
+    #[error("There is nothing to confirm any more: begin the pairing again.")]
+    NothingToConfirm,
     #[error("This Tillbell does not understand that request.")]
     NotUnderstood,
     #[error("This Tillbell does not know that request: use programs of the same version.")]
@@ -221,10 +233,14 @@ impl News {
         }
     }
 
+    /// The code of [`Self::ScreenAsks`].
+    pub(super) const SCREEN_ASKS: &str = "screen-asks";
+
     pub(super) const fn of_the_screen(trouble: ScreenTrouble) -> Self {
         match trouble {
             ScreenTrouble::MayGoDark => Self::MayGoDark,
             ScreenTrouble::NotDrawn => Self::NotDrawn,
+            ScreenTrouble::PortTaken => Self::PortTaken,
         }
     }
 

@@ -33,6 +33,7 @@ fn scene(scene: &Scene) -> Scene {
         Scene::Welcome { .. } => Scene::Welcome {
             progress: None,
             can_leave: false,
+            phone: None,
         },
         Scene::Idle { pay_code, .. } => Scene::Idle {
             pay_code: *pay_code,

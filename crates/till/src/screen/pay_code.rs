@@ -47,6 +47,16 @@ struct Form {
     scanned: String,
 }
 
+/// A code that says something of our own: no customer pays it.
+pub(crate) fn drawn(text: &str) -> Option<view::PayCode> {
+    let (modules, path) = qr::draw(text)?;
+    Some(view::PayCode {
+        text: text.to_owned(),
+        modules,
+        path,
+    })
+}
+
 impl PayCode {
     /// Reads what a merchant typed, pasted, or wrote into a file; `None` where there is nothing. Invisible characters and what line
     /// ends add do not count.

@@ -54,6 +54,7 @@ impl Display {
             scene: Scene::Welcome {
                 progress: None,
                 can_leave: false,
+                phone: None,
             },
             link: LinkView {
                 state: LinkState::Connecting,
@@ -131,6 +132,8 @@ pub enum Scene {
         progress: Option<PairingProgress>,
         /// True where there is something to go back to (a paired shop or the demo).
         can_leave: bool,
+        /// A phone is to pair it, or does.
+        phone: Option<PhoneView>,
     },
     /// Nothing is happening: shop name, pay code, clock, last payment.
     Idle {
@@ -329,6 +332,8 @@ pub enum SoundView {
     Missing,
     /// The device is still being opened.
     Starting,
+    /// The browser lets its page sound only after somebody has touched it.
+    Blocked,
 }
 
 /// A sentence that stays until it is put away or no longer true.
@@ -452,6 +457,39 @@ pub enum StepState {
     Failed,
 }
 
+/// How far a phone is that pairs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[serde(tag = "state", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+#[ts(export)]
+pub enum PhoneView {
+    /// Its code is to be scanned; the drawing is asked for.
+    Waiting {
+        /// What the code says.
+        url: String,
+    },
+    /// A phone has opened the page.
+    Opened,
+    /// A phone has sent a wallet, which is being tried.
+    Trying {
+        /// Six digits that the phone shows, too.
+        number: String,
+    },
+    /// The wallet works. Nothing is stored before somebody at the display says so.
+    Confirm {
+        /// Six digits that the phone shows, too.
+        number: String,
+        /// What the wallet is called.
+        wallet: String,
+        /// Where it is.
+        server: String,
+    },
+    /// It is over without a wallet.
+    Ended {
+        /// Why, and what to do.
+        sentence: Sentence,
+    },
+}
+
 /// How a pairing ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(tag = "name", rename_all = "kebab-case", rename_all_fields = "camelCase")]
@@ -490,6 +528,8 @@ pub struct SettingsView {
     pub announce_card: bool,
     /// So are payments with cash.
     pub announce_cash: bool,
+    /// Screens in this network may be displays; `None` where that is not for the settings to say.
+    pub network_screens: Option<bool>,
     /// The paired wallets, the first one first. The pay code belongs to that one.
     pub wallets: Vec<PairedWallet>,
     /// The settings file, for what has no switch here.
@@ -539,4 +579,6 @@ pub struct SettingsForm {
     pub announce_card: Option<bool>,
     /// Whether payments with cash are.
     pub announce_cash: Option<bool>,
+    /// Whether screens in this network may be displays.
+    pub network_screens: Option<bool>,
 }

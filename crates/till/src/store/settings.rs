@@ -6,11 +6,14 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use jiff::civil::Time;
+use jiff::tz::TimeZone;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use tillbell_lnbits::Method;
 use toml_edit::{DocumentMut, TomlError};
 
+use crate::day::ShopDays;
 use crate::files::replace_shared;
 use crate::screen::pay_code::{PayCode, Unfit};
 use crate::screen::view::{SettingsForm, Theme};
@@ -41,6 +44,16 @@ dwell_s = 6
 announce_card = true
 announce_cash = true
 
+# The time zone of the shop, by its name: "Europe/Berlin". Empty: this machine's.
+zone = ""
+
+# When the shop's day begins: "04:00" for a bar that is open past midnight. What came today is counted from here.
+day_start = "00:00"
+
+# Whether tablets and other screens of this network may be displays (true or false). They find this one at port 7878, and each has to be
+# allowed. For the window only: `tillbell-headless serve` says it by --listen.
+network_screens = false
+
 # A proxy to reach the server through: "socks5h://127.0.0.1:9050" for Tor (needed for .onion), or "http://proxy.example:3128".
 # Empty: as HTTPS_PROXY or ALL_PROXY say, else none. Takes effect at the next start.
 proxy = ""
@@ -69,6 +82,14 @@ pub struct Settings {
     pub announce_card: bool,
     /// Payments with cash are shown and rung for.
     pub announce_cash: bool,
+    /// The shop's time zone; `None` for this machine's.
+    #[serde(deserialize_with = "zone")]
+    pub zone: Option<TimeZone>,
+    /// When the shop's day begins.
+    #[serde(deserialize_with = "day_start")]
+    pub day_start: Time,
+    /// Screens in this network may be displays of the window's Tillbell.
+    pub network_screens: bool,
     /// The proxy through which servers are reached; empty for the environment's, or none.
     pub proxy: String,
 }
@@ -84,6 +105,9 @@ impl Default for Settings {
             dwell_s: 6,
             announce_card: true,
             announce_cash: true,
+            zone: None,
+            day_start: Time::midnight(),
+            network_screens: false,
             proxy: String::new(),
         }
     }
@@ -149,6 +173,12 @@ impl Settings {
             Method::Lightning | Method::Other => false,
         };
         Method::ALL.into_iter().filter(is_withheld).collect()
+    }
+
+    /// When the shop's days begin.
+    #[must_use]
+    pub fn days(&self) -> ShopDays {
+        ShopDays::new(self.zone.clone(), self.day_start)
     }
 
     /// How long the last payment stays.
@@ -227,6 +257,25 @@ fn dwell_s<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
 
 fn pay_code<'de, D: Deserializer<'de>>(from: D) -> Result<Option<PayCode>, D::Error> {
     PayCode::parse(&String::deserialize(from)?).map_err(D::Error::custom)
+}
+
+fn zone<'de, D: Deserializer<'de>>(from: D) -> Result<Option<TimeZone>, D::Error> {
+    let name = String::deserialize(from)?;
+    let name = name.trim();
+    if name.is_empty() {
+        return Ok(None);
+    }
+    TimeZone::get(name).map(Some).map_err(|_| {
+        D::Error::custom(
+            "this system knows no time zone of that name: write continent and city, as in Europe/Berlin",
+        )
+    })
+}
+
+fn day_start<'de, D: Deserializer<'de>>(from: D) -> Result<Time, D::Error> {
+    let text = String::deserialize(from)?;
+    Time::strptime("%H:%M", text.trim())
+        .map_err(|_| D::Error::custom("it must be a time of day from 00:00 to 23:59, as in 04:00"))
 }
 
 /// A whole number, within bounds.
@@ -409,6 +458,7 @@ impl SettingsFile {
         set("pay_code", pay_code.map(Into::into));
         set("announce_card", form.announce_card.map(Into::into));
         set("announce_cash", form.announce_cash.map(Into::into));
+        set("network_screens", form.network_screens.map(Into::into));
         let text = document.to_string();
         if self.owned {
             replace_shared(&self.path, text.as_bytes())?;
@@ -747,5 +797,30 @@ mod tests {
         .unwrap();
         assert_eq!(open(&path).settings().withheld(), [Method::Card]);
         assert_eq!(Settings::default().withheld(), []);
+    }
+
+    #[test]
+    fn a_shop_may_have_a_zone_of_its_own_and_days_that_begin_when_it_says() {
+        let (settings, faults) = Settings::read("zone = \"Europe/Berlin\"\nday_start = \"04:00\"\n");
+        assert_eq!(faults, []);
+        let evening: jiff::Timestamp = "2026-11-22T02:30:00Z".parse().unwrap();
+        let days = settings.days();
+        assert_eq!(days.date_of(evening).to_string(), "2026-11-21");
+        assert_eq!(days.zone_name(evening), "Europe/Berlin");
+        for (wrong, why) in [
+            ("zone = \"Atlantis\"", "as in Europe/Berlin"),
+            ("zone = 1", "expected a string"),
+            ("day_start = \"24:00\"", "from 00:00 to 23:59"),
+            ("day_start = \"4\"", "from 00:00 to 23:59"),
+            ("day_start = \"04:00:30\"", "from 00:00 to 23:59"),
+            ("day_start = 4", "expected a string"),
+        ] {
+            let (settings, faults) = Settings::read(wrong);
+            assert_eq!(settings, Settings::default(), "{wrong}");
+            assert!(
+                matches!(&faults[..], [fault] if fault.to_string().contains(why)),
+                "{wrong}: {faults:?}"
+            );
+        }
     }
 }

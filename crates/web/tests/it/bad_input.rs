@@ -154,6 +154,8 @@ async fn paths_that_climb_or_are_unknown_lead_nowhere() {
         "/../Cargo.toml",
         "/assets/../index.html",
         "/assets/..%2f..%2fCargo.toml",
+        "/assets/..%2findex.html",
+        "/assets/..%5cindex.html",
         "/assets/%2e%2e/%2e%2e/Cargo.toml",
         "/assets//etc/passwd",
         "/index.html",

@@ -161,6 +161,22 @@ impl Stream {
         timeout(SOON, found).await.unwrap()
     }
 
+    /// What the page is told of itself next.
+    pub(crate) async fn told(&mut self) -> Value {
+        let mut is_next = false;
+        let found = async {
+            loop {
+                let mut line = String::new();
+                assert_ne!(self.0.read_line(&mut line).await.unwrap(), 0, "the stream ended");
+                match line.trim_end().strip_prefix("data: ") {
+                    Some(told) if is_next => return serde_json::from_str(told).unwrap(),
+                    Some(_) | None => is_next = line.starts_with("event: me"),
+                }
+            }
+        };
+        timeout(SOON, found).await.unwrap()
+    }
+
     /// A payment of so many sats.
     pub(crate) async fn paid(&mut self, sats: u64) -> Value {
         let is_it = |picture: &Value| picture["scene"]["amountMsat"] == sats * 1_000;

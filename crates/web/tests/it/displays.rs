@@ -183,6 +183,11 @@ async fn the_same_page_is_served_to_everybody_and_health_says_which() {
         "{}",
         part.head
     );
+    let manifest = browser.get("/manifest.webmanifest").await.json();
+    for icon in manifest["icons"].as_array().unwrap() {
+        let icon = browser.get(icon["src"].as_str().unwrap()).await;
+        assert!(icon.head.contains("image/png"), "{}", icon.head);
+    }
     let health = browser.get("/healthz").await.json();
     assert_eq!(health["status"], "ok");
     assert_eq!(health["build"].as_str().unwrap().len(), 16);

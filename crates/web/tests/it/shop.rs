@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::TempDir;
+use tillbell_bell::Chime;
 use tillbell_fake_lnbits::{FakeLnbits, NewInvoice, Options as FakeOptions, Version, Wallet};
 use tillbell_lnbits::dial::Dialer;
 use tillbell_till::clock::{Clock, SystemClock};
@@ -43,7 +44,7 @@ impl Shop {
             output: Output::Service,
             dialer: Dialer::default(),
             clock: clock.clone(),
-            chimes: Vec::new(),
+            chimes: Chime::ALL.iter().map(|chime| chime.name().to_owned()).collect(),
             demo: None,
             only: None,
         })
@@ -98,7 +99,7 @@ impl Shop {
             .engine
             .ask(Role::Operator, Request::AddDisplay { role, name })
             .await;
-        let Reply::DisplayAdded { added } = reply else {
+        let Reply::DisplayAdded { added, .. } = reply else {
             panic!("{reply:?}")
         };
         added

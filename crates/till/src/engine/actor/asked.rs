@@ -9,10 +9,10 @@ use crate::clock::Now;
 use crate::engine::attempt::Welcome;
 use crate::engine::enrol::preview;
 use crate::engine::outlets::{BellOrder, WalletLine};
-use crate::engine::request::{Message, Reply, Request};
+use crate::engine::request::{Message, Output, Reply, Request};
 use crate::engine::wallets::{self, Wallet};
 use crate::engine::words::{News, Refusal};
-use crate::screen::pay_code::PayCode;
+use crate::screen::pay_code::{PayCode, drawn};
 use crate::screen::view::{NoticeWeight, PairedWallet, SettingsForm, SettingsView};
 use crate::sentence::{Say, Sentence};
 use crate::store::pairings;
@@ -39,8 +39,14 @@ impl Actor {
             Message::StartDemo(_) if !self.demo && !self.wallets.is_empty() => {}
             Message::StartDemo(wallet) => {
                 self.attempt = None;
+                self.phone = None;
                 self.open_demo(wallet, now);
             }
+            Message::PhoneMay(url, reply) => {
+                let _ = reply.send(self.let_phone_pair(url));
+            }
+            Message::Phone(deed) => self.on_phone(deed),
+            Message::ScreenAsks(asks) => self.notice(NoticeWeight::Note, &News::ScreenAsks(asks)),
             Message::Rang(ring) => {
                 let delivered = self.announcer.rang(ring);
                 self.mark([delivered]);
@@ -83,6 +89,7 @@ impl Actor {
             Request::LeaveWelcome => {
                 if !self.wallets.is_empty() {
                     self.attempt = None;
+                    self.phone = None;
                     self.welcome = None;
                 }
                 Ok(Reply::Done)
@@ -91,12 +98,19 @@ impl Actor {
                 .map(|preview| Reply::Preview { preview })
                 .map_err(|error| Refusal::Enrol(error.into())),
             Request::Pair { form } => {
+                self.phone = None;
                 *self.welcome.get_or_insert_default() = Welcome::default();
                 self.begin_attempt(form, None);
                 Ok(Reply::Done)
             }
+            Request::PhoneCode => match self.phone.as_ref().and_then(|phone| drawn(&phone.url)) {
+                Some(code) => Ok(Reply::PayCode { code }),
+                None => Err(Refusal::NoSuchPayCode),
+            },
+            Request::ConfirmPairing { number } => self.confirm_pairing(&number, now).map(|()| Reply::Done),
             Request::CancelPairing => {
                 self.attempt = None;
+                self.phone = None;
                 if let Some(welcome) = &mut self.welcome {
                     welcome.progress = None;
                 }
@@ -120,17 +134,27 @@ impl Actor {
             Request::AddDisplay { role, name } => self
                 .displays
                 .add(role, name.as_deref(), now.wall)
-                .map(|added| Reply::DisplayAdded { added })
+                .map(|added| Reply::DisplayAdded {
+                    code: added.link.as_deref().and_then(drawn),
+                    added,
+                })
                 .map_err(Refusal::Display),
-            Request::AllowDisplay { letters, name } => self
-                .displays
-                .allow(&letters, name.as_deref(), now)
-                .map(|name| Reply::DisplayAllowed { name })
-                .map_err(Refusal::Display),
+            Request::AllowDisplay { letters, name } => {
+                let allowed = self.displays.allow(&letters, name.as_deref(), now);
+                self.forget_who_asks_no_more(now);
+                allowed
+                    .map(|name| Reply::DisplayAllowed { name })
+                    .map_err(Refusal::Display)
+            }
             Request::RevokeDisplay { name } => match self.displays.revoke(&name) {
                 Ok(()) => Ok(Reply::Done),
                 Err(error) => Err(Refusal::Display(error)),
             },
+            Request::SoundDisplay { name, on } => match self.displays.sound(&name, on) {
+                Ok(()) => Ok(Reply::Done),
+                Err(error) => Err(Refusal::Display(error)),
+            },
+            Request::PairByPhone => Err(Refusal::NoPhone),
             Request::Heartbeat { .. }
             | Request::FlashLayout { .. }
             | Request::TryDemo
@@ -175,6 +199,7 @@ impl Actor {
             pay_code_modules: code.map(|code| code.drawing().modules),
             announce_card: settings.announce_card,
             announce_cash: settings.announce_cash,
+            network_screens: (self.output == Output::Screen).then_some(settings.network_screens),
             wallets: real
                 .map(|wallet| PairedWallet {
                     name: wallet.paired.name.clone(),
@@ -211,6 +236,9 @@ impl Actor {
             self.pay_codes += 1;
             self.pay_code = drawing.map(|code| (self.pay_codes, code.clone()));
         }
+        self.network_screens.send_if_modified(|before| {
+            std::mem::replace(before, settings.network_screens) != settings.network_screens
+        });
         self.announcer.order(BellOrder::Volume(settings.volume));
         self.announcer.order(BellOrder::KeepAwake(settings.sound_awake));
         self.tell_settings_faults();
@@ -239,6 +267,7 @@ impl Actor {
 
     /// Takes over what somebody has edited in the settings file.
     pub(super) fn look_at_settings(&mut self, now: Now) {
+        self.forget_who_asks_no_more(now);
         let again = match self.settings.look() {
             Look::Same => SETTINGS_LOOK,
             Look::Changing => SETTINGS_SETTLE,
@@ -250,10 +279,21 @@ impl Actor {
         self.settings_look = now.at + again;
     }
 
+    /// A screen that was allowed, or is gone, asks no more.
+    fn forget_who_asks_no_more(&mut self, now: Now) {
+        let (_, asking) = self.displays.list(now);
+        let asking: Vec<_> = asking
+            .into_iter()
+            .map(|asks| News::ScreenAsks(asks).say())
+            .collect();
+        self.notices
+            .retain(|notice| notice.sentence.code != News::SCREEN_ASKS || asking.contains(&notice.sentence));
+    }
+
     /// Forgets a wallet and its key; its history stays.
     fn unpair(&mut self, name: &str) -> Result<Reply, Refusal> {
         let (paired, was_told) = match self.wallets.named(name).filter(|_| !self.demo) {
-            Some(wallet) => (wallet.paired.clone(), wallet.told_link.is_some()),
+            Some(wallet) => (wallet.paired.clone(), wallet.is_told()),
             None => return Err(Refusal::not_paired(name, self.names())),
         };
         let left: Vec<_> = self
@@ -335,7 +375,9 @@ impl Actor {
         };
         wallet.paired.name.clone_from(&to);
         // Its state is told under its new name.
-        if wallet.told_link.take().is_some() && name != to {
+        let was_told = wallet.is_told();
+        wallet.tell_anew();
+        if was_told && name != to {
             self.name_has_gone(name, &News::Renamed { wallet: to });
         }
         self.store_pairings();

@@ -1,19 +1,84 @@
 //! Pairing a wallet: an attempt, its steps, and its end.
 
+use tokio::sync::watch;
+
 use super::Actor;
 use crate::clock::Now;
 use crate::engine::adopt::{AdoptError, Adopted, Adoption};
-use crate::engine::attempt::{Attempt, Kept, Tried, TriedWhat};
+use crate::engine::attempt::{Attempt, Kept, Phone, Tried, TriedWhat, Welcome};
 use crate::engine::books::Books;
 use crate::engine::enrol::{Enrolled, enrol, read_form};
 use crate::engine::outlets::NowPaired;
-use crate::engine::request::{Asker, Reply};
+use crate::engine::request::{Asker, PhoneDeed, PhoneNews, Reply};
 use crate::engine::wallets::{self, Wallet};
 use crate::engine::words::{News, Refusal};
-use crate::screen::view::{NoticeWeight, PairingForm, PairingOutcome, PairingProgress};
+use crate::screen::view::{NoticeWeight, PairingForm, PairingOutcome, PairingProgress, PhoneView};
 use crate::sentence::Say;
 
 impl Actor {
+    /// A phone may pair from now on; one that might before may no more.
+    pub(super) fn let_phone_pair(&mut self, url: String) -> watch::Receiver<PhoneNews> {
+        self.attempt = None;
+        *self.welcome.get_or_insert_default() = Welcome::default();
+        let (news, told) = watch::channel(PhoneNews::default());
+        self.phone = Some(Phone {
+            view: PhoneView::Waiting { url: url.clone() },
+            url,
+            news,
+        });
+        told
+    }
+
+    pub(super) fn on_phone(&mut self, deed: PhoneDeed) {
+        let Some(phone) = &mut self.phone else {
+            return;
+        };
+        match deed {
+            PhoneDeed::Opened => phone.view = PhoneView::Opened,
+            PhoneDeed::Sent(form, number) => {
+                phone.view = PhoneView::Trying {
+                    number: number.clone(),
+                };
+                self.welcome.get_or_insert_default().progress = None;
+                self.tell_phone(false);
+                self.begin_attempt(form, None);
+                if let Some(attempt) = &mut self.attempt {
+                    attempt.phone = Some(number);
+                }
+            }
+            PhoneDeed::Ended(sentence) => {
+                phone.view = PhoneView::Ended { sentence };
+                phone.news = watch::channel(PhoneNews::default()).0;
+                self.attempt = None;
+            }
+        }
+    }
+
+    /// Somebody at the display says that this is the wallet. What is confirmed must be what is shown.
+    pub(super) fn confirm_pairing(&mut self, number: &str, now: Now) -> Result<(), Refusal> {
+        let attempt = self.attempt.as_mut();
+        let attempt = attempt.filter(|attempt| attempt.phone.as_deref() == Some(number));
+        let (number, enrolled) = attempt
+            .and_then(|attempt| Some((attempt.number, attempt.to_confirm.take()?)))
+            .ok_or(Refusal::NothingToConfirm)?;
+        self.tell_phone(false);
+        if let Err(refusal) = self.begin_adoption(enrolled, number, now) {
+            self.attempt_ended(Err(refusal), now);
+        }
+        Ok(())
+    }
+
+    /// Tells a phone that pairs how far it is.
+    fn tell_phone(&mut self, is_to_confirm: bool) {
+        if let Some(phone) = &self.phone {
+            let progress = self.welcome.as_ref().and_then(|welcome| welcome.progress.clone());
+            phone.news.send_replace(PhoneNews {
+                progress,
+                is_to_confirm,
+            });
+        }
+    }
+
     pub(super) fn begin_attempt(&mut self, form: PairingForm, asker: Option<Asker>) {
         self.attempt = None;
         self.attempts += 1;
@@ -35,6 +100,8 @@ impl Actor {
         self.attempt = Some(Attempt {
             number,
             task: task.abort_handle(),
+            phone: None,
+            to_confirm: None,
             asker,
         });
     }
@@ -53,9 +120,16 @@ impl Actor {
                 Some(asker) => {
                     let _ = asker.steps.try_send(progress);
                 }
-                None => self.welcome.get_or_insert_default().progress = Some(progress),
+                None => {
+                    self.welcome.get_or_insert_default().progress = Some(progress);
+                    self.tell_phone(false);
+                }
             },
             TriedWhat::Ended(result) => {
+                let result = match (*result, attempt.phone.clone()) {
+                    (Ok(enrolled), Some(number)) => return self.let_confirm(enrolled, number),
+                    (result, _) => result,
+                };
                 let begun = result
                     .map_err(Refusal::Enrol)
                     .and_then(|enrolled| self.begin_adoption(enrolled, number, now));
@@ -68,6 +142,22 @@ impl Actor {
                 self.attempt_ended(result, now);
             }
         }
+    }
+
+    /// A wallet that a phone has sent works: nothing is stored before somebody at the display says that it is theirs. A bystander
+    /// who photographs the code would pair his own.
+    fn let_confirm(&mut self, enrolled: Enrolled, number: String) {
+        if let Some(phone) = &mut self.phone {
+            phone.view = PhoneView::Confirm {
+                number,
+                wallet: enrolled.name.clone(),
+                server: enrolled.server.as_str().to_owned(),
+            };
+        }
+        if let Some(attempt) = &mut self.attempt {
+            attempt.to_confirm = Some(enrolled);
+        }
+        self.tell_phone(true);
     }
 
     fn attempt_ended(&mut self, result: Result<NowPaired, Refusal>, now: Now) {
@@ -109,8 +199,13 @@ impl Actor {
             steps,
             outcome: Some(outcome),
         });
+        self.tell_phone(false);
         if paired {
+            self.phone = None;
             self.announcer.test_ring();
+        } else if let Some(phone) = &mut self.phone {
+            // It may try again.
+            phone.view = PhoneView::Opened;
         }
     }
 

@@ -40,6 +40,7 @@ impl Actor {
             Some(welcome) if !real_showing => Scene::Welcome {
                 progress: welcome.progress.clone(),
                 can_leave: !self.wallets.is_empty(),
+                phone: self.phone.as_ref().map(|phone| phone.view.clone()),
             },
             Some(_) | None => {
                 let pay_code = self.pay_code.as_ref().map(|(id, _)| *id);

@@ -508,6 +508,7 @@ impl Counter {
             return;
         }
         let Written {
+            new: _,
             entries,
             recorded,
             restored,
