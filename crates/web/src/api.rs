@@ -5,36 +5,30 @@
 
 mod events;
 mod metrics;
+mod program;
 mod query;
+mod reading;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::header::AUTHORIZATION;
-use axum::http::{HeaderMap, HeaderValue, Uri};
+use axum::http::{HeaderMap, Uri};
 use axum::routing::get;
 use axum::{Extension, Json, Router};
 use jiff::Timestamp;
 use serde::Serialize;
 use tillbell_lnbits::Method;
-use tillbell_till::displays::{Connected, DisplayLine, DisplayRole, Secret};
-use tillbell_till::engine::feed::Record;
+use tillbell_till::displays::DisplayLine;
 use tillbell_till::engine::{Line, PaymentLine, Reply, Request};
-use tillbell_till::ledger::{Entry, LedgerError, Reader, Sums, WalletRow};
+use tillbell_till::ledger::{Entry, Sums};
 use tillbell_till::screen::view::{LinkState, Role};
-use tokio::task::spawn_blocking;
-
-pub(crate) use self::query::BadParameter;
 
 use self::query::Query;
-use crate::Site;
+use self::reading::{Open, not_read};
 use crate::accept::Peer;
-use crate::border::FETCH_SITE;
 use crate::refusal::Refusal;
-
-/// So many read the record at the same time; the others wait.
-pub(crate) const READERS: usize = 4;
+use crate::site::Site;
 
 /// Everything that programs may ask.
 pub(crate) fn routes() -> Router<Arc<Site>> {
@@ -45,150 +39,6 @@ pub(crate) fn routes() -> Router<Arc<Site>> {
         .route("/api/events", get(events::events))
         .route("/metrics", get(metrics::metrics))
 }
-
-// ── Who may ────────────────────────────────────────────────────────────────────────────────────────
-
-/// A program that asks, or an operator's page.
-#[derive(Debug)]
-struct Program {
-    name: String,
-    proof: Proof,
-}
-
-/// By what it was recognised.
-#[derive(Debug)]
-enum Proof {
-    Bearer(Secret),
-    Cookie(Secret),
-}
-
-impl Site {
-    /// The program that asks. Its connection keeps its place from now on.
-    fn program(&self, headers: &HeaderMap, peer: Peer) -> Result<Program, Refusal> {
-        let Some(shown) = bearer(headers) else {
-            return self.operator(headers, peer);
-        };
-        let known = Secret::parse(shown).and_then(|bearer| {
-            let known = self.engine.displays().by_bearer(&bearer)?;
-            Some((known, bearer))
-        });
-        let (known, bearer) = known.ok_or_else(|| self.wrong(peer, Refusal::UnknownToken))?;
-        if !self.gate.admission().is_display(peer.connection) {
-            return Err(Refusal::TooManyDisplays);
-        }
-        Ok(Program {
-            name: known.name,
-            proof: Proof::Bearer(bearer),
-        })
-    }
-
-    fn operator(&self, headers: &HeaderMap, peer: Peer) -> Result<Program, Refusal> {
-        // A browser says where a request comes from: a page of ours, or its address bar.
-        let from = headers.get(FETCH_SITE).map(HeaderValue::as_bytes);
-        if from.is_some_and(|from| from != b"same-origin" && from != b"none") {
-            return Err(Refusal::ForeignOrigin);
-        }
-        let caller = self.caller(headers, peer);
-        let caller = caller.map_err(|refusal| match refusal == Refusal::Unknown {
-            true => Refusal::NoToken,
-            false => refusal,
-        })?;
-        match caller.known.role {
-            DisplayRole::Operator => Ok(Program {
-                name: caller.known.name,
-                proof: Proof::Cookie(caller.cookie),
-            }),
-            DisplayRole::Customer | DisplayRole::Program => Err(Refusal::NotAllowed),
-        }
-    }
-
-    /// True until it is revoked.
-    fn is_still(&self, program: &Program) -> bool {
-        let displays = self.engine.displays();
-        let known = match &program.proof {
-            Proof::Bearer(bearer) => displays.by_bearer(bearer),
-            Proof::Cookie(cookie) => displays.by_cookie(cookie),
-        };
-        known.is_some_and(|known| known.name == program.name)
-    }
-
-    /// It is listed as connected until the answer is dropped.
-    fn is_here(&self, program: &Program, peer: Peer) -> Connected {
-        let (address, now) = (peer.address.to_string(), self.clock.now().wall);
-        self.engine.displays().connected(&program.name, &address, now)
-    }
-}
-
-/// The token that is shown; `None` where none is.
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let shown = headers.get(AUTHORIZATION)?;
-    // What is no text is no token of ours.
-    let Ok(shown) = shown.to_str() else {
-        return Some("");
-    };
-    let (scheme, token) = shown.trim().split_once(' ').unwrap_or((shown, ""));
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-}
-
-// ── Reading ────────────────────────────────────────────────────────────────────────────────────────
-
-/// The record, open to be read, and what its wallets are called.
-struct Open {
-    reader: Reader,
-    record: Record,
-    names: BTreeMap<WalletRow, String>,
-}
-
-impl Open {
-    fn of(record: Record, reader: Reader) -> Result<Self, LedgerError> {
-        let mut names = record.names.clone();
-        // One that is not paired any more goes by its reference, as in an export.
-        for (row, _, reference) in reader.wallets()? {
-            names.entry(row).or_insert(reference);
-        }
-        Ok(Self {
-            reader,
-            record,
-            names,
-        })
-    }
-
-    fn name_of(&self, entry: &Entry) -> &str {
-        self.names.get(&entry.wallet).map_or("", String::as_str)
-    }
-}
-
-impl Site {
-    /// Reads in the record, beside everything else.
-    async fn read<T: Send + 'static>(
-        &self,
-        read: impl FnOnce(&Open) -> Result<T, Refusal> + Send + 'static,
-    ) -> Result<T, Refusal> {
-        let record = self.engine.feed().record();
-        let Some(path) = record.ledger.clone() else {
-            return Err(Refusal::DemoPlays);
-        };
-        let turn = self.readers.clone().acquire_owned();
-        let turn = turn.await.map_err(|_| Refusal::Ended)?;
-        let reading = spawn_blocking(move || {
-            // Who asked may be gone: it is being read still.
-            let _turn = turn;
-            let reader = Reader::open(&path).map_err(not_read)?;
-            read(&Open::of(record, reader).map_err(not_read)?)
-        });
-        reading.await.unwrap_or(Err(Refusal::Ended))
-    }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "given to map_err")]
-fn not_read(error: LedgerError) -> Refusal {
-    tracing::warn!(%error, "a program could not read the record");
-    Refusal::NotRead {
-        error: error.to_string(),
-    }
-}
-
-// ── Answers ────────────────────────────────────────────────────────────────────────────────────────
 
 #[derive(Serialize)]
 struct Status {
@@ -346,6 +196,3 @@ impl Today {
         }
     }
 }
-
-/// For a program that showed no token, or a wrong one.
-pub(crate) const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer");

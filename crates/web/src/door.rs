@@ -25,7 +25,8 @@ use crate::accept::Peer;
 use crate::caller::Caller;
 use crate::phone::pair_by_phone;
 use crate::refusal::Refusal;
-use crate::{Site, api, border, pages, sound};
+use crate::site::Site;
+use crate::{api, border, pages, sound};
 
 /// A page that hears nothing for three of these says so.
 const BEAT: Duration = Duration::from_secs(4);

@@ -1,7 +1,7 @@
 //! Displays in browsers: a small web server over the engine.
 //!
 //! A connection's way through this crate: [`accept`] lets it in, if [`admission`] has a place for it; [`border`] looks at each
-//! request before anything else; [`caller`] says who asks; [`door`], [`pages`], [`api`] and [`sound`] answer. What is refused is a [`refusal`].
+//! request before anything else; [`caller`] says who asks, by a [`cookie`]; [`door`], [`pages`], [`api`] and [`sound`] answer. What is refused is a [`refusal`].
 //!
 //! It runs on a thread of its own: whatever a thousand strangers do, links and bell do not wait.
 
@@ -10,28 +10,30 @@ mod admission;
 mod api;
 mod border;
 mod caller;
+mod cookie;
 mod door;
 mod guesses;
 mod names;
 mod pages;
+mod parameter;
 pub mod phone;
 mod refusal;
 mod server;
+mod site;
 mod sound;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use tillbell_till::Engine;
 use tillbell_till::clock::Clock;
 use tillbell_till::displays::{Addresses, AskingLine};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::accept::Gate;
-use crate::caller::Cookie;
-use crate::guesses::Guesses;
 pub use crate::server::WebError;
 use crate::server::{bind, in_the_network, run};
+use crate::site::Site;
 
 /// A running server. Dropped, it ends, and so does each of its connections.
 #[derive(Debug)]
@@ -42,18 +44,6 @@ pub struct Web {
     /// Those that ask, each once.
     pub asking: mpsc::Receiver<AskingLine>,
     _until_dropped: oneshot::Sender<()>,
-}
-
-/// What every request is answered from.
-struct Site {
-    engine: Engine,
-    clock: Arc<dyn Clock>,
-    cookie: Cookie,
-    gate: Arc<Gate>,
-    guesses: Mutex<Guesses>,
-    /// Turns to read the record.
-    readers: Arc<Semaphore>,
-    asking: mpsc::Sender<AskingLine>,
 }
 
 impl Web {
@@ -68,15 +58,7 @@ impl Web {
         let (ask, asking) = mpsc::channel(16);
         let (until_dropped, dropped) = oneshot::channel::<()>();
         let gate = Gate::new();
-        let site = Arc::new(Site {
-            cookie: Cookie::of(engine.displays()),
-            engine,
-            clock,
-            gate: gate.clone(),
-            guesses: Mutex::default(),
-            readers: Arc::new(Semaphore::new(api::READERS)),
-            asking: ask,
-        });
+        let site = Arc::new(Site::new(engine, clock, gate.clone(), ask));
         let until = async {
             // Sent or dropped, it says the same.
             let _ = dropped.await;

@@ -1,13 +1,13 @@
 //! What is refused, and how that is said: `{"error":{"code","message"}}`.
 
 use axum::Json;
-use axum::http::StatusCode;
 use axum::http::header::WWW_AUTHENTICATE;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use tillbell_till::displays::DisplayError;
 
-use crate::api::{self, BadParameter};
+use crate::parameter::BadParameter;
 
 /// Why a request is not answered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -111,6 +111,9 @@ impl Refusal {
     }
 }
 
+/// For a program that showed no token, or a wrong one.
+const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer");
+
 /// Stands beside an answer that refuses.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Refused(pub(crate) &'static str);
@@ -124,7 +127,7 @@ impl IntoResponse for Refusal {
         }
         let mut response = (self.status(), Json(said)).into_response();
         if matches!(self, Self::NoToken | Self::UnknownToken) {
-            response.headers_mut().insert(WWW_AUTHENTICATE, api::CHALLENGE);
+            response.headers_mut().insert(WWW_AUTHENTICATE, CHALLENGE);
         }
         // For whoever counts.
         response.extensions_mut().insert(Refused(self.code()));

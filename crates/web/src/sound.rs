@@ -15,9 +15,9 @@ use tillbell_bell::Sound;
 use tillbell_till::engine::{Reply, Request};
 use tillbell_till::screen::view::Role;
 
-use crate::Site;
 use crate::accept::Peer;
 use crate::refusal::Refusal;
+use crate::site::Site;
 
 /// The sound of a payment that is live, or late. A browser keeps it and asks whether it is still the same.
 pub(crate) async fn chime(

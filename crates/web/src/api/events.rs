@@ -20,11 +20,13 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use super::query::{BadParameter, number};
-use super::{Program, not_read};
-use crate::Site;
+use super::program::Program;
+use super::query::number;
+use super::reading::not_read;
 use crate::accept::Peer;
+use crate::parameter::BadParameter;
 use crate::refusal::Refusal;
+use crate::site::Site;
 
 /// A comment between events, for whoever is in between and for whoever has gone.
 const BEAT: Duration = Duration::from_secs(15);

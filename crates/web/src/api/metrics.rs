@@ -14,9 +14,9 @@ use tillbell_till::engine::LinkLine;
 use tillbell_till::engine::feed::Counts;
 use tillbell_till::screen::view::LinkState;
 
-use crate::Site;
 use crate::accept::Peer;
 use crate::refusal::Refusal;
+use crate::site::Site;
 
 const FORM: &str = "text/plain; version=0.0.4; charset=utf-8";
 

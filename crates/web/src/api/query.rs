@@ -8,13 +8,11 @@ use tillbell_till::day::ShopDays;
 use tillbell_till::ledger::{Search, Seq, WalletRow, Wanted};
 use url::form_urlencoded;
 
+use crate::parameter::{BadParameter, LONGEST, MOST, PARAMETERS};
 use crate::refusal::Refusal;
 
 /// Payments of a page, where nobody says how many, and at most.
 const USUAL: u32 = 100;
-const MOST: u32 = 1_000;
-/// Nobody searches for more than this, in bytes.
-const LONGEST: usize = 200;
 
 /// Which payments, as it was asked.
 ///
@@ -40,54 +38,6 @@ pub(super) struct Query {
 enum Bound {
     Day(Date),
     Moment(Timestamp),
-}
-
-/// What is wrong with a parameter, and how it is meant.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum BadParameter {
-    #[error("`{0}` is a day, as in 2026-11-24, or a moment, as in 2026-11-24T14:03:00Z.")]
-    Time(&'static str),
-    #[error("Nothing arrives in this span: `to` must be after `from`, or the same day.")]
-    Span,
-    #[error("`limit` is a whole number from 1 to {MOST}.")]
-    Limit,
-    #[error(
-        "`after` is the `next` of the page before, as it stood there: leave it out to begin with the newest."
-    )]
-    After,
-    #[error("No wallet is called so. There are: {}.", .0.join(", "))]
-    Wallet(Vec<String>),
-    #[error(
-        "`search` is an amount in sats, the beginning of a hash, or words of a memo, {LONGEST} letters at most: leave it out to \
-         find everything."
-    )]
-    Search,
-    #[error("`{0}` may be given once.")]
-    Twice(&'static str),
-    #[error("There is no such parameter. There are: {}.", PARAMETERS.join(", "))]
-    Unknown,
-    #[error(
-        "`Last-Event-ID` is the `id` of the event that came last: leave it out to hear only what is new."
-    )]
-    LastEvent,
-}
-
-const PARAMETERS: [&str; 6] = ["from", "to", "limit", "after", "wallet", "search"];
-
-impl BadParameter {
-    /// Which; empty for one that there is not.
-    pub(crate) const fn name(&self) -> &'static str {
-        match self {
-            Self::Time(name) | Self::Twice(name) => name,
-            Self::Span => "from",
-            Self::Limit => "limit",
-            Self::After => "after",
-            Self::Wallet(_) => "wallet",
-            Self::Search => "search",
-            Self::LastEvent => "Last-Event-ID",
-            Self::Unknown => "",
-        }
-    }
 }
 
 impl Query {
