@@ -1,6 +1,7 @@
 //! `serve`: the engine as a service, with displays in browsers.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use tillbell_till::dialer::dialer_of;
 use tillbell_till::store::profile::Profile;
 use tillbell_till::{Engine, Options, Output};
 use tillbell_web::Web;
+use tillbell_web::tls::Certificates;
 
 use crate::terminal::say;
 use crate::watch::{open_door, tell_all};
@@ -21,13 +23,33 @@ pub(crate) struct ServeArguments {
     /// Where browsers find it; 0.0.0.0:7878 lets in every screen of this network
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:7878")]
     listen: SocketAddr,
+    /// Encrypted as well, on the same port, with a certificate of this machine's own small authority
+    #[arg(long)]
+    tls: bool,
+    /// Encrypted as well, with this certificate chain (PEM)
+    #[arg(long, value_name = "FILE", requires = "key_file", conflicts_with = "tls")]
+    cert: Option<PathBuf>,
+    /// The key of that certificate (PEM)
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    key_file: Option<PathBuf>,
     /// What `watch --json` writes: one JSON object a line, and nothing else
     #[arg(long)]
     json: bool,
 }
 
 pub(crate) async fn run(profile: Profile, arguments: ServeArguments) -> anyhow::Result<ExitCode> {
-    let ServeArguments { listen, json } = arguments;
+    let ServeArguments {
+        listen,
+        json,
+        tls,
+        cert,
+        key_file,
+    } = arguments;
+    let certificates = match (tls, cert, key_file) {
+        (true, ..) => Some(Certificates::Own(profile.clone())),
+        (false, Some(cert), Some(key)) => Some(Certificates::Files(cert, key)),
+        (false, ..) => None,
+    };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let (engine, outlets) = Engine::start(Options {
         profile: profile.clone(),
@@ -38,7 +60,7 @@ pub(crate) async fn run(profile: Profile, arguments: ServeArguments) -> anyhow::
         demo: None,
         only: None,
     })?;
-    let mut web = match Web::open(engine.clone(), clock, listen) {
+    let mut web = match Web::open_with(engine.clone(), clock, listen, certificates.as_ref()) {
         Ok(web) => web,
         Err(error) => {
             engine.stop().await;
@@ -47,14 +69,14 @@ pub(crate) async fn run(profile: Profile, arguments: ServeArguments) -> anyhow::
     };
     let door = open_door(&profile, &engine).await;
     if !json {
-        say(&welcome(&web))?;
+        say(&welcome(&web, &profile))?;
     }
     let ended = tell_all(&engine, outlets, json, Some(&mut web.asking)).await;
     drop(door);
     ended
 }
 
-fn welcome(web: &Web) -> String {
+fn welcome(web: &Web, profile: &Profile) -> String {
     let mut lines = vec![format!("Displays: {}", web.addresses().customers)];
     if web.address().ip().is_loopback() {
         lines.push(
@@ -66,5 +88,11 @@ fn welcome(web: &Web) -> String {
         "Open that address on a screen and allow its letters, or make a link with `tillbell-headless displays add`."
             .to_owned(),
     );
+    if let Some(fingerprint) = web.fingerprint() {
+        lines.push(format!(
+            "Its certificate is vouched for by {}: install that on each tablet, and compare its SHA-256: {fingerprint}",
+            profile.authority_file().display()
+        ));
+    }
     lines.join("\n")
 }

@@ -1,6 +1,7 @@
 //! Connections: let in, served, and ended when they are slow or no longer wanted.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -8,9 +9,11 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_io_timeout::TimeoutStream;
+use tokio_rustls::TlsAcceptor;
 use tower::Service as _;
 
 use crate::admission::{Admission, Id};
@@ -29,12 +32,15 @@ const RETRY: Duration = Duration::from_secs(1);
 pub(crate) struct Peer {
     pub(crate) address: IpAddr,
     pub(crate) connection: Id,
+    /// Nobody on the way can read along.
+    pub(crate) is_encrypted: bool,
 }
 
 /// Who is let in, and by which names.
-#[derive(Debug)]
 pub(crate) struct Gate {
     pub(crate) names: Names,
+    /// With it, each connection may be encrypted, on the same port.
+    tls: Option<TlsAcceptor>,
     admission: Mutex<Admission>,
     /// Requests that were refused, by the reason's code.
     refused: Mutex<BTreeMap<&'static str, u64>>,
@@ -66,29 +72,20 @@ fn let_in(connection: TcpStream, from: SocketAddr, gate: &Arc<Gate>, routes: &ax
     let Some((id, close)) = gate.admission().admit(address) else {
         return;
     };
-    let peer = Peer {
-        address,
-        connection: id,
-    };
     // A picture is smaller than what would be waited for.
     let _ = connection.set_nodelay(true);
-    let mut connection = TimeoutStream::new(connection);
-    connection.set_write_timeout(Some(STALLED));
-    let routes = routes.clone();
-    let service = tower::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
-        request.extensions_mut().insert(peer);
-        routes.clone().call(request)
-    });
-    let gate = gate.clone();
+    let (gate, routes) = (gate.clone(), routes.clone());
     tokio::spawn(async move {
-        let served = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIME)
-            .max_buf_size(HEAD)
-            .serve_connection(
-                TokioIo::new(Box::pin(connection)),
-                TowerToHyperService::new(service),
-            );
+        let served = greet(
+            connection,
+            gate.tls.as_ref(),
+            |is_encrypted| Peer {
+                address,
+                connection: id,
+                is_encrypted,
+            },
+            routes,
+        );
         tokio::select! {
             ended = served => {
                 if let Err(error) = ended {
@@ -101,11 +98,63 @@ fn let_in(connection: TcpStream, from: SocketAddr, gate: &Arc<Gate>, routes: &ax
     });
 }
 
+/// The first byte of TLS. No request of HTTP begins with it.
+const HANDSHAKE: u8 = 0x16;
+
+/// Serves a connection, encrypted where it begins so.
+async fn greet(
+    connection: TcpStream,
+    tls: Option<&TlsAcceptor>,
+    peer: impl Fn(bool) -> Peer,
+    routes: axum::Router,
+) -> io::Result<()> {
+    let slow = |_| io::Error::from(io::ErrorKind::TimedOut);
+    let mut first = [0];
+    let tls = match tls {
+        Some(tls) => {
+            timeout(HEAD_TIME, connection.peek(&mut first))
+                .await
+                .map_err(slow)??;
+            (first[0] == HANDSHAKE).then_some(tls)
+        }
+        None => None,
+    };
+    let mut connection = TimeoutStream::new(connection);
+    connection.set_write_timeout(Some(STALLED));
+    let connection = Box::pin(connection);
+    match tls {
+        Some(tls) => {
+            let encrypted = timeout(HEAD_TIME, tls.accept(connection)).await.map_err(slow)??;
+            serve(encrypted, peer(true), routes).await
+        }
+        None => serve(connection, peer(false), routes).await,
+    }
+}
+
+async fn serve(
+    connection: impl AsyncRead + AsyncWrite + Unpin,
+    peer: Peer,
+    routes: axum::Router,
+) -> io::Result<()> {
+    let service = tower::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+        request.extensions_mut().insert(peer);
+        routes.clone().call(request)
+    });
+    http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIME)
+        .max_buf_size(HEAD)
+        .serve_connection(TokioIo::new(connection), TowerToHyperService::new(service))
+        .await
+        .map_err(io::Error::other)
+}
+
 impl Gate {
     /// An open one.
-    pub(crate) fn new() -> Arc<Self> {
+    pub(crate) fn new(names: Names, tls: Option<TlsAcceptor>) -> Arc<Self> {
         Arc::new(Self {
-            names: Names::of_this_machine(),
+            names,
+            tls,
             admission: Mutex::default(),
             refused: Mutex::default(),
         })

@@ -53,7 +53,11 @@ impl Gate {
         let host = host
             .filter(|host| self.names.are_ours(host))
             .ok_or(Refusal::ForeignHost)?;
-        let ours = format!("http://{host}");
+        let is_encrypted = request
+            .extensions()
+            .get::<Peer>()
+            .is_some_and(|peer| peer.is_encrypted);
+        let ours = format!("{}://{host}", if is_encrypted { "https" } else { "http" });
         let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
         match header(ORIGIN) {
             Some(origin) if !origin.eq_ignore_ascii_case(ours.as_bytes()) => {

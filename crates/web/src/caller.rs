@@ -32,7 +32,10 @@ impl Caller {
 impl Site {
     /// The display that asks. Its connection keeps its place from now on.
     pub(crate) fn caller(&self, headers: &HeaderMap, peer: Peer) -> Result<Caller, Refusal> {
-        let cookie = self.cookie.shown(headers).ok_or(Refusal::Unknown)?;
+        let cookie = self
+            .cookie
+            .shown(headers, peer.is_encrypted)
+            .ok_or(Refusal::Unknown)?;
         let known = self.engine.displays().by_cookie(&cookie);
         let known = known.ok_or_else(|| self.wrong(peer, Refusal::Unknown))?;
         if known.role == DisplayRole::Operator && !is_private(headers, peer) {
@@ -57,11 +60,12 @@ impl Site {
     }
 }
 
-/// True where nobody could read along: from this machine to this machine, and through no proxy.
+/// True where nobody could read along: over TLS, or from this machine to this machine, and through no proxy.
 fn is_private(headers: &HeaderMap, peer: Peer) -> bool {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
     let forwarded = headers
         .keys()
         .any(|name| *name == FORWARDED || *name == VIA || name.as_str().starts_with("x-forwarded-"));
-    peer.address.is_loopback() && host.is_some_and(is_loopback) && !forwarded
+    let is_here = peer.address.is_loopback() && host.is_some_and(is_loopback);
+    (peer.is_encrypted || is_here) && !forwarded
 }

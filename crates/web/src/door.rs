@@ -99,12 +99,12 @@ async fn me(
         sound: known.sound,
         build: pages::build(),
     };
-    Ok(with_cookie(&site, &cookie, Json(me)))
+    Ok(with_cookie(&site, peer, &cookie, Json(me)))
 }
 
-fn with_cookie(site: &Site, secret: &Secret, response: impl IntoResponse) -> Response {
+fn with_cookie(site: &Site, peer: Peer, secret: &Secret, response: impl IntoResponse) -> Response {
     let mut response = response.into_response();
-    if let Some(value) = site.cookie.to_keep(secret) {
+    if let Some(value) = site.cookie.to_keep(secret, peer.is_encrypted) {
         response.headers_mut().insert(SET_COOKIE, value);
     }
     response
@@ -128,7 +128,7 @@ async fn join(
     let token = Secret::parse(&token);
     let joined = token.map(|token| site.engine.displays().join(&token, &page, site.clock.now().wall));
     match joined.transpose().map_err(Refusal::NotStored)?.flatten() {
-        Some(cookie) => Ok(with_cookie(&site, &cookie, StatusCode::NO_CONTENT)),
+        Some(cookie) => Ok(with_cookie(&site, peer, &cookie, StatusCode::NO_CONTENT)),
         None => Err(site.wrong(peer, Refusal::WrongToken)),
     }
 }
@@ -148,7 +148,7 @@ async fn knock(
     let displays = site.engine.displays();
     let answered = displays.ask(&page, &peer.address.to_string(), site.clock.now());
     match answered.map_err(Refusal::NotStored)? {
-        Answered::Allowed(cookie) => Ok(with_cookie(&site, &cookie, StatusCode::NO_CONTENT)),
+        Answered::Allowed(cookie) => Ok(with_cookie(&site, peer, &cookie, StatusCode::NO_CONTENT)),
         Answered::TooMany => Err(Refusal::TooManyAsk),
         Answered::Wait { letters, is_new } => {
             if is_new {

@@ -21,6 +21,7 @@ mod refusal;
 mod server;
 mod site;
 mod sound;
+pub mod tls;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -31,9 +32,11 @@ use tillbell_till::displays::{Addresses, AskingLine};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::accept::Gate;
+use crate::names::{Names, in_the_network};
 pub use crate::server::WebError;
-use crate::server::{bind, in_the_network, run};
+use crate::server::{bind, run};
 use crate::site::Site;
+use crate::tls::{Certificates, Tls};
 
 /// A running server. Dropped, it ends, and so does each of its connections.
 #[derive(Debug)]
@@ -41,6 +44,7 @@ pub struct Web {
     address: SocketAddr,
     /// Where browsers find it.
     addresses: Addresses,
+    fingerprint: Option<String>,
     /// Those that ask, each once.
     pub asking: mpsc::Receiver<AskingLine>,
     _until_dropped: oneshot::Sender<()>,
@@ -52,12 +56,30 @@ impl Web {
     /// # Errors
     /// When it cannot listen there.
     pub fn open(engine: Engine, clock: Arc<dyn Clock>, listen: SocketAddr) -> Result<Self, WebError> {
+        Self::open_with(engine, clock, listen, None)
+    }
+
+    /// The same, where each connection may be encrypted, on the same port.
+    ///
+    /// # Errors
+    /// When it cannot listen there, or there is no certificate.
+    pub fn open_with(
+        engine: Engine,
+        clock: Arc<dyn Clock>,
+        listen: SocketAddr,
+        certificates: Option<&Certificates>,
+    ) -> Result<Self, WebError> {
+        let names = Names::of_this_machine();
+        let tls = certificates.map(|certificates| Tls::new(certificates, names.clone(), clock.clone()));
+        let (acceptor, fingerprint) = tls
+            .transpose()?
+            .map_or((None, None), |tls| (Some(tls.acceptor), tls.fingerprint));
         let (listener, address) = bind(listen)?;
-        let addresses = reached_at(address);
+        let addresses = reached_at(address, acceptor.is_some());
         engine.displays().reached_at(addresses.clone())?;
         let (ask, asking) = mpsc::channel(16);
         let (until_dropped, dropped) = oneshot::channel::<()>();
-        let gate = Gate::new();
+        let gate = Gate::new(names, acceptor);
         let site = Arc::new(Site::new(engine, clock, gate.clone(), ask));
         let until = async {
             // Sent or dropped, it says the same.
@@ -67,6 +89,7 @@ impl Web {
         Ok(Self {
             address,
             addresses,
+            fingerprint,
             asking,
             _until_dropped: until_dropped,
         })
@@ -78,6 +101,12 @@ impl Web {
         self.address
     }
 
+    /// That of our own authority (SHA-256), by which a tablet's owner knows it.
+    #[must_use]
+    pub fn fingerprint(&self) -> Option<&str> {
+        self.fingerprint.as_deref()
+    }
+
     /// Where browsers find it.
     #[must_use]
     pub const fn addresses(&self) -> &Addresses {
@@ -86,8 +115,9 @@ impl Web {
 }
 
 /// Operators come from this machine where they can; others to its address in the network.
-fn reached_at(address: SocketAddr) -> Addresses {
-    let at = |ip: IpAddr| format!("http://{}", SocketAddr::new(ip, address.port()));
+fn reached_at(address: SocketAddr, is_encrypted: bool) -> Addresses {
+    let scheme = if is_encrypted { "https" } else { "http" };
+    let at = |ip: IpAddr| format!("{scheme}://{}", SocketAddr::new(ip, address.port()));
     if !address.ip().is_unspecified() {
         let here = at(address.ip());
         return Addresses {

@@ -1,7 +1,7 @@
-//! The names by which this machine may be called. A page of another name that leads here would otherwise be let in by the browser
+//! The names by which this machine may be called, and its address. A page of another name that leads here would otherwise be let in by the browser
 //! as its own (DNS rebinding).
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 
 /// Names that are ours, in lower case.
 #[derive(Debug, Clone)]
@@ -15,6 +15,11 @@ impl Names {
         let mut names = vec!["localhost".to_owned(), format!("{short}.local"), short, host];
         names.retain(|name| !name.is_empty() && name != ".local");
         Self(names)
+    }
+
+    /// Each of them.
+    pub(crate) fn all(&self) -> &[String] {
+        &self.0
     }
 
     /// True for what a `Host` header may say: any address, for rebinding needs a name, and our own names.
@@ -43,6 +48,15 @@ fn address(host: &str) -> Option<IpAddr> {
         Some(six) => six.parse::<Ipv6Addr>().ok().map(Into::into),
         None => host.parse().ok().filter(IpAddr::is_ipv4),
     }
+}
+
+/// This machine's address in its network: that from which it would send something out. Nothing is sent.
+pub(crate) fn in_the_network() -> Option<IpAddr> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    // Nobody's address (RFC 5737).
+    socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;
+    let address = socket.local_addr().ok()?.ip();
+    (!address.is_unspecified()).then_some(address)
 }
 
 #[cfg(unix)]

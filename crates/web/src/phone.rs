@@ -31,8 +31,9 @@ use tokio::time::sleep;
 use zeroize::Zeroizing;
 
 use crate::accept::Gate;
+use crate::names::{Names, in_the_network};
 use crate::refusal::Refusal;
-use crate::server::{bind, in_the_network, run};
+use crate::server::{bind, run};
 use crate::{border, pages};
 
 /// A code is good for this long.
@@ -99,7 +100,7 @@ async fn open(engine: Engine, lasts: Duration) -> Result<(), String> {
     );
     let news = engine.let_phone_pair(url).await.map_err(|error| said(&error))?;
     let over = until_over(engine.clone(), news.clone(), lasts);
-    let gate = Gate::new();
+    let gate = Gate::new(Names::of_this_machine(), None);
     let site = Site {
         engine,
         secret,

@@ -2,12 +2,13 @@
 
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use tillbell_till::displays::DisplayError;
 
 use crate::accept::{self, Gate};
+use crate::tls::TlsError;
 
 /// Why there is no server.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +24,9 @@ pub enum WebError {
     /// There is no thread or runtime for it.
     #[error("the web server cannot be started: {0}")]
     Start(io::Error),
+    /// There is no certificate.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// Where it is reached could not be stored.
     #[error(transparent)]
     Displays(#[from] DisplayError),
@@ -80,13 +84,4 @@ pub(crate) fn run(
     let thread = std::thread::Builder::new().name("web".to_owned());
     thread.spawn(serve).map_err(WebError::Start)?;
     Ok(())
-}
-
-/// This machine's address in its network: that from which it would send something out. Nothing is sent.
-pub(crate) fn in_the_network() -> Option<IpAddr> {
-    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
-    // Nobody's address (RFC 5737).
-    socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;
-    let address = socket.local_addr().ok()?.ip();
-    (!address.is_unspecified()).then_some(address)
 }

@@ -187,6 +187,18 @@ impl Profile {
         self.data.join("displays.json")
     }
 
+    /// The certificate of the authority that vouches for this machine's displays, to be installed on tablets.
+    #[must_use]
+    pub fn authority_file(&self) -> PathBuf {
+        self.data.join("authority.crt")
+    }
+
+    /// Its key.
+    #[must_use]
+    pub fn authority_key_file(&self) -> PathBuf {
+        self.data.join("authority.key")
+    }
+
     /// Where the engine that works on it can be asked.
     #[must_use]
     pub fn front_door_file(&self) -> PathBuf {

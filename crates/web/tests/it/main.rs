@@ -8,3 +8,4 @@ mod displays;
 mod phone;
 mod shop;
 mod sound;
+mod tls;

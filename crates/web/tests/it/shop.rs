@@ -15,6 +15,7 @@ use tillbell_till::screen::view::{LinkState, PairingForm, Role};
 use tillbell_till::store::profile::Profile;
 use tillbell_till::{Engine, Options, Output};
 use tillbell_web::Web;
+use tillbell_web::tls::Certificates;
 use tokio::sync::mpsc;
 
 use crate::browser::Browser;
@@ -27,12 +28,17 @@ pub(crate) struct Shop {
     pub(crate) wallet: Wallet,
     pub(crate) engine: Engine,
     pub(crate) web: Web,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Shop {
     /// Opens it and waits until its wallet is heard.
     pub(crate) async fn open() -> Self {
+        Self::open_with(|_| None).await
+    }
+
+    /// The same, with certificates that may lie in its profile.
+    pub(crate) async fn open_with(certificates: impl Fn(&Profile) -> Option<Certificates>) -> Self {
         let fake = FakeLnbits::start(FakeOptions::version(Version::V1_6))
             .await
             .unwrap();
@@ -49,7 +55,9 @@ impl Shop {
             only: None,
         })
         .unwrap();
-        let web = Web::open(engine.clone(), clock, (Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let certificates = certificates(&Profile::at(folder.path()));
+        let anywhere = (Ipv4Addr::LOCALHOST, 0).into();
+        let web = Web::open_with(engine.clone(), clock, anywhere, certificates.as_ref()).unwrap();
         let form = PairingForm {
             pairing: format!(
                 "lndhub://invoice:{}@{}/lndhub/ext/",
@@ -76,12 +84,16 @@ impl Shop {
             wallet,
             engine,
             web,
-            _folder: folder,
+            folder,
         };
         let mut display = shop.engine.display();
         let live = display.wait_for(|picture| picture.link.state == LinkState::Live);
         tokio::time::timeout(SOON, live).await.unwrap().unwrap();
         shop
+    }
+
+    pub(crate) fn profile(&self) -> Profile {
+        Profile::at(self.folder.path())
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
