@@ -78,6 +78,12 @@ pub(crate) async fn run(profile: Profile, arguments: ServeArguments) -> anyhow::
 
 fn welcome(web: &Web, profile: &Profile) -> String {
     let mut lines = vec![format!("Displays: {}", web.addresses().customers)];
+    if let Some(name) = web.name() {
+        lines.push(format!(
+            "Also, where the network allows: http://{name}:{}",
+            web.address().port()
+        ));
+    }
     if web.address().ip().is_loopback() {
         lines.push(
             "Only browsers on this computer get there; with --listen 0.0.0.0:7878 the whole network does."

@@ -7,6 +7,7 @@
 
 mod accept;
 mod admission;
+mod announced;
 mod api;
 mod border;
 mod caller;
@@ -32,6 +33,7 @@ use tillbell_till::displays::{Addresses, AskingLine};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::accept::Gate;
+use crate::announced::Announced;
 use crate::names::{Names, in_the_network};
 pub use crate::server::WebError;
 use crate::server::{bind, run};
@@ -45,6 +47,7 @@ pub struct Web {
     /// Where browsers find it.
     addresses: Addresses,
     fingerprint: Option<String>,
+    announced: Option<Announced>,
     /// Those that ask, each once.
     pub asking: mpsc::Receiver<AskingLine>,
     _until_dropped: oneshot::Sender<()>,
@@ -69,12 +72,17 @@ impl Web {
         listen: SocketAddr,
         certificates: Option<&Certificates>,
     ) -> Result<Self, WebError> {
-        let names = Names::of_this_machine();
+        let (listener, address) = bind(listen)?;
+        let everywhere = address.ip().is_unspecified();
+        let announced = everywhere.then(|| Announced::start(address.port())).flatten();
+        let names = match announced {
+            Some(_) => Names::of_this_machine().with(announced::NAME),
+            None => Names::of_this_machine(),
+        };
         let tls = certificates.map(|certificates| Tls::new(certificates, names.clone(), clock.clone()));
         let (acceptor, fingerprint) = tls
             .transpose()?
             .map_or((None, None), |tls| (Some(tls.acceptor), tls.fingerprint));
-        let (listener, address) = bind(listen)?;
         let addresses = reached_at(address, acceptor.is_some());
         engine.displays().reached_at(addresses.clone())?;
         let (ask, asking) = mpsc::channel(16);
@@ -90,6 +98,7 @@ impl Web {
             address,
             addresses,
             fingerprint,
+            announced,
             asking,
             _until_dropped: until_dropped,
         })
@@ -105,6 +114,12 @@ impl Web {
     #[must_use]
     pub fn fingerprint(&self) -> Option<&str> {
         self.fingerprint.as_deref()
+    }
+
+    /// A name by which it is found in this network, where that is announced.
+    #[must_use]
+    pub fn name(&self) -> Option<&'static str> {
+        self.announced.as_ref().map(|_| announced::NAME)
     }
 
     /// Where browsers find it.

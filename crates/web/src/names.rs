@@ -17,6 +17,12 @@ impl Names {
         Self(names)
     }
 
+    /// One more, under which it is found.
+    pub(crate) fn with(mut self, name: &str) -> Self {
+        self.0.push(name.to_owned());
+        self
+    }
+
     /// Each of them.
     pub(crate) fn all(&self) -> &[String] {
         &self.0
