@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 
 const read = (path: string) => readFileSync(join(import.meta.dirname, path), 'utf8');
-const css = read('app.css');
+const css = read('colours.css') + read('app.css') + read('pair/pair.css');
 const components = readdirSync(import.meta.dirname, { recursive: true, encoding: 'utf8' })
   .filter((path) => path.endsWith('.svelte'))
   .map((path) => [path, read(path)] as const);
@@ -13,7 +13,7 @@ function colour(name: string, theme: 'light' | 'dark'): string {
   const value = new RegExp(`--${name}: (.+);`).exec(css)?.[1];
   const found = value?.match(/#[0-9a-f]{6}/g);
   const picked = theme === 'dark' ? found?.at(-1) : found?.[0];
-  if (picked === undefined) throw new Error(`app.css has no colour --${name}`);
+  if (picked === undefined) throw new Error(`the stylesheets have no colour --${name}`);
   return picked;
 }
 
@@ -91,15 +91,18 @@ describe('the stylesheets', () => {
   });
 });
 
-describe('the page', () => {
-  it('holds nothing that a policy without inline scripts and styles forbids', () => {
-    const page = read('../index.html');
-    expect(page).not.toMatch(/<style|\sstyle=|\son\w+=/);
-    for (const [, attributes = '', text = ''] of page.matchAll(/<script(.*?)>(.*?)<\/script>/gs)) {
-      expect(attributes).toContain('src="/');
-      expect(text).toBe('');
-    }
-  });
+describe('the pages', () => {
+  it.each(['index', 'pair'])(
+    'hold nothing that a policy without inline scripts and styles forbids: %s',
+    (name) => {
+      const page = read(`../${name}.html`);
+      expect(page).not.toMatch(/<style|\sstyle=|\son\w+=/);
+      for (const [, attributes = '', text = ''] of page.matchAll(/<script(.*?)>(.*?)<\/script>/gs)) {
+        expect(attributes).toContain('src="/');
+        expect(text).toBe('');
+      }
+    },
+  );
 });
 
 describe('the markup', () => {

@@ -26,6 +26,9 @@ export function hostBehind(door: Door): Host {
     previewPairing: async (text) => (await ask('preview', { ask: 'preview-pairing', text })).preview,
     pair: (form) => tell({ ask: 'pair', form }),
     cancelPairing: () => tell({ ask: 'cancel-pairing' }),
+    pairByPhone: () => tell({ ask: 'pair-by-phone' }),
+    phoneCode: async () => (await ask('pay-code', { ask: 'phone-code' })).code,
+    confirmPairing: (number) => tell({ ask: 'confirm-pairing', number }),
     openWelcome: () => tell({ ask: 'open-welcome' }),
     leaveWelcome: () => tell({ ask: 'leave-welcome' }),
     tryDemo: () => tell({ ask: 'try-demo' }),
@@ -35,6 +38,19 @@ export function hostBehind(door: Door): Host {
     unpair: (name) => change({ ask: 'unpair', name }),
     renameWallet: (name, to) => change({ ask: 'rename', name, to }),
     testRing: () => tell({ ask: 'test-ring' }),
+
+    displays: async () => {
+      const { displays, asking } = await ask('displays', { ask: 'displays' });
+      return { displays, asking };
+    },
+    addDisplay: async (role, name) => {
+      const { added, code } = await ask('display-added', { ask: 'add-display', role, name });
+      return { added, code };
+    },
+    allowDisplay: async (letters, name) =>
+      (await ask('display-allowed', { ask: 'allow-display', letters, name })).name,
+    revokeDisplay: (name) => tell({ ask: 'revoke-display', name }),
+    soundDisplay: (name, on) => tell({ ask: 'sound-display', name, on }),
 
     dismissNotice: (id) => tell({ ask: 'dismiss-notice', id }),
     dismissShowing: (showing) => tell({ ask: 'dismiss-showing', showing }),

@@ -1,13 +1,18 @@
+import type { AskingLine } from './generated/AskingLine';
 import type { Display } from './generated/Display';
+import type { DisplayLine } from './generated/DisplayLine';
+import type { DisplayRole } from './generated/DisplayRole';
 import type { LinkView } from './generated/LinkView';
 import type { More } from './generated/More';
 import type { Paid } from './generated/Paid';
 import type { PairingProgress } from './generated/PairingProgress';
 import type { PayCode } from './generated/PayCode';
+import type { PhoneView } from './generated/PhoneView';
 import type { Scene } from './generated/Scene';
 import type { Sentence } from './generated/Sentence';
 import type { StepState } from './generated/StepState';
 import type { WalletView } from './generated/WalletView';
+import type { NewDisplay } from './types';
 
 /** Pictures to rehearse with: one of every kind, and the hard cases of each. */
 
@@ -151,13 +156,79 @@ export function success(): PairingProgress {
   return { ...progressAt(labels.length), outcome: { name: 'paired', shop: 'Beans & Brew' } };
 }
 
+/** A phone that pairs, and is so far. */
+export function phone(state: PhoneView['state']): PhoneView {
+  const number = '048291';
+  switch (state) {
+    case 'waiting':
+      return { state, url: `http://192.168.178.20:3030/pair#${'Tillbell'.repeat(8)}` };
+    case 'opened':
+      return { state };
+    case 'trying':
+      return { state, number };
+    case 'confirm':
+      return { state, number, wallet: 'Beans & Brew', server: 'https://pay.example.com' };
+    case 'ended':
+      return { state, sentence: said('No phone has sent a wallet within ten minutes: begin again.') };
+  }
+}
+
+export function asking(letters = 'KXQM', address = '192.168.1.7'): AskingLine {
+  return { letters, address };
+}
+
+export function displayLine(change: Partial<DisplayLine> = {}): DisplayLine {
+  return {
+    name: 'Tablet',
+    role: 'customer',
+    connected: true,
+    address: '192.168.1.30',
+    last_seen: ago(0),
+    visible: true,
+    sound: true,
+    rings: true,
+    awake: true,
+    ...change,
+  };
+}
+
+/** One that is connected, one that needs a hand, one that is away, one that never came, and a program. */
+export function displayLines(): DisplayLine[] {
+  const unsaid = { visible: null, sound: null, awake: null, rings: false };
+  const away = { connected: false, ...unsaid };
+  return [
+    displayLine(),
+    displayLine({ name: 'Window', address: '192.168.1.31', visible: false, sound: false, awake: false }),
+    displayLine({
+      ...away,
+      name: 'The old phone behind the bar',
+      address: '192.168.1.32',
+      last_seen: ago(47),
+    }),
+    displayLine({ ...away, name: 'Office', role: 'operator', address: null, last_seen: null }),
+    displayLine({ ...unsaid, name: 'Till', role: 'program', address: '127.0.0.1' }),
+  ];
+}
+
+/** What its owner sees of a display that was added. */
+export function newDisplay(role: DisplayRole = 'customer', name = 'display 3'): NewDisplay {
+  const secret = 'Tillbell'.repeat(8);
+  const base = role === 'operator' ? 'http://127.0.0.1:7878' : 'http://192.168.178.20:7878';
+  return role === 'program'
+    ? { added: { name, role, link: null, token: secret }, code: null }
+    : { added: { name, role, link: `${base}/join#${secret}`, token: null }, code: drawnCode };
+}
+
 export const scenes = {
   join: (letters = 'KXQM'): Scene => ({ name: 'join', letters }),
-  welcome: (progress: PairingProgress | null = null, canLeave = false): Scene => ({
-    name: 'welcome',
-    progress,
-    canLeave,
-  }),
+  welcome: (
+    progress: PairingProgress | null = null,
+    canLeave = false,
+    phone: PhoneView | null = null,
+  ): Scene => ({ name: 'welcome', progress, canLeave, phone }),
+  /** A phone pairs, and is so far. */
+  phone: (state: PhoneView['state'], progress: PairingProgress | null = null): Scene =>
+    scenes.welcome(progress, false, phone(state)),
   idle: (): Scene => ({
     name: 'idle',
     payCode: 1,

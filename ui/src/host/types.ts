@@ -1,4 +1,8 @@
+import type { AddedDisplay } from './generated/AddedDisplay';
+import type { AskingLine } from './generated/AskingLine';
 import type { Display } from './generated/Display';
+import type { DisplayLine } from './generated/DisplayLine';
+import type { DisplayRole } from './generated/DisplayRole';
 import type { FlashLayout } from './generated/FlashLayout';
 import type { PairingForm } from './generated/PairingForm';
 import type { PairingPreview } from './generated/PairingPreview';
@@ -14,6 +18,18 @@ export interface Door {
   subscribe(draw: (display: Display) => void): Promise<void>;
   /** Asks, and has the answer; a refusal is one, too. */
   ask(request: Request): Promise<Reply>;
+}
+
+/** The displays in browsers, and the pages that ask to be one. */
+export interface Displays {
+  displays: DisplayLine[];
+  asking: AskingLine[];
+}
+
+/** A display that was added, and its link as a code to be scanned. */
+export interface NewDisplay {
+  added: AddedDisplay;
+  code: PayCode | null;
 }
 
 /**
@@ -36,6 +52,12 @@ export interface Host extends Pick<Door, 'subscribe'> {
   /** Starts pairing and returns; how it goes arrives in the welcome scene. */
   pair(form: PairingForm): Promise<void>;
   cancelPairing(): Promise<void>;
+  /** Shows a code for a phone; how it goes arrives in the welcome scene. */
+  pairByPhone(): Promise<void>;
+  /** The drawing of that code. */
+  phoneCode(): Promise<PayCode>;
+  /** Says that the wallet which a phone has sent is the merchant's, and that the phone shows this number, too. */
+  confirmPairing(number: string): Promise<void>;
   openWelcome(): Promise<void>;
   leaveWelcome(): Promise<void>;
   tryDemo(): Promise<void>;
@@ -47,6 +69,16 @@ export interface Host extends Pick<Door, 'subscribe'> {
   unpair(name: string): Promise<SettingsView>;
   renameWallet(name: string, to: string): Promise<SettingsView>;
   testRing(): Promise<void>;
+
+  displays(): Promise<Displays>;
+  /** Makes a link for one browser, or a token for a program; without a name it gets one. */
+  addDisplay(role: DisplayRole, name: string | null): Promise<NewDisplay>;
+  /** Makes the page that shows these letters a display for customers, and answers with its name. */
+  allowDisplay(letters: string, name: string | null): Promise<string>;
+  /** Ends a display at once. */
+  revokeDisplay(name: string): Promise<void>;
+  /** Lets a display ring, or no longer. */
+  soundDisplay(name: string, on: boolean): Promise<void>;
 
   dismissNotice(id: number): Promise<void>;
   /** Puts a payment or a catch-up away before its time. */

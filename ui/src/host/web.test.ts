@@ -36,6 +36,10 @@ class Stream extends EventTarget {
     this.dispatchEvent(new MessageEvent('picture', { data: JSON.stringify(picture) }));
   }
 
+  me(sound: boolean) {
+    this.dispatchEvent(new MessageEvent('me', { data: JSON.stringify({ sound }) }));
+  }
+
   beat() {
     this.dispatchEvent(new MessageEvent('beat', { data: '{}' }));
   }
@@ -519,7 +523,7 @@ describe('silence', () => {
 describe('a heartbeat', () => {
   const beats = (at: (path: string) => unknown[]) => at('/door/ask');
 
-  it('says whether the page is seen, and that it does not sound', async () => {
+  it('says whether the page is seen, and that it does not ring', async () => {
     const { host, at, turn } = await opened();
     await host.heartbeat(1);
     turn('hidden');
@@ -567,6 +571,80 @@ describe('a heartbeat', () => {
     await open();
     await host.heartbeat(1);
     expect(beats(at)).toEqual([]);
+  });
+});
+
+describe('the bell', () => {
+  /** A browser that lets its pages sound, or not until they are touched. */
+  function ears(lets: boolean) {
+    const heard: string[] = [];
+    const browser = { lets };
+    class Speaker extends EventTarget {
+      muted = false;
+      currentTime = 0;
+      paused = true;
+      pause() {}
+      load() {}
+      constructor(readonly address: string) {
+        super();
+      }
+      async play() {
+        if (!browser.lets) throw new DOMException('Touch it first.', 'NotAllowedError');
+        if (!this.muted) heard.push(this.address);
+      }
+    }
+    vi.stubGlobal('Audio', Speaker);
+    return { heard, browser };
+  }
+  const paid = (showing: number, revision: number) => display(scenes.paid({ showing }), { revision });
+
+  it('rings for a payment once it is drawn, on a display that is to ring', async () => {
+    const { heard } = ears(true);
+    const { stream, last } = await opened();
+    stream().picture(paid(1, 41));
+    await pass(1_000);
+    expect(heard).toEqual([]);
+    stream().me(true);
+    stream().picture(paid(2, 42));
+    expect([last()?.scene.name, heard]).toEqual(['paid', []]);
+    await pass(1_000);
+    expect(heard).toEqual(['/door/chime/live']);
+  });
+
+  it('does not ring twice for a payment that was there before a short break, and does for one that came meanwhile', async () => {
+    const { heard } = ears(true);
+    const { stream } = await opened();
+    for (const [showing, revision] of [
+      [1, 41],
+      [1, 41],
+      [2, 43],
+    ] as const) {
+      stream().me(true);
+      stream().picture(paid(showing, revision));
+      await pass(1_000);
+      stream().break();
+      await pass(soonest);
+    }
+    expect(heard).toHaveLength(2);
+  });
+
+  it('that the browser holds back is said in the picture and in the heartbeat, until somebody taps', async () => {
+    const { browser } = ears(false);
+    const { host, stream, last, at } = await opened();
+    const isHeard = async () => {
+      await host.heartbeat(1);
+      return (at('/door/ask').at(-1) as { presence: { sound: boolean } }).presence.sound;
+    };
+    stream().me(true);
+    await pass(0);
+    expect([last()?.sound, last()?.scene.name, await isHeard()]).toEqual(['blocked', 'idle', false]);
+    browser.lets = true;
+    window.dispatchEvent(new Event('click'));
+    await pass(0);
+    expect([last()?.sound, await isHeard()]).toEqual(['on', true]);
+    browser.lets = false;
+    stream().me(false);
+    expect([last()?.sound, await isHeard()]).toEqual(['on', false]);
   });
 });
 

@@ -4,6 +4,7 @@ import type { Request } from './generated/Request';
 import { hostBehind } from './host';
 import type { Door, Host } from './types';
 import { keepAwake } from './web/awake';
+import { Bell } from './web/bell';
 import { type Answer, call, refusal } from './web/call';
 import { Glass } from './web/glass';
 import { Line } from './web/line';
@@ -21,20 +22,22 @@ const done: Reply = { answer: 'done' };
 export function webHost(over: AbortSignal = new AbortController().signal): Host {
   let glass: Glass | null = null;
   let line: Line | null = null;
+  let bell: Bell | null = null;
   let isAwake = () => false;
 
   const presence = (): Presence => ({
     visible: document.visibilityState === 'visible',
-    sound: false,
+    sound: bell?.isHeard ?? false,
     awake: isAwake(),
   });
 
   const door: Door = {
     async subscribe(draw) {
-      const drawn = new Glass(draw);
+      const rung = new Bell(() => drawn.again(), over);
+      const drawn = new Glass((display) => draw({ ...display, sound: rung.view(display.sound) }));
       const renewal = new Renewal(() => drawn.isCalm);
-      const kept = new Line(drawn, renewal, tokenOf(location));
-      [glass, line] = [drawn, kept];
+      const kept = new Line(drawn, rung, renewal, tokenOf(location));
+      [glass, line, bell] = [drawn, kept, rung];
       isAwake = keepAwake(over);
 
       const look = () => {

@@ -27,3 +27,22 @@ export function trapFocus(sheet: HTMLElement): () => void {
     if (before instanceof HTMLElement && before.isConnected) before.focus();
   };
 }
+
+/** Escape within this part closes it and nothing around it. */
+export function closedByEscape(close: () => void): (part: HTMLElement) => () => void {
+  return (part) => {
+    const onkeydown = (event: KeyboardEvent) => {
+      if (event.key !== 'Escape' || event.isComposing) return;
+      event.stopPropagation();
+      close();
+    };
+    part.addEventListener('keydown', onkeydown);
+    return () => part.removeEventListener('keydown', onkeydown);
+  };
+}
+
+/** What has just opened may be below the edge of a small screen. */
+export function bringUp(part: HTMLElement): void {
+  part.scrollIntoView({ block: 'nearest' });
+  part.focus();
+}

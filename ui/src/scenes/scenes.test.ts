@@ -119,6 +119,15 @@ describe('idle', () => {
     expect(text('sound')).toBe('muted');
   });
 
+  it.each(['operator', 'customer'] as const)(
+    'says on a display for the %s that the browser waits for a tap',
+    (who) => {
+      rehearse(display(scenes.idle(), { sound: 'blocked', role: who }));
+      expect(text('sound')).toBe('Sound is off: tap');
+      expect(part('sound').dataset.state).toBe('blocked');
+    },
+  );
+
   it('hands back a notice that is put away', () => {
     const { host } = rehearse(
       display(scenes.idle(), { notices: [{ id: 7, sentence: said('Act.'), weight: 'warning' }] }),
@@ -171,6 +180,13 @@ describe('for customers', () => {
     expect(role('settings')).toBeNull();
     expect(host.toggleFullScreen).not.toHaveBeenCalled();
     expect(document.body.textContent).not.toContain('Ready for the first payment');
+  });
+
+  it('shows nothing of a phone that pairs', () => {
+    const { host } = customer(scenes.phone('confirm'));
+    expect(role('phone')).toBeNull();
+    expect(role('confirm')).toBeNull();
+    expect(host.phoneCode).not.toHaveBeenCalled();
   });
 
   it('says that it is not paired, and offers no form', () => {
@@ -559,6 +575,118 @@ describe('welcome', () => {
     flushSync();
     expect((part('pairing') as HTMLTextAreaElement).value).toBe('');
     expect(text('outcome')).toContain('“Beans & Brew” is paired.');
+  });
+
+  it('begins with a phone where that is asked for, and says where none can', async () => {
+    const { host } = rehearse(display(scenes.welcome()));
+    host.pairByPhone.mockRejectedValue('No phone can reach this Tillbell.');
+    click('pair-by-phone');
+    await settle();
+    expect(host.pairByPhone).toHaveBeenCalledTimes(1);
+    expect(text('complaint')).toContain('No phone can reach this Tillbell.');
+  });
+
+  it('shows the code for a phone, with the border that cameras need, and the address without its secret', async () => {
+    const { host } = rehearse(display(scenes.phone('waiting')));
+    await settle();
+    expect(host.phoneCode).toHaveBeenCalledTimes(1);
+    expect(part('phone-code').querySelector('svg')?.getAttribute('viewBox')).toBe('-4 -4 33 33');
+    expect(part('phone-code').querySelector('path')?.getAttribute('fill')).toBe('#000');
+    expect(text('phone-address')).toBe('http://192.168.178.20:3030/pair#Till…');
+    expect(part('pairing').closest('[hidden]')).not.toBeNull();
+    click('cancel');
+    expect(host.cancelPairing).toHaveBeenCalledTimes(1);
+  });
+
+  it('draws the code once while it stays, and anew when it is another', async () => {
+    const { host, draw } = rehearse(display(scenes.phone('waiting')));
+    draw(display(scenes.phone('waiting')));
+    await settle();
+    expect(host.phoneCode).toHaveBeenCalledTimes(1);
+    draw(
+      display(scenes.welcome(null, false, { state: 'waiting', url: 'http://192.168.178.20:3030/pair#new' })),
+    );
+    await settle();
+    expect(host.phoneCode).toHaveBeenCalledTimes(2);
+  });
+
+  it('says why there is no code', async () => {
+    const { host, draw } = rehearse();
+    host.phoneCode.mockRejectedValue(said('That code is not shown any more.'));
+    draw(display(scenes.phone('waiting')));
+    await settle();
+    expect(text('phone-code')).toBe('That code is not shown any more.');
+  });
+
+  it('says that a phone has opened the page, and what became of the wallet that it sent', () => {
+    const { draw } = rehearse(display(scenes.phone('opened')));
+    expect(text('phone')).toContain('A phone has opened the page. Paste your wallet there.');
+    expect(role('outcome')).toBeNull();
+    draw(display(scenes.phone('opened', failure())));
+    expect(text('outcome')).toContain('The server does not know this key.');
+    expect(document.querySelectorAll('[data-role=outcome]')).toHaveLength(1);
+  });
+
+  it('shows the number and the steps while a phone’s wallet is tried', () => {
+    const { host } = rehearse(display(scenes.phone('trying', progressAt(2))));
+    expect(text('phone-number')).toBe('048 291');
+    expect(parts('step').map((step) => step.dataset.state)).toEqual([
+      'done',
+      'done',
+      'running',
+      'waiting',
+      'waiting',
+    ]);
+    click('cancel');
+    expect(host.cancelPairing).toHaveBeenCalledTimes(1);
+  });
+
+  it('asks whether a phone’s wallet is the merchant’s, and pairs what is shown', async () => {
+    const { host } = rehearse(display(scenes.phone('confirm', progressAt(4))));
+    expect(text('phone-wallet')).toBe('Beans & Brew');
+    expect(text('phone-server')).toBe('https://pay.example.com');
+    expect(text('phone-number')).toBe('048 291');
+    expect(text('phone')).toContain('Is this your wallet, and does the phone show this number?');
+    vi.advanceTimersByTime(400);
+    click('confirm');
+    click('confirm');
+    expect(host.confirmPairing).toHaveBeenCalledExactlyOnceWith('048291');
+    click('cancel');
+    expect(host.cancelPairing).toHaveBeenCalledTimes(1);
+  });
+
+  it('can be confirmed again when that was refused', async () => {
+    const { host } = rehearse(display(scenes.phone('confirm')));
+    host.confirmPairing.mockRejectedValue('Tillbell does not answer.');
+    vi.advanceTimersByTime(400);
+    click('confirm');
+    await settle();
+    expect(text('complaint')).toContain('Tillbell does not answer.');
+    expect(part('confirm').hasAttribute('disabled')).toBe(false);
+  });
+
+  it('pairs nothing by a stray key, nor by a tap meant for what was there before', () => {
+    const { host, draw } = rehearse(display(scenes.phone('trying')));
+    part('cancel').focus();
+    draw(display(scenes.phone('confirm')));
+    expect(document.activeElement).toBe(document.body);
+    press('Enter');
+    vi.advanceTimersByTime(399);
+    click('confirm');
+    expect(host.confirmPairing).not.toHaveBeenCalled();
+  });
+
+  it('says how it ended with a phone, and offers both ways again', async () => {
+    const { host, draw } = rehearse(display(scenes.welcome()));
+    await paste('https://a.example');
+    draw(display(scenes.phone('trying', progressAt(2))));
+    draw(display(scenes.phone('ended', progressAt(2))));
+    expect(text('phone-ended')).toContain('No phone has sent a wallet');
+    expect((part('pairing') as HTMLTextAreaElement).value).toBe('https://a.example');
+    expect(part('pairing').closest('[hidden]')).toBeNull();
+    expect(role('step')).toBeNull();
+    click('pair-by-phone');
+    expect(host.pairByPhone).toHaveBeenCalledTimes(1);
   });
 
   it('offers the demo, and the way back only where there is one', () => {

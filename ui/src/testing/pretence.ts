@@ -4,35 +4,42 @@ import type { LinkView } from '../host/generated/LinkView';
 import type { NoticeWeight } from '../host/generated/NoticeWeight';
 import type { Paid } from '../host/generated/Paid';
 import type { PayCode } from '../host/generated/PayCode';
+import type { PhoneView } from '../host/generated/PhoneView';
 import type { Scene } from '../host/generated/Scene';
 import type { SettingsView } from '../host/generated/SettingsView';
 import type { SoundView } from '../host/generated/SoundView';
 import type { Theme } from '../host/generated/Theme';
 import {
+  asking,
   catchUp,
   display,
+  displayLine,
+  displayLines,
   drawnCode,
   failure,
   lost,
   memos,
   more,
+  newDisplay,
+  phone,
   progressAt,
   said,
   scenes,
   success,
   wallets,
 } from '../host/samples';
-import type { Host } from '../host/types';
+import type { Displays, Host } from '../host/types';
 
 /**
  * A host that is none: it rehearses the picture that the address asks for, and answers requests with pretence.
  *
- * `?scene=join|welcome|idle|checking|paid|catch-up`, `theme=`, `link=`, `detail=`, `sound=`, `shop=`, `demo`,
+ * `?scene=join|welcome|idle|checking|paid|catch-up`, `theme=`, `link=`, `detail=`, `sound=muted|missing|blocked`, `shop=`, `demo`,
  * `customer`, `unreliable`, `wallets=` (how many), `down=` (how many of them, the last ones), `notice=` (repeatable; `!` in front
  * for a warning); `paid`: `msat=`, `memo=` (a text or a sample's name), `comment=`, `wallet=`, `reported`, `late`,
  * `more=`, `method=card|cash|other`, `eur=1.50`; `idle`: `bare` (no pay code), `modules=` (of the pay code's side), `fresh` (no last payment), `pending=` (how many),
  * `method=` and `eur=` (of the last payment); `catch-up`: `count=`, `mixed` (by card and in cash, too);
- * `welcome`: `progress=0…4|failed|paired`, `can-leave`; `join`: `letters=`, always for customers. `play=MS` rings a payment each so many milliseconds; the
+ * `settings` opens them: `network=on|off|served`, `asking=` (how many screens), `alone` (no displays);
+ * `welcome`: `progress=0…4|failed|paired`, `phone=waiting|opened|trying|confirm|ended`, `can-leave`; `join`: `letters=`, always for customers. `play=MS` rings a payment each so many milliseconds; the
  * console says how long each took to the glass.
  */
 const query = new URLSearchParams(location.search);
@@ -67,6 +74,14 @@ function howPaid(): Pick<Paid, 'method' | 'fiat'> {
   };
 }
 
+function pretendedPhone(): PhoneView | null {
+  const state = query.get('phone') as PhoneView['state'] | null;
+  if (state === null) return null;
+  const view = phone(state);
+  if (view.state === 'confirm') Object.assign(view, { wallet: word('wallet', view.wallet) });
+  return view;
+}
+
 function scene(): Scene {
   switch (query.get('scene')) {
     case 'join':
@@ -81,7 +96,7 @@ function scene(): Scene {
             : at === 'paired'
               ? success()
               : progressAt(Number(at));
-      return scenes.welcome(progress, flag('can-leave'));
+      return scenes.welcome(progress, flag('can-leave'), pretendedPhone());
     }
     case 'checking':
       return scenes.checking();
@@ -135,13 +150,27 @@ let picture: Display = display(scene(), {
 const modules = count('modules', drawnCode.modules);
 
 /** Squares at random, to see how a code of so many modules looks. */
-function squares(): PayCode {
+function squares(modules: number): PayCode {
   let path = '';
   for (let at = 0; at < modules * modules; at++) {
     if (Math.random() < 0.5) path += `M${at % modules} ${Math.floor(at / modules)}h1v1h-1z`;
   }
   return { ...drawnCode, modules, path };
 }
+
+/** Screens in this network: `network=on|off|served`, where a service decides. */
+function network(): boolean | null {
+  const said = query.get('network');
+  return said === 'served' ? null : said !== 'off';
+}
+
+let screens: Displays = {
+  displays: flag('alone') ? [] : displayLines(),
+  asking: [asking(), asking('TBHR', '192.168.1.8')].slice(0, count('asking', 1)),
+};
+
+/** What an address in a network at home and its secret take. */
+const phoneModules = 41;
 
 let pretended: SettingsView = {
   volume: 80,
@@ -152,6 +181,7 @@ let pretended: SettingsView = {
   payCodeModules: modules,
   announceCard: true,
   announceCash: true,
+  networkScreens: network(),
   wallets: paired.map(({ name }, i) => ({
     name,
     server: i % 3 === 2 ? 'https://lnbits.a-rather-long-name.example.org:8443' : 'https://pay.example.com',
@@ -182,11 +212,26 @@ function pretendToPair(step: number) {
   attempt = setTimeout(() => (step < 5 ? pretendToPair(step + 1) : show({ scene: scenes.idle() })), 1_000);
 }
 
+/** A phone that pairs, from its code to the question. */
+function pretendPhone(step: number) {
+  const went: Scene[] = [
+    scenes.phone('waiting'),
+    scenes.phone('opened'),
+    ...[0, 1, 2, 3].map((at) => scenes.phone('trying', progressAt(at))),
+    scenes.phone('confirm', progressAt(4)),
+  ];
+  const scene = went[step];
+  if (scene === undefined) return;
+  show({ scene });
+  attempt = setTimeout(() => pretendPhone(step + 1), step < 2 ? 3_000 : 1_000);
+}
+
 export const host: Host = {
   async subscribe(drawPicture) {
     draw = drawPicture;
     draw(picture);
     if (flag('play')) setInterval(play, count('play', 3_000));
+    if (flag('settings')) dispatchEvent(new KeyboardEvent('keydown', { key: 's' }));
   },
   async painted(showing) {
     console.info(`showing ${showing} was on the glass after ${(performance.now() - drawnAt).toFixed(1)} ms`);
@@ -194,7 +239,7 @@ export const host: Host = {
   async heartbeat() {},
   async flashLayout() {},
   async payCode() {
-    return modules === drawnCode.modules ? drawnCode : squares();
+    return modules === drawnCode.modules ? drawnCode : squares(modules);
   },
 
   async previewPairing(text) {
@@ -216,6 +261,15 @@ export const host: Host = {
   async cancelPairing() {
     clearTimeout(attempt);
     show({ scene: scenes.welcome() });
+  },
+  async pairByPhone() {
+    pretendPhone(0);
+  },
+  async phoneCode() {
+    return squares(phoneModules);
+  },
+  async confirmPairing() {
+    pretendToPair(4);
   },
   async openWelcome() {
     show({ scene: scenes.welcome(null, true) });
@@ -254,6 +308,44 @@ export const host: Host = {
   },
   async testRing() {
     throw 'A browser that rehearses has no bell.';
+  },
+
+  async displays() {
+    return screens;
+  },
+  async addDisplay(role, name) {
+    const named = newDisplay(role, name ?? `display ${screens.displays.length + 1}`);
+    if (screens.displays.some((line) => line.name === named.added.name))
+      throw `Another display is called “${named.added.name}”: choose another name, or revoke that one first.`;
+    const unseen = {
+      connected: false,
+      address: null,
+      last_seen: null,
+      visible: null,
+      sound: null,
+      awake: null,
+    };
+    screens = {
+      ...screens,
+      displays: [...screens.displays, { name: named.added.name, role, rings: false, ...unseen }],
+    };
+    return named.code === null ? named : { ...named, code: squares(phoneModules) };
+  },
+  async allowDisplay(letters) {
+    const { address = null } = screens.asking.find((line) => line.letters === letters) ?? {};
+    const name = `display ${screens.displays.length + 1}`;
+    screens = {
+      displays: [...screens.displays, displayLine({ name, address, rings: false })],
+      asking: screens.asking.filter((line) => line.letters !== letters),
+    };
+    return name;
+  },
+  async revokeDisplay(name) {
+    screens = { ...screens, displays: screens.displays.filter((line) => line.name !== name) };
+  },
+  async soundDisplay(name, on) {
+    const displays = screens.displays.map((line) => (line.name === name ? { ...line, rings: on } : line));
+    screens = { ...screens, displays };
   },
 
   async dismissNotice(id) {

@@ -4,7 +4,7 @@ import App from '../App.svelte';
 import type { Display } from '../host/generated/Display';
 import type { PairedWallet } from '../host/generated/PairedWallet';
 import type { SettingsView } from '../host/generated/SettingsView';
-import { drawnCode, said } from '../host/samples';
+import { drawnCode, newDisplay, said } from '../host/samples';
 import type { Host } from '../host/types';
 import { keepTime } from '../lib/now.svelte';
 import { Screen } from '../lib/screen.svelte';
@@ -18,6 +18,7 @@ export const settingsView: SettingsView = {
   payCodeModules: null,
   announceCard: true,
   announceCash: true,
+  networkScreens: false,
   wallets: [{ name: 'Beans & Brew', server: 'https://pay.example.com', keyPlace: 'keyring' }],
   file: '/home/shop/settings.toml',
 };
@@ -48,6 +49,9 @@ export function silentHost() {
     })),
     pair: vi.fn<Host['pair']>(async () => {}),
     cancelPairing: vi.fn<Host['cancelPairing']>(async () => {}),
+    pairByPhone: vi.fn<Host['pairByPhone']>(async () => {}),
+    phoneCode: vi.fn<Host['phoneCode']>(async () => drawnCode),
+    confirmPairing: vi.fn<Host['confirmPairing']>(async () => {}),
     openWelcome: vi.fn<Host['openWelcome']>(async () => {}),
     leaveWelcome: vi.fn<Host['leaveWelcome']>(async () => {}),
     tryDemo: vi.fn<Host['tryDemo']>(async () => {}),
@@ -64,6 +68,11 @@ export function silentHost() {
       ),
     })),
     testRing: vi.fn<Host['testRing']>(async () => {}),
+    displays: vi.fn<Host['displays']>(async () => ({ displays: [], asking: [] })),
+    addDisplay: vi.fn<Host['addDisplay']>(async (role) => newDisplay(role)),
+    allowDisplay: vi.fn<Host['allowDisplay']>(async () => 'display 3'),
+    revokeDisplay: vi.fn<Host['revokeDisplay']>(async () => {}),
+    soundDisplay: vi.fn<Host['soundDisplay']>(async () => {}),
     dismissNotice: vi.fn<Host['dismissNotice']>(async () => {}),
     dismissShowing: vi.fn<Host['dismissShowing']>(async () => {}),
     toggleFullScreen: vi.fn<Host['toggleFullScreen']>(async () => {}),

@@ -30,9 +30,13 @@ last_seen: string | null,
  */
 visible: boolean | null, 
 /**
- * It may sound.
+ * Its page may sound; `None` where it has not said.
  */
 sound: boolean | null, 
+/**
+ * It is to ring.
+ */
+rings: boolean, 
 /**
  * It keeps its screen awake.
  */

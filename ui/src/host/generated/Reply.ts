@@ -49,7 +49,11 @@ asking: Array<AskingLine>, } | { "answer": "display-added",
 /**
  * Which, and what only its owner is to see.
  */
-added: AddedDisplay, } | { "answer": "display-allowed", 
+added: AddedDisplay, 
+/**
+ * Its link, to be scanned.
+ */
+code: PayCode | null, } | { "answer": "display-allowed", 
 /**
  * What it is called.
  */

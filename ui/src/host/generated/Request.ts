@@ -46,7 +46,11 @@ text: string, } | { "ask": "pair",
 /**
  * What to pair.
  */
-form: PairingForm, } | { "ask": "cancel-pairing" } | { "ask": "try-demo" } | { "ask": "wallets" } | { "ask": "unpair", 
+form: PairingForm, } | { "ask": "cancel-pairing" } | { "ask": "pair-by-phone" } | { "ask": "phone-code" } | { "ask": "confirm-pairing", 
+/**
+ * The number that was confirmed.
+ */
+number: string, } | { "ask": "try-demo" } | { "ask": "wallets" } | { "ask": "unpair", 
 /**
  * Its name.
  */
@@ -82,4 +86,12 @@ name: string | null, } | { "ask": "revoke-display",
 /**
  * Its name.
  */
-name: string, } | { "ask": "toggle-full-screen" } | { "ask": "show" };
+name: string, } | { "ask": "sound-display", 
+/**
+ * Its name.
+ */
+name: string, 
+/**
+ * It is to ring.
+ */
+on: boolean, } | { "ask": "toggle-full-screen" } | { "ask": "show" };

@@ -4,6 +4,7 @@ import type { LastPayment } from "./LastPayment";
 import type { Paid } from "./Paid";
 import type { PairingProgress } from "./PairingProgress";
 import type { PendingStrip } from "./PendingStrip";
+import type { PhoneView } from "./PhoneView";
 
 /**
  * What the display shows now (`data-scene`).
@@ -20,7 +21,11 @@ progress: PairingProgress | null,
 /**
  * True where there is something to go back to (a paired shop or the demo).
  */
-canLeave: boolean, } | { "name": "idle", 
+canLeave: boolean, 
+/**
+ * A phone is to pair it, or does.
+ */
+phone: PhoneView | null, } | { "name": "idle", 
 /**
  * The merchant's own code to scan, if they set one: to be asked for by this number.
  */

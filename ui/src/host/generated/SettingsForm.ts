@@ -28,4 +28,8 @@ announceCard?: boolean,
 /**
  * Whether payments with cash are.
  */
-announceCash?: boolean, };
+announceCash?: boolean, 
+/**
+ * Whether screens in this network may be displays.
+ */
+networkScreens?: boolean, };

@@ -39,6 +39,10 @@ announceCard: boolean,
  */
 announceCash: boolean, 
 /**
+ * Screens in this network may be displays; `None` where that is not for the settings to say.
+ */
+networkScreens: boolean | null, 
+/**
  * The paired wallets, the first one first. The pay code belongs to that one.
  */
 wallets: Array<PairedWallet>, 

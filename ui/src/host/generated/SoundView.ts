@@ -3,4 +3,4 @@
 /**
  * Whether the bell can be heard.
  */
-export type SoundView = "on" | "muted" | "missing" | "starting";
+export type SoundView = "on" | "muted" | "missing" | "starting" | "blocked";

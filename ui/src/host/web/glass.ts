@@ -40,7 +40,8 @@ export class Glass {
   /** What is said in place of that picture. */
   #trouble: string | null = null;
   #drawn = 0;
-  #scene: Scene['name'] | null = null;
+  /** What is on the glass. */
+  #shown: Display | null = null;
 
   constructor(private readonly draw: (display: Display) => void) {}
 
@@ -58,7 +59,7 @@ export class Glass {
 
   /** Nothing is told. */
   get isCalm(): boolean {
-    return this.#scene === 'idle';
+    return this.#shown?.scene.name === 'idle';
   }
 
   show(picture: Display): void {
@@ -68,6 +69,11 @@ export class Glass {
     this.#picture = picture;
     this.#trouble = null;
     this.hear();
+  }
+
+  /** What is around the pictures has changed. */
+  again(): void {
+    if (this.#shown !== null) this.#put(this.#shown);
   }
 
   /** The server lives. */
@@ -104,6 +110,6 @@ export class Glass {
   #put(display: Display): void {
     this.#drawn += 1;
     this.draw({ ...display, revision: this.#drawn });
-    this.#scene = display.scene.name;
+    this.#shown = display;
   }
 }

@@ -1,5 +1,6 @@
 import type { Display } from '../generated/Display';
 import type { Sentence } from '../generated/Sentence';
+import type { Bell } from './bell';
 import { type Answer, call, refusal, textIn } from './call';
 import { type Glass, silence } from './glass';
 import { now, since } from './moment';
@@ -37,6 +38,7 @@ export class Line {
 
   constructor(
     private readonly glass: Glass,
+    private readonly bell: Bell,
     private readonly renewal: Renewal,
     token: string | null,
   ) {
@@ -134,16 +136,20 @@ export class Line {
         this.glass.hear();
       };
       source.addEventListener('picture', ({ data }) => {
+        let picture: Display;
         try {
-          this.glass.show(JSON.parse(data));
+          picture = JSON.parse(data);
+          this.glass.show(picture);
         } catch (reason) {
           // A picture that cannot be drawn must not leave an older one there, which beats would keep.
           stream.end();
           throw reason;
         }
+        this.bell.see(picture);
         delivered = true;
         hear();
       });
+      source.addEventListener('me', ({ data }) => this.bell.turn(JSON.parse(data).sound === true));
       source.addEventListener('beat', hear);
       source.addEventListener('error', stream.end);
       this.#stream = stream;
