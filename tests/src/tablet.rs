@@ -64,6 +64,14 @@ impl Tablet {
         Ok(tablet)
     }
 
+    /// Goes to another address.
+    ///
+    /// # Errors
+    /// When the browser is gone.
+    pub fn go(&self, address: &str) -> anyhow::Result<()> {
+        self.page.0.go(address)
+    }
+
     /// What axe finds in the page as it is now, each by its rule.
     ///
     /// # Errors

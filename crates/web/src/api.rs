@@ -10,6 +10,7 @@ mod query;
 mod reading;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -109,6 +110,8 @@ async fn payments(
 struct Recorded<'a> {
     #[serde(flatten)]
     line: tillbell_till::engine::Versioned<'a>,
+    /// When it arrived, as well as anybody can say: what days go by.
+    arrived_at: Timestamp,
     seq: i64,
 }
 
@@ -117,6 +120,7 @@ fn told(open: &Open, entry: &Entry) -> serde_json::Value {
     let line = Line::Payment(PaymentLine::recorded(entry, open.name_of(entry), at));
     let recorded = Recorded {
         line: line.versioned(),
+        arrived_at: entry.arrived_at(),
         seq: entry.seq.0,
     };
     // Nothing in it has no JSON.
@@ -127,6 +131,9 @@ fn told(open: &Open, entry: &Entry) -> serde_json::Value {
 struct Today {
     date: String,
     zone: String,
+    /// When the shop's day began, and when it ends.
+    begin: Timestamp,
+    end: Timestamp,
     /// Payments of every method.
     count: u64,
     /// Of Lightning alone: sats, card and cash are not in one till.
@@ -164,14 +171,15 @@ async fn today(
         let days = &open.record.days;
         let date = days.date_of(now);
         let begin = days.begin(date).unwrap_or(Timestamp::MIN);
+        let day = begin..days.end(date).unwrap_or(Timestamp::MAX);
         let sums = open.reader.sums(begin).map_err(not_read)?;
-        Ok(Today::of(&sums, date.to_string(), days.zone_name(now)))
+        Ok(Today::of(&sums, date.to_string(), days.zone_name(now), day))
     });
     Ok(Json(today.await?))
 }
 
 impl Today {
-    fn of(sums: &Sums, date: String, zone: String) -> Self {
+    fn of(sums: &Sums, date: String, zone: String, day: Range<Timestamp>) -> Self {
         let lightning = sums.methods.iter().find(|sum| sum.method == Method::Lightning);
         let of_method = |sum: &tillbell_till::ledger::MethodSum| {
             let of = OfMethod {
@@ -189,6 +197,8 @@ impl Today {
         Self {
             date,
             zone,
+            begin: day.start,
+            end: day.end,
             count: sums.methods.iter().map(|sum| sum.count).sum(),
             sum_msat: lightning.map_or(0, |sum| sum.total.0),
             by_method: sums.methods.iter().map(of_method).collect(),
