@@ -271,9 +271,16 @@ async fn ask(
     if matches!(request, Request::PairByPhone) {
         return Ok(Json(pair_by_phone(&site.engine).await));
     }
-    // The shop's own people look at theirs; what counts is what a customer can see.
-    if matches!(request, Request::Painted { .. }) && role == Role::Operator {
+    if matches!(request, Request::Painted { .. }) && !site.counts(role) {
         return Ok(Json(Reply::Done));
     }
     Ok(Json(site.engine.ask(role, request).await))
+}
+
+impl Site {
+    /// What such a display has painted counts as seen. The shop's own people look at theirs; what counts is what a customer can see,
+    /// where there is a screen for customers.
+    fn counts(&self, role: Role) -> bool {
+        role == Role::Customer || !self.engine.has_window() && !self.engine.displays().customers_see()
+    }
 }

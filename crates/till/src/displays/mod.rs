@@ -355,6 +355,19 @@ impl Displays {
         }
     }
 
+    /// A display for customers is connected.
+    #[must_use]
+    pub fn customers_see(&self) -> bool {
+        let state = self.state();
+        let is_seen = |name: &str| state.seen.get(name).is_some_and(|seen| seen.streams > 0);
+        let mut customers = state
+            .roll
+            .members()
+            .iter()
+            .filter(|member| member.role == DisplayRole::Customer);
+        customers.any(|member| is_seen(&member.name))
+    }
+
     /// A display says how it is.
     pub fn heard(&self, name: &str, presence: Option<Presence>, now: Timestamp) {
         if let Some(seen) = self.state().seen.get_mut(name) {

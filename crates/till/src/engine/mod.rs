@@ -48,6 +48,7 @@ pub struct Engine {
     display: watch::Receiver<Arc<Display>>,
     displays: Displays,
     network_screens: watch::Receiver<bool>,
+    has_window: bool,
     feed: Feed,
 }
 
@@ -95,6 +96,7 @@ impl Engine {
     /// # Errors
     /// When the profile is in use or cannot be used.
     pub fn start(options: Options) -> Result<(Self, Outlets), StartError> {
+        let has_window = options.output == Output::Screen;
         let (messages, inbox) = mpsc::channel(64);
         let (bell, bell_orders) = mpsc::channel(16);
         let (lines, line_feed) = mpsc::channel(64);
@@ -108,6 +110,7 @@ impl Engine {
                 display,
                 displays,
                 network_screens,
+                has_window,
                 feed,
             },
             Outlets {
@@ -134,6 +137,12 @@ impl Engine {
     #[must_use]
     pub const fn feed(&self) -> &Feed {
         &self.feed
+    }
+
+    /// It has a window of its own.
+    #[must_use]
+    pub const fn has_window(&self) -> bool {
+        self.has_window
     }
 
     /// Whether screens in this network may be displays, as the settings say.
