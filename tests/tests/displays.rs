@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use serde_json::Value;
 use tillbell_fake_lnbits::{NewInvoice, Version};
-use tillbell_tests::{Fake, Ledger, Profile, RealLnbits, Tablet, Watch, free_port, headless, until};
+use tillbell_tests::{
+    Fake, Http, Ledger, Profile, RealLnbits, Screen, Tablet, Watch, Window, free_port, headless, until,
+};
 
 type Result = anyhow::Result<()>;
 
@@ -269,4 +271,39 @@ fn note(watch: &Watch, told: &mut BTreeMap<String, Vec<String>>) {
         let text = |name: &str| payment[name].as_str().unwrap_or_default().to_owned();
         told.entry(text("payment_hash")).or_default().push(text("kind"));
     }
+}
+
+#[test]
+fn the_window_serves_this_networks_screens_and_allows_them_in_its_settings() -> Result {
+    let lnbits = RealLnbits::shared()?;
+    let (shop, customer) = (lnbits.wallet("Beans")?, lnbits.customer()?);
+    let (profile, screen) = (Profile::new()?, Screen::start(LANDSCAPE.0, LANDSCAPE.1)?);
+    profile.write("settings.toml", SETTINGS)?;
+    headless(&profile, &["pair", &shop.lndhub(&lnbits.url())])?.well()?;
+    let window = Window::open(&screen, None, &profile, &[])?;
+    window.until_live()?;
+    let closed = Http::new(SOON).ask("GET", "http://127.0.0.1:7878/healthz", &[], None);
+    assert!(closed.is_err(), "nobody has asked for it");
+    window.click("settings-button")?;
+    window.click("network-screens")?;
+    let tablet = until("a tablet that finds it", SOON, || {
+        Tablet::open(PORTRAIT, "http://127.0.0.1:7878/").map(Some)
+    })?;
+    tablet.until_scene("join", SOON)?;
+    let letters = tablet.text("letters")?;
+    // A tap that comes too early was meant for what was there before.
+    until("a display", SOON, || {
+        if window.has("allow")? {
+            assert_eq!(
+                window.attribute("allow", "data-letters")?.as_deref(),
+                Some(letters.as_str())
+            );
+            window.click("allow")?;
+        }
+        Ok((tablet.scene()?.as_deref() == Some("idle")).then_some(()))
+    })?;
+    lnbits.sell(&shop, &customer, 21, "Coffee")?;
+    tablet.until_paid(21_000, SOON)?;
+    window.until_paid(21_000, SOON)?;
+    Ok(())
 }

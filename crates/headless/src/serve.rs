@@ -1,6 +1,6 @@
 //! `serve`: the engine as a service, with displays in browsers.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -11,8 +11,9 @@ use tillbell_till::clock::{Clock, SystemClock};
 use tillbell_till::dialer::dialer_of;
 use tillbell_till::store::profile::Profile;
 use tillbell_till::{Engine, Options, Output};
-use tillbell_web::Web;
 use tillbell_web::tls::Certificates;
+use tillbell_web::{Outside, Web};
+use url::Url;
 
 use crate::terminal::say;
 use crate::watch::{open_door, tell_all};
@@ -32,6 +33,12 @@ pub(crate) struct ServeArguments {
     /// The key of that certificate (PEM)
     #[arg(long, value_name = "FILE", requires = "cert")]
     key_file: Option<PathBuf>,
+    /// The address of a reverse proxy that passes everything on to this: links begin with it
+    #[arg(long, value_name = "URL", value_parser = public)]
+    public_url: Option<Url>,
+    /// That proxy's own address: its word counts of who asks, and whether that was encrypted
+    #[arg(long, value_name = "ADDR")]
+    trust_proxy: Option<IpAddr>,
     /// What `watch --json` writes: one JSON object a line, and nothing else
     #[arg(long)]
     json: bool,
@@ -44,11 +51,18 @@ pub(crate) async fn run(profile: Profile, arguments: ServeArguments) -> anyhow::
         tls,
         cert,
         key_file,
+        public_url,
+        trust_proxy,
     } = arguments;
     let certificates = match (tls, cert, key_file) {
         (true, ..) => Some(Certificates::Own(profile.clone())),
         (false, Some(cert), Some(key)) => Some(Certificates::Files(cert, key)),
         (false, ..) => None,
+    };
+    let outside = Outside {
+        certificates,
+        public_url,
+        proxy: trust_proxy,
     };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let (engine, outlets) = Engine::start(Options {
@@ -60,7 +74,7 @@ pub(crate) async fn run(profile: Profile, arguments: ServeArguments) -> anyhow::
         demo: None,
         only: None,
     })?;
-    let mut web = match Web::open_with(engine.clone(), clock, listen, certificates.as_ref()) {
+    let mut web = match Web::open_with(engine.clone(), clock, listen, &outside) {
         Ok(web) => web,
         Err(error) => {
             engine.stop().await;
@@ -74,6 +88,17 @@ pub(crate) async fn run(profile: Profile, arguments: ServeArguments) -> anyhow::
     let ended = tell_all(&engine, outlets, json, Some(&mut web.asking)).await;
     drop(door);
     ended
+}
+
+/// As it is typed: only what is encrypted may stand before an operator's page.
+fn public(text: &str) -> Result<Url, String> {
+    let url: Url = text
+        .parse()
+        .map_err(|error| format!("{error}: write it as https://till.example.com"))?;
+    match url.scheme() == "https" && url.host_str().is_some() && url.path() == "/" {
+        true => Ok(url),
+        false => Err("write it as https://till.example.com, without a path".to_owned()),
+    }
 }
 
 fn welcome(web: &Web, profile: &Profile) -> String {

@@ -41,6 +41,8 @@ pub(crate) struct Gate {
     pub(crate) names: Names,
     /// With it, each connection may be encrypted, on the same port.
     tls: Option<TlsAcceptor>,
+    /// The reverse proxy whose word counts of who asks, and how.
+    pub(crate) proxy: Option<IpAddr>,
     admission: Mutex<Admission>,
     /// Requests that were refused, by the reason's code.
     refused: Mutex<BTreeMap<&'static str, u64>>,
@@ -151,10 +153,11 @@ async fn serve(
 
 impl Gate {
     /// An open one.
-    pub(crate) fn new(names: Names, tls: Option<TlsAcceptor>) -> Arc<Self> {
+    pub(crate) fn new(names: Names, tls: Option<TlsAcceptor>, proxy: Option<IpAddr>) -> Arc<Self> {
         Arc::new(Self {
             names,
             tls,
+            proxy,
             admission: Mutex::default(),
             refused: Mutex::default(),
         })

@@ -26,7 +26,8 @@ const BODY: usize = 64 * 1024;
 pub(crate) const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Every request passes here.
-pub(crate) async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
+pub(crate) async fn pass(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) -> Response {
+    gate.hear_proxy(&mut request);
     let peer = request.extensions().get::<Peer>().copied();
     let _busy = peer.map(|peer| gate.is_busy(peer.connection));
     let mut response = match gate.look_at(&request) {
@@ -47,6 +48,37 @@ pub(crate) async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: 
 }
 
 impl Gate {
+    /// What our own reverse proxy says of who asks, and how, is taken for true, and is no forwarding any more. Of any other it is not.
+    fn hear_proxy(&self, request: &mut Request) {
+        let Some(mut peer) = request.extensions().get::<Peer>().copied() else {
+            return;
+        };
+        if self.proxy != Some(peer.address) {
+            return;
+        }
+        let headers = request.headers_mut();
+        let mut said = |name: &str| {
+            headers
+                .remove(name)
+                .and_then(|value| value.to_str().ok().map(str::to_owned))
+        };
+        // The last address is the one that the proxy itself has seen.
+        let asks = said("x-forwarded-for").and_then(|all| all.rsplit(',').next()?.trim().parse().ok());
+        let Some(address) = asks else { return };
+        peer.address = address;
+        peer.is_encrypted = said("x-forwarded-proto").as_deref() == Some("https");
+        for name in [
+            "forwarded",
+            "via",
+            "x-forwarded-host",
+            "x-forwarded-port",
+            "x-forwarded-server",
+        ] {
+            said(name);
+        }
+        request.extensions_mut().insert(peer);
+    }
+
     fn look_at(&self, request: &Request) -> Result<(), Refusal> {
         let header = |name: HeaderName| request.headers().get(name).map(HeaderValue::as_bytes);
         let host = header(HOST).and_then(|host| str::from_utf8(host).ok());

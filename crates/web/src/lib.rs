@@ -31,6 +31,7 @@ use tillbell_till::Engine;
 use tillbell_till::clock::Clock;
 use tillbell_till::displays::{Addresses, AskingLine};
 use tokio::sync::{mpsc, oneshot};
+use url::Url;
 
 use crate::accept::Gate;
 use crate::announced::Announced;
@@ -39,6 +40,17 @@ pub use crate::server::WebError;
 use crate::server::{bind, run};
 use crate::site::Site;
 use crate::tls::{Certificates, Tls};
+
+/// How a server is reached from outside.
+#[derive(Debug, Clone, Default)]
+pub struct Outside {
+    /// With these, each connection may be encrypted, on the same port.
+    pub certificates: Option<Certificates>,
+    /// Where a reverse proxy is reached that passes everything on to it.
+    pub public_url: Option<Url>,
+    /// That proxy's address: its word counts of who asks, and whether that was encrypted.
+    pub proxy: Option<IpAddr>,
+}
 
 /// A running server. Dropped, it ends, and so does each of its connections.
 #[derive(Debug)]
@@ -59,10 +71,10 @@ impl Web {
     /// # Errors
     /// When it cannot listen there.
     pub fn open(engine: Engine, clock: Arc<dyn Clock>, listen: SocketAddr) -> Result<Self, WebError> {
-        Self::open_with(engine, clock, listen, None)
+        Self::open_with(engine, clock, listen, &Outside::default())
     }
 
-    /// The same, where each connection may be encrypted, on the same port.
+    /// The same, as it is reached from outside.
     ///
     /// # Errors
     /// When it cannot listen there, or there is no certificate.
@@ -70,8 +82,13 @@ impl Web {
         engine: Engine,
         clock: Arc<dyn Clock>,
         listen: SocketAddr,
-        certificates: Option<&Certificates>,
+        outside: &Outside,
     ) -> Result<Self, WebError> {
+        let Outside {
+            certificates,
+            public_url,
+            proxy,
+        } = outside;
         let (listener, address) = bind(listen)?;
         let everywhere = address.ip().is_unspecified();
         let announced = everywhere.then(|| Announced::start(address.port())).flatten();
@@ -79,15 +96,24 @@ impl Web {
             Some(_) => Names::of_this_machine().with(announced::NAME),
             None => Names::of_this_machine(),
         };
-        let tls = certificates.map(|certificates| Tls::new(certificates, names.clone(), clock.clone()));
+        let names = match public_url.as_ref().and_then(Url::host_str) {
+            Some(host) => names.with(host),
+            None => names,
+        };
+        let tls = certificates
+            .as_ref()
+            .map(|certificates| Tls::new(certificates, names.clone(), clock.clone()));
         let (acceptor, fingerprint) = tls
             .transpose()?
             .map_or((None, None), |tls| (Some(tls.acceptor), tls.fingerprint));
-        let addresses = reached_at(address, acceptor.is_some());
+        let addresses = match public_url {
+            Some(url) => outside_of(url),
+            None => reached_at(address, acceptor.is_some()),
+        };
         engine.displays().reached_at(addresses.clone())?;
         let (ask, asking) = mpsc::channel(16);
         let (until_dropped, dropped) = oneshot::channel::<()>();
-        let gate = Gate::new(names, acceptor);
+        let gate = Gate::new(names, acceptor, *proxy);
         let site = Arc::new(Site::new(engine, clock, gate.clone(), ask));
         let until = async {
             // Sent or dropped, it says the same.
@@ -126,6 +152,15 @@ impl Web {
     #[must_use]
     pub const fn addresses(&self) -> &Addresses {
         &self.addresses
+    }
+}
+
+/// What links begin with where a reverse proxy stands before it.
+fn outside_of(url: &Url) -> Addresses {
+    let base = url.as_str().trim_end_matches('/').to_owned();
+    Addresses {
+        customers: base.clone(),
+        operators: base,
     }
 }
 

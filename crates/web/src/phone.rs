@@ -100,7 +100,7 @@ async fn open(engine: Engine, lasts: Duration) -> Result<(), String> {
     );
     let news = engine.let_phone_pair(url).await.map_err(|error| said(&error))?;
     let over = until_over(engine.clone(), news.clone(), lasts);
-    let gate = Gate::new(Names::of_this_machine(), None);
+    let gate = Gate::new(Names::of_this_machine(), None, None);
     let site = Site {
         engine,
         secret,

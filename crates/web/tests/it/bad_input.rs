@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tillbell_till::displays::DisplayRole;
+use tillbell_web::Outside;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
@@ -132,6 +133,69 @@ async fn an_operator_from_elsewhere_or_through_a_proxy_is_refused() {
             "{header:?}"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_proxy_that_was_named_says_who_asks_and_whether_that_was_encrypted() {
+    let outside = |proxy: &str| Outside {
+        public_url: Some("https://till.shop.example/".parse().unwrap()),
+        proxy: Some(proxy.parse().unwrap()),
+        ..Outside::default()
+    };
+    let forwarded = |host| {
+        [
+            ("Host", host),
+            ("Origin", "https://till.shop.example"),
+            ("X-Forwarded-For", "10.9.9.9, 203.0.113.7"),
+            ("X-Forwarded-Proto", "https"),
+            ("Via", "1.1 proxy"),
+        ]
+    };
+    let join = |shop: &Shop, token: &str| {
+        let (browser, body) = (
+            Browser::new(shop.address()),
+            json!({"token": token, "nonce": "7".repeat(64)}),
+        );
+        async move {
+            browser
+                .send(
+                    "POST",
+                    "/door/join",
+                    &forwarded("till.shop.example"),
+                    &body.to_string(),
+                )
+                .await
+        }
+    };
+    let shop = Shop::open_with(|_| outside("127.0.0.1")).await;
+    let added = shop.add(DisplayRole::Operator, "office").await;
+    assert!(
+        added
+            .link
+            .as_ref()
+            .unwrap()
+            .starts_with("https://till.shop.example/join#")
+    );
+    let joined = join(&shop, &token_of(&added)).await;
+    assert_eq!(joined.status, 204);
+    let cookie = joined
+        .head
+        .lines()
+        .find_map(|line| line.strip_prefix("set-cookie: "))
+        .unwrap();
+    assert!(cookie.starts_with("__Host-"), "{cookie}");
+    let mut office = Browser::new(shop.address());
+    office.cookie = cookie.split(';').next().map(str::to_owned);
+    let me = office
+        .send("GET", "/door/me", &forwarded("till.shop.example"), "")
+        .await;
+    assert_eq!(me.json()["name"], "office");
+
+    // Of another peer it is only somebody's word.
+    let shop = Shop::open_with(|_| outside("192.0.2.1")).await;
+    let token = token_of(&shop.add(DisplayRole::Operator, "office").await);
+    let refused = join(&shop, &token).await;
+    assert_eq!((refused.status, refused.code().as_str()), (403, "foreign-origin"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,8 +14,7 @@ use tillbell_till::engine::{Line, Reply, Request};
 use tillbell_till::screen::view::{LinkState, PairingForm, Role};
 use tillbell_till::store::profile::Profile;
 use tillbell_till::{Engine, Options, Output};
-use tillbell_web::Web;
-use tillbell_web::tls::Certificates;
+use tillbell_web::{Outside, Web};
 use tokio::sync::mpsc;
 
 use crate::browser::Browser;
@@ -34,11 +33,11 @@ pub(crate) struct Shop {
 impl Shop {
     /// Opens it and waits until its wallet is heard.
     pub(crate) async fn open() -> Self {
-        Self::open_with(|_| None).await
+        Self::open_with(|_| Outside::default()).await
     }
 
-    /// The same, with certificates that may lie in its profile.
-    pub(crate) async fn open_with(certificates: impl Fn(&Profile) -> Option<Certificates>) -> Self {
+    /// The same, as it is reached from outside; certificates may lie in its profile.
+    pub(crate) async fn open_with(outside: impl Fn(&Profile) -> Outside) -> Self {
         let fake = FakeLnbits::start(FakeOptions::version(Version::V1_6))
             .await
             .unwrap();
@@ -55,9 +54,9 @@ impl Shop {
             only: None,
         })
         .unwrap();
-        let certificates = certificates(&Profile::at(folder.path()));
+        let outside = outside(&Profile::at(folder.path()));
         let anywhere = (Ipv4Addr::LOCALHOST, 0).into();
-        let web = Web::open_with(engine.clone(), clock, anywhere, certificates.as_ref()).unwrap();
+        let web = Web::open_with(engine.clone(), clock, anywhere, &outside).unwrap();
         let form = PairingForm {
             pairing: format!(
                 "lndhub://invoice:{}@{}/lndhub/ext/",

@@ -9,6 +9,7 @@ use rustls::{ClientConfig, RootCertStore};
 use serde_json::json;
 use tillbell_till::displays::DisplayRole;
 use tillbell_till::store::profile::Profile;
+use tillbell_web::Outside;
 use tillbell_web::tls::Certificates;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -46,8 +47,15 @@ fn authority(shop: &Shop) -> CertificateDer<'static> {
     CertificateDer::from_pem_file(shop.profile().authority_file()).unwrap()
 }
 
-fn own(profile: &Profile) -> Option<Certificates> {
-    Some(Certificates::Own(profile.clone()))
+fn own(profile: &Profile) -> Outside {
+    with(Certificates::Own(profile.clone()))
+}
+
+fn with(certificates: Certificates) -> Outside {
+    Outside {
+        certificates: Some(certificates),
+        ..Outside::default()
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -186,7 +194,7 @@ async fn the_authority_is_the_same_after_a_restart_and_its_fingerprint_is_shown(
         shop.engine.clone(),
         Arc::new(tillbell_till::clock::SystemClock::default()),
         "127.0.0.1:0".parse().unwrap(),
-        own(&shop.profile()).as_ref(),
+        &own(&shop.profile()),
     );
     assert_eq!(again.unwrap().fingerprint(), Some(first.as_str()));
     assert!(shop.web.addresses().operators.starts_with("https://"));
@@ -200,7 +208,7 @@ async fn a_merchants_own_certificate_is_shown_and_one_that_is_none_is_said() {
     std::fs::write(&chain, made.cert.pem()).unwrap();
     std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
     let files = Certificates::Files(chain.clone(), key.clone());
-    let shop = Shop::open_with(|_| Some(files.clone())).await;
+    let shop = Shop::open_with(|_| with(files.clone())).await;
     let tls = trusting(made.cert.der().clone());
     let home = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     let page = ask(&shop, &tls, "till.shop.example", home).await.unwrap();
@@ -219,7 +227,7 @@ async fn a_merchants_own_certificate_is_shown_and_one_that_is_none_is_said() {
             shop.engine.clone(),
             Arc::new(tillbell_till::clock::SystemClock::default()),
             "127.0.0.1:0".parse().unwrap(),
-            Some(&wrong),
+            &with(wrong),
         );
         let said = refused.unwrap_err().to_string();
         assert!(said.contains(words), "{said}");
