@@ -193,6 +193,23 @@ impl Watch {
     pub fn serving(profile: &Profile, listen: &str) -> anyhow::Result<Self> {
         let mut command = profile.command("tillbell-headless");
         talkative(&mut command);
+        Self::serve(command, profile, listen)
+    }
+
+    /// Starts the service with everything logged that can be.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn serving_traced(profile: &Profile, listen: &str) -> anyhow::Result<Self> {
+        let mut command = profile.command("tillbell-headless");
+        command
+            .env("TILLBELL_LOG", "trace")
+            .env("RUST_LOG", "trace")
+            .env("RUST_BACKTRACE", "full");
+        Self::serve(command, profile, listen)
+    }
+
+    fn serve(mut command: Command, profile: &Profile, listen: &str) -> anyhow::Result<Self> {
         command.args(["serve", "--json", "--listen", listen]);
         profile.choose(&mut command);
         Ok(Self {

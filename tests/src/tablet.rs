@@ -72,6 +72,14 @@ impl Tablet {
         self.page.0.go(address)
     }
 
+    /// The cookies that it would send from here: `name=value; …`.
+    ///
+    /// # Errors
+    /// When the browser is gone.
+    pub fn cookies(&self) -> anyhow::Result<String> {
+        self.page.0.cookies()
+    }
+
     /// What axe finds in the page as it is now, each by its rule.
     ///
     /// # Errors

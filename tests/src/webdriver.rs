@@ -75,6 +75,22 @@ impl Session {
         })
     }
 
+    /// The cookies that it would send to this page's server, scripts' own or not: `name=value; …`.
+    ///
+    /// # Errors
+    /// When the browser is gone.
+    pub(crate) fn cookies(&self) -> anyhow::Result<String> {
+        let answer = self
+            .http
+            .get_done("GET", &format!("{}/cookie", self.url), &[], None)?;
+        let cookies = answer["value"].as_array().context("no cookies")?.iter();
+        let text = |cookie: &Value, name: &str| cookie[name].as_str().unwrap_or_default().to_owned();
+        let pairs: Vec<_> = cookies
+            .map(|cookie| format!("{}={}", text(cookie, "name"), text(cookie, "value")))
+            .collect();
+        Ok(pairs.join("; "))
+    }
+
     /// Goes to an address.
     ///
     /// # Errors

@@ -7,8 +7,8 @@ use anyhow::Context as _;
 use tillbell_fake_lnbits::Version;
 use tillbell_fake_lnbits::faults::{Fault, RestFault};
 use tillbell_tests::{
-    Fake, Profile, RealLnbits, Relay, Screen, Wallet, Watch, Window, headless, headless_being_told,
-    headless_traced, heavy_test_permit, until,
+    Fake, Http, Profile, RealLnbits, Relay, Screen, Tablet, Wallet, Watch, Window, free_port, headless,
+    headless_being_told, headless_traced, heavy_test_permit, until,
 };
 
 type Result = anyhow::Result<()>;
@@ -216,5 +216,49 @@ fn no_key_is_in_what_the_window_writes_or_shows() -> Result {
     search("the window's log", &window.stderr(), &planted);
     search("the window's output", &window.stdout(), &planted);
     drop(window);
+    search_files(&profile, &planted)
+}
+
+#[test]
+fn no_key_and_no_secret_of_a_display_is_in_what_the_service_writes() -> Result {
+    let lnbits = RealLnbits::shared()?;
+    let (shop, customer) = (lnbits.wallet("shop")?, lnbits.customer()?);
+    let profile = Profile::new()?;
+    headless(&profile, &["pair", &shop.lndhub(&lnbits.url())])?.well()?;
+    let address = format!("127.0.0.1:{}", free_port()?);
+    let mut watch = Watch::serving_traced(&profile, &address)?;
+    watch.until_live()?;
+    let add = |role: &str| -> anyhow::Result<serde_json::Value> {
+        let said = headless(&profile, &["displays", "add", "--role", role, "--json"])?.well()?;
+        Ok(serde_json::from_str(&said.stdout)?)
+    };
+    let (operator, program) = (add("operator")?, add("program")?);
+    let link = operator["link"].as_str().context("no link")?;
+    let bearer = program["token"].as_str().context("no token")?;
+    let tablet = Tablet::open((800, 1280), link)?;
+    tablet.until_scene("idle", Duration::from_secs(20))?;
+    let cookie = tablet.cookies()?;
+    let (_, cookie) = cookie.split_once('=').context("no cookie")?;
+    let sold = lnbits.sell(&shop, &customer, 21, "Coffee")?;
+    watch.payment(&sold.payment_hash)?;
+    let http = Http::new(Duration::from_secs(10));
+    let url = format!("http://{address}/api/payments");
+    for token in [bearer, &"7".repeat(64)] {
+        http.ask(
+            "GET",
+            &url,
+            &[("authorization", &format!("Bearer {token}"))],
+            None,
+        )?;
+    }
+    let page = tablet.document()?;
+    let log = watch.program().stderr();
+    watch.stop()?;
+    assert!(log.contains("TRACE"), "nothing was logged");
+
+    let (_, token) = link.split_once('#').context("no token")?;
+    let planted = [&keys(&shop)[..], &[token, bearer, cookie]].concat();
+    search("the log", &log, &planted);
+    search("the page", &page, &planted);
     search_files(&profile, &planted)
 }
