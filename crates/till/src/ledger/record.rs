@@ -233,7 +233,7 @@ impl Ledger {
     }
 
     /// An engine with these outlets begins. An outlet that the last engine lacked is owed what every outlet of that one is still
-    /// owed; the bell aside, which does not say what it rings for. What is owed to an outlet that this engine lacks is forgotten.
+    /// owed, and what none has told; the bell aside, which does not say what it rings for. What is owed to an outlet that this engine lacks is forgotten.
     ///
     /// # Errors
     /// When the ledger cannot be written; then nothing was.
@@ -242,7 +242,8 @@ impl Ledger {
             .db
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         {
-            let in_common = "SELECT seq FROM owed WHERE outlet <> 'bell' GROUP BY seq
+            let in_common = "SELECT seq FROM owed JOIN payment USING (seq)
+                             WHERE outlet <> 'bell' AND announced_us IS NULL GROUP BY seq
                              HAVING count(*) = (SELECT count(*) FROM outlet WHERE name <> 'bell')";
             let mut common = change.prepare(in_common)?;
             let common: Vec<i64> = common
@@ -281,7 +282,10 @@ impl Ledger {
             )?;
             for seq in entries {
                 pay.execute(params![outlet.name(), seq.0])?;
-                mark.execute(params![seq.0, at.as_microsecond()])?;
+                // The bell does not say what it rings for.
+                if outlet != Outlet::Bell {
+                    mark.execute(params![seq.0, at.as_microsecond()])?;
+                }
             }
         }
         change.commit()?;
@@ -849,6 +853,21 @@ mod tests {
         ledger.begin_outlets(SCREENS).unwrap();
         assert_eq!(owed(&ledger, Outlet::Terminal), [], "its rows went with it");
         assert_eq!(owed(&ledger, Outlet::Screens), untold);
+    }
+
+    #[test]
+    fn what_one_outlet_has_told_is_not_owed_to_one_that_comes_later() {
+        let mut ledger = Ledger::in_memory().unwrap();
+        ledger
+            .begin_outlets(&[Outlet::Screens, Outlet::Terminal])
+            .unwrap();
+        let wallet = ledger.wallet(&server(), "a").unwrap();
+        let new = ledger.record(wallet, &[arrived(1), arrived(2)], now()).unwrap();
+        ledger.delivered(Outlet::Terminal, &[new[0].seq], now()).unwrap();
+        ledger.begin_outlets(SCREENS).unwrap();
+        assert_eq!(owed(&ledger, Outlet::Screens).len(), 2);
+        ledger.begin_outlets(&[Outlet::Terminal]).unwrap();
+        assert_eq!(owed(&ledger, Outlet::Terminal), [new[1].seq]);
     }
 
     #[test]
