@@ -34,7 +34,7 @@ pub(crate) struct ServeArguments {
     #[arg(long, value_name = "FILE", requires = "cert")]
     key_file: Option<PathBuf>,
     /// The address of a reverse proxy that passes everything on to this: links begin with it
-    #[arg(long, value_name = "URL", value_parser = public)]
+    #[arg(long, value_name = "URL", value_parser = public, conflicts_with = "tls")]
     public_url: Option<Url>,
     /// That proxy's own address: its word counts of who asks, and whether that was encrypted
     #[arg(long, value_name = "ADDR")]

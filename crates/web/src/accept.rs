@@ -70,10 +70,7 @@ pub(crate) async fn connections(listener: std::net::TcpListener, gate: Arc<Gate>
 
 fn let_in(connection: TcpStream, from: SocketAddr, gate: &Arc<Gate>, routes: &axum::Router) {
     let address = from.ip().to_canonical();
-    // One that finds no place is closed at once.
-    let Some((id, close)) = gate.admission().admit(address) else {
-        return;
-    };
+    let (id, close) = gate.admission().admit(address, gate.proxy == Some(address));
     // A picture is smaller than what would be waited for.
     let _ = connection.set_nodelay(true);
     let (gate, routes) = (gate.clone(), routes.clone());

@@ -36,15 +36,19 @@ struct Open {
 }
 
 impl Admission {
-    /// Lets a connection in, if need be in place of the oldest idle stranger. `None`: there is no place.
-    pub(crate) fn admit(&mut self, address: IpAddr) -> Option<(Id, Arc<Notify>)> {
+    /// Lets a connection in, if need be in place of the oldest idle stranger, or else of the oldest. All may come from one address where
+    /// a proxy stands before them.
+    pub(crate) fn admit(&mut self, address: IpAddr, is_proxy: bool) -> (Id, Arc<Notify>) {
         let strangers = || self.open.iter().filter(|(_, open)| !open.is_display);
         let of_it = || strangers().filter(|(_, open)| open.address == address);
         let idle = |(id, open): (&Id, &Open)| (open.busy == 0).then_some(*id);
-        let instead = if of_it().count() >= OF_AN_ADDRESS {
-            Some(of_it().find_map(idle)?)
+        let oldest = |(id, _): (&Id, &Open)| *id;
+        let instead = if of_it().count() >= OF_AN_ADDRESS && !is_proxy {
+            of_it().find_map(idle).or_else(|| of_it().next().map(oldest))
         } else if strangers().count() >= STRANGERS {
-            Some(strangers().find_map(idle)?)
+            strangers()
+                .find_map(idle)
+                .or_else(|| strangers().next().map(oldest))
         } else {
             None
         };
@@ -61,7 +65,7 @@ impl Admission {
             close: close.clone(),
         };
         self.open.insert(id, open);
-        Some((id, close))
+        (id, close)
     }
 
     /// It is closed.
@@ -107,9 +111,7 @@ mod tests {
     fn crowded() -> (Admission, Vec<(Id, Arc<Notify>)>) {
         let mut admission = Admission::default();
         let admitted = (0..8).flat_map(|nth| (0..16).map(move |_| nth));
-        let admitted = admitted
-            .map(|nth| admission.admit(address(nth)).unwrap())
-            .collect();
+        let admitted = admitted.map(|nth| admission.admit(address(nth), false)).collect();
         (admission, admitted)
     }
 
@@ -122,7 +124,7 @@ mod tests {
     fn a_new_stranger_takes_the_place_of_the_oldest_idle_one() {
         let (mut admission, admitted) = crowded();
         admission.busy(admitted[0].0, true);
-        admission.admit(address(99)).unwrap();
+        admission.admit(address(99), false);
         let closed = admitted.iter().map(|(_, close)| is_closed(close));
         assert_eq!(closed.clone().position(|closed| closed), Some(1));
         assert_eq!(admission.open.len(), STRANGERS);
@@ -131,24 +133,34 @@ mod tests {
     #[test]
     fn one_address_crowds_out_nobody_but_itself() {
         let mut admission = Admission::default();
-        let other = admission.admit(address(1)).unwrap();
-        let first = admission.admit(address(2)).unwrap();
+        let other = admission.admit(address(1), false);
+        let first = admission.admit(address(2), false);
         for _ in 1..=OF_AN_ADDRESS {
-            admission.admit(address(2)).unwrap();
+            admission.admit(address(2), false);
         }
         assert!(is_closed(&first.1) && !is_closed(&other.1));
         assert_eq!(admission.open.len(), OF_AN_ADDRESS + 1);
     }
 
     #[test]
-    fn there_is_no_place_while_every_stranger_is_being_answered() {
+    fn where_every_stranger_is_being_answered_the_oldest_one_makes_room() {
         let (mut admission, admitted) = crowded();
         for (id, _) in &admitted {
             admission.busy(*id, true);
         }
-        assert!(admission.admit(address(99)).is_none());
-        admission.busy(admitted[5].0, false);
-        assert!(admission.admit(address(99)).is_some());
+        admission.admit(address(99), false);
+        let closed = admitted.iter().map(|(_, close)| is_closed(close));
+        assert_eq!(closed.clone().position(|closed| closed), Some(0));
+    }
+
+    #[test]
+    fn those_who_come_through_a_proxy_are_not_taken_for_one() {
+        let mut admission = Admission::default();
+        let first = admission.admit(address(1), true);
+        for _ in 0..2 * OF_AN_ADDRESS {
+            admission.admit(address(1), true);
+        }
+        assert!(!is_closed(&first.1));
     }
 
     #[test]
@@ -159,10 +171,10 @@ mod tests {
         }
         for nth in 0..8 {
             for _ in 0..16 {
-                admission.admit(address(nth)).unwrap();
+                admission.admit(address(nth), false);
             }
         }
-        admission.admit(address(0)).unwrap();
+        admission.admit(address(0), false);
         assert!(admitted.iter().all(|(_, close)| !is_closed(close)));
     }
 
@@ -170,10 +182,10 @@ mod tests {
     fn there_are_only_so_many_places_for_displays() {
         let mut admission = Admission::default();
         for nth in 0..DISPLAYS {
-            let (id, _) = admission.admit(address(u8::try_from(nth).unwrap())).unwrap();
+            let (id, _) = admission.admit(address(u8::try_from(nth).unwrap()), false);
             assert!(admission.is_display(id));
         }
-        let (id, _) = admission.admit(address(0)).unwrap();
+        let (id, _) = admission.admit(address(0), false);
         assert!(!admission.is_display(id));
         admission.leave(Id(0));
         assert!(admission.is_display(id));

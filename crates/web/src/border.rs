@@ -57,10 +57,12 @@ impl Gate {
             return;
         }
         let headers = request.headers_mut();
+        // Of several lines the last one is the proxy's own.
         let mut said = |name: &str| {
-            headers
-                .remove(name)
-                .and_then(|value| value.to_str().ok().map(str::to_owned))
+            let last = headers.get_all(name).iter().next_back();
+            let last = last.and_then(|value| value.to_str().ok().map(str::to_owned));
+            headers.remove(name);
+            last
         };
         // The last address is the one that the proxy itself has seen.
         let asks = said("x-forwarded-for").and_then(|all| all.rsplit(',').next()?.trim().parse().ok());

@@ -61,7 +61,7 @@ impl Site {
 }
 
 /// True where nobody could read along: over TLS, or from this machine to this machine, and through no proxy.
-fn is_private(headers: &HeaderMap, peer: Peer) -> bool {
+pub(crate) fn is_private(headers: &HeaderMap, peer: Peer) -> bool {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
     let forwarded = headers
         .keys()

@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::{Request as HttpRequest, State};
 use axum::http::header::SET_COOKIE;
@@ -22,14 +21,12 @@ use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::accept::Peer;
-use crate::caller::Caller;
+use crate::caller::{Caller, is_private};
 use crate::phone::pair_by_phone;
+use crate::pulse::BEAT;
 use crate::refusal::Refusal;
 use crate::site::Site;
 use crate::{api, border, pages, sound};
-
-/// A page that hears nothing for three of these says so.
-const BEAT: Duration = Duration::from_secs(4);
 
 /// Everything that is answered.
 pub(crate) fn routes(site: Arc<Site>) -> Router {
@@ -121,11 +118,22 @@ struct Joining {
 async fn join(
     State(site): State<Arc<Site>>,
     Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
     request: HttpRequest,
 ) -> Result<Response, Refusal> {
     let Joining { token, nonce } = border::said(request).await?;
     let page = Secret::parse(&nonce).ok_or(Refusal::NotUnderstood)?;
     let token = Secret::parse(&token);
+    let known = token
+        .as_ref()
+        .and_then(|token| site.engine.displays().by_token(token));
+    if let Some(known) = known.filter(|known| known.role == DisplayRole::Operator)
+        && !is_private(&headers, peer)
+    {
+        // Others could read it on its way here: it is no longer good.
+        let _ = site.engine.displays().revoke(&known.name);
+        return Err(Refusal::NotPrivate);
+    }
     let joined = token.map(|token| site.engine.displays().join(&token, &page, site.clock.now().wall));
     match joined.transpose().map_err(Refusal::NotStored)?.flatten() {
         Some(cookie) => Ok(with_cookie(&site, peer, &cookie, StatusCode::NO_CONTENT)),
@@ -148,7 +156,7 @@ async fn knock(
     let displays = site.engine.displays();
     let answered = displays.ask(&page, &peer.address.to_string(), site.clock.now());
     match answered.map_err(Refusal::NotStored)? {
-        Answered::Allowed(cookie) => Ok(with_cookie(&site, peer, &cookie, StatusCode::NO_CONTENT)),
+        Answered::Allowed { cookie, .. } => Ok(with_cookie(&site, peer, &cookie, StatusCode::NO_CONTENT)),
         Answered::TooMany => Err(Refusal::TooManyAsk),
         Answered::Wait { letters, is_new } => {
             if is_new {
@@ -179,6 +187,8 @@ struct Drawing {
     displays: Displays,
     changes: watch::Receiver<u64>,
     caller: Caller,
+    /// The engine answers.
+    alive: watch::Receiver<bool>,
     /// What its page was told of itself; `None` before it was.
     told: Option<Told>,
     _connected: Connected,
@@ -205,13 +215,10 @@ async fn pictures(
         pictures: Pictures::new(site.engine.display(), role),
         beat,
         changes: displays.changes(),
-        _connected: displays.connected(
-            &caller.known.name,
-            &peer.address.to_string(),
-            site.clock.now().wall,
-        ),
+        _connected: displays.connected(&caller.known.name, &peer.address.to_string(), site.clock.now()),
         displays,
         caller,
+        alive: site.alive.clone(),
         told: None,
     };
     // It is busy for as long as it lasts, so that its connection is not taken for an idle one.
@@ -245,7 +252,10 @@ impl Drawing {
                 picture = self.pictures.next() => {
                     return Event::default().event("picture").json_data(&*picture?).ok();
                 }
-                _ = self.beat.tick() => return Some(Event::default().event("beat").data("{}")),
+                // Without an engine that answers a page is to say that it cannot be relied on.
+                _ = self.beat.tick() => if *self.alive.borrow() {
+                    return Some(Event::default().event("beat").data("{}"));
+                },
             }
         }
     }
@@ -264,7 +274,7 @@ async fn ask(
         return Err(Refusal::NotAllowed);
     }
     if let Request::Heartbeat { presence, .. } = request {
-        let now = site.clock.now().wall;
+        let now = site.clock.now();
         site.engine.displays().heard(&caller.known.name, presence, now);
         return Ok(Json(Reply::Done));
     }
@@ -281,6 +291,7 @@ impl Site {
     /// What such a display has painted counts as seen. The shop's own people look at theirs; what counts is what a customer can see,
     /// where there is a screen for customers.
     fn counts(&self, role: Role) -> bool {
-        role == Role::Customer || !self.engine.has_window() && !self.engine.displays().customers_see()
+        role == Role::Customer
+            || !self.engine.has_window() && !self.engine.displays().customers_see(self.clock.now())
     }
 }

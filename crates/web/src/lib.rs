@@ -18,6 +18,7 @@ mod names;
 mod pages;
 mod parameter;
 pub mod phone;
+mod pulse;
 mod refusal;
 mod server;
 mod site;
@@ -30,7 +31,7 @@ use std::sync::Arc;
 use tillbell_till::Engine;
 use tillbell_till::clock::Clock;
 use tillbell_till::displays::{Addresses, AskingLine};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use url::Url;
 
 use crate::accept::Gate;
@@ -106,18 +107,25 @@ impl Web {
         let (acceptor, fingerprint) = tls
             .transpose()?
             .map_or((None, None), |tls| (Some(tls.acceptor), tls.fingerprint));
-        let addresses = match public_url {
+        let (public_url, is_encrypted) = (public_url.clone(), acceptor.is_some());
+        let reached = move || match &public_url {
             Some(url) => outside_of(url),
-            None => reached_at(address, acceptor.is_some()),
+            None => reached_at(address, is_encrypted),
         };
+        let addresses = reached();
         engine.displays().reached_at(addresses.clone())?;
         let (ask, asking) = mpsc::channel(16);
         let (until_dropped, dropped) = oneshot::channel::<()>();
         let gate = Gate::new(names, acceptor, *proxy);
-        let site = Arc::new(Site::new(engine, clock, gate.clone(), ask));
+        let (tell_alive, alive) = watch::channel(true);
+        let look = pulse::look(engine.clone(), tell_alive, reached);
+        let site = Arc::new(Site::new(engine, clock, gate.clone(), ask, alive));
         let until = async {
-            // Sent or dropped, it says the same.
-            let _ = dropped.await;
+            tokio::select! {
+                // Sent or dropped, it says the same.
+                _ = dropped => {}
+                () = look => {}
+            }
         };
         run(listener, gate, door::routes(site), until)?;
         Ok(Self {

@@ -3,7 +3,9 @@
 //! The code says `http://…/pair#` and 48 bytes in base64url: a public key (32) and a token (16), both made for this one time. The page
 //! seals what the merchant pastes to that key (libsodium's sealed box), so that nobody who listens in the network learns the wallet's
 //! key; the token is inside the sealed text, too. Both sides show six digits of `SHA-256(public key, sealed text)`, and nothing is
-//! stored before somebody at the display has confirmed them: a bystander who photographs the code would pair his own wallet.
+//! stored before somebody at the display has confirmed them: a bystander who photographs the code would pair his own wallet. What is
+//! sent must hold, sealed, a secret of the phone that opened the page, whose digest it said then: who only listens cannot send
+//! something of his own that has the same digits.
 //!
 //! Who can change what is on its way (and not only read it) can change the page, too: see docs/security.md.
 
@@ -205,6 +207,8 @@ struct Sent {
 #[derive(Deserialize)]
 struct Unsealed {
     token: String,
+    /// In hex; its SHA-256 is the nonce.
+    secret: String,
     form: PairingForm,
 }
 
@@ -218,8 +222,10 @@ async fn send(State(site): State<Arc<Site>>, request: HttpRequest) -> Result<Sta
     let opened = site.secret.unseal(&sealed).map_err(|_| Refusal::NotUnderstood)?;
     let opened = Zeroizing::new(opened);
     // What is wrong with it may repeat the key.
-    let Unsealed { token, form } = serde_json::from_slice(&opened).map_err(|_| Refusal::NotUnderstood)?;
-    if token != URL_SAFE_NO_PAD.encode(site.token) {
+    let Unsealed { token, secret, form } =
+        serde_json::from_slice(&opened).map_err(|_| Refusal::NotUnderstood)?;
+    let is_the_phone = hex::decode(secret).is_ok_and(|secret| hex::encode(Sha256::digest(secret)) == nonce);
+    if token != URL_SAFE_NO_PAD.encode(site.token) || !is_the_phone {
         return Err(Refusal::WrongToken);
     }
     let number = number(site.secret.public_key().as_bytes(), &sealed);

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use tillbell_till::Engine;
 use tillbell_till::clock::Clock;
 use tillbell_till::displays::AskingLine;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::accept::Gate;
 use crate::cookie::Cookie;
@@ -24,6 +24,8 @@ pub(crate) struct Site {
     /// Turns to read the record.
     pub(crate) readers: Arc<Semaphore>,
     pub(crate) asking: mpsc::Sender<AskingLine>,
+    /// The engine answers.
+    pub(crate) alive: watch::Receiver<bool>,
 }
 
 impl Site {
@@ -33,6 +35,7 @@ impl Site {
         clock: Arc<dyn Clock>,
         gate: Arc<Gate>,
         asking: mpsc::Sender<AskingLine>,
+        alive: watch::Receiver<bool>,
     ) -> Self {
         Self {
             cookie: Cookie::of(engine.displays()),
@@ -42,6 +45,7 @@ impl Site {
             guesses: Mutex::default(),
             readers: Arc::new(Semaphore::new(READERS)),
             asking,
+            alive,
         }
     }
 }

@@ -236,10 +236,14 @@ impl Authority {
     /// The profile's; made when there is none, or when it is no longer good for long.
     fn open(profile: &Profile, now: Timestamp) -> Result<Self, TlsError> {
         let (key_file, file) = (profile.authority_key_file(), profile.authority_file());
+        let made = fs::metadata(&file).and_then(|file| file.modified()).ok();
+        let made = made.and_then(|made| Timestamp::try_from(made).ok());
+        let is_old = made.is_some_and(|made| now.duration_since(made) > AUTHORITY_LASTS - 2 * LASTS);
         if let (Ok(key), Ok(certificate)) = (
             fs::read_to_string(&key_file),
             CertificateDer::from_pem_file(&file),
         ) && let Ok(key) = KeyPair::from_pem(&key)
+            && !is_old
         {
             return Ok(Self { key, certificate });
         }
@@ -284,7 +288,7 @@ impl Authority {
             (leaf.not_before, leaf.not_after) = (day(now - EARLIER), day(now + LASTS));
             leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
             leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-            for name in names.all() {
+            for name in names.all().iter().filter(|name| is_local(name)) {
                 leaf.subject_alt_names
                     .push(SanType::DnsName(name.as_str().try_into()?));
             }
@@ -319,13 +323,9 @@ fn params(key: &KeyPair, now: Timestamp) -> Result<CertificateParams, rcgen::Err
     (params.not_before, params.not_after) = (day(now - EARLIER), day(now + AUTHORITY_LASTS));
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    let names = Names::of_this_machine();
-    let dns = names
-        .all()
-        .iter()
-        .cloned()
-        .chain(["local".to_owned()])
-        .map(GeneralSubtree::DnsName);
+    let dns = LOCAL
+        .map(|name| GeneralSubtree::DnsName(name.to_owned()))
+        .into_iter();
     let addresses = PRIVATE
         .iter()
         .map(|(address, prefix)| GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(*address, *prefix)));
@@ -334,6 +334,13 @@ fn params(key: &KeyPair, now: Timestamp) -> Result<CertificateParams, rcgen::Err
         excluded_subtrees: Vec::new(),
     });
     Ok(params)
+}
+
+/// Names that are nobody's on the Internet. What this machine is called may change; what the authority may vouch for does not.
+const LOCAL: [&str; 2] = ["localhost", "local"];
+
+fn is_local(name: &str) -> bool {
+    name == "localhost" || name.ends_with(".local")
 }
 
 /// Networks that are nobody's on the Internet (RFC 1918, 3927, 4193, 4291), and this very machine.

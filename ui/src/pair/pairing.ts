@@ -42,8 +42,10 @@ class Over extends Error {}
 
 /** A phone that pairs a display, from the scanned code to the end. */
 export class Pairing {
-  /** What only this page knows: no other takes its place. */
-  readonly #nonce = bytesToHex(crypto.getRandomValues(new Uint8Array(32)));
+  /** What only this page knows, and never says but sealed: no other takes its place. */
+  readonly #secret = crypto.getRandomValues(new Uint8Array(32));
+  /** What it is known by. */
+  readonly #nonce = bytesToHex(sha256(this.#secret));
 
   constructor(
     private readonly invitation: Invitation,
@@ -85,7 +87,8 @@ export class Pairing {
   }
 
   #sealed(form: PairingForm): Uint8Array {
-    const message = { token: toBase64Url(this.invitation.token), form };
+    const { token } = this.invitation;
+    const message = { token: toBase64Url(token), secret: bytesToHex(this.#secret), form };
     return seal(utf8ToBytes(JSON.stringify(message)), this.invitation.publicKey);
   }
 

@@ -10,6 +10,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -20,12 +21,14 @@ pub use self::roll::{ASKS, Answered, DisplayError, DisplayRole, Known, LINK, RET
 pub use self::secret::Secret;
 
 use self::roll::{Member, Roll};
-use crate::clock::Now;
+use crate::clock::{Moment, Now};
 use crate::files::{replace, set_aside};
 use crate::store::profile::Profile;
 
 /// The form of the file.
 const VERSION: u32 = 1;
+/// A page says how it is each five seconds. After this it is gone, whatever its connection says.
+const SILENCE: Duration = Duration::from_secs(15);
 /// Where a server listens that was not told otherwise.
 pub const USUAL_PORT: u16 = 7878;
 
@@ -72,6 +75,8 @@ impl Default for Addresses {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Seen {
     at: Timestamp,
+    /// The same, for what must not go by the wall's clock.
+    alive: Moment,
     address: String,
     presence: Option<Presence>,
     /// Pages of it that are drawn at this moment.
@@ -287,6 +292,12 @@ impl Displays {
         Ok(())
     }
 
+    /// Whose link this token is of, used or not.
+    #[must_use]
+    pub fn by_token(&self, token: &Secret) -> Option<Known> {
+        self.state().roll.by_token(token)
+    }
+
     /// Lets the page that has a link's token in. `None` for a token that is wrong, used or too old.
     ///
     /// # Errors
@@ -312,7 +323,7 @@ impl Displays {
     pub fn ask(&self, page: &Secret, address: &str, now: Now) -> Result<Answered, DisplayError> {
         let mut state = self.state();
         let answered = state.roll.ask(page, address, now);
-        if let Answered::Allowed(_) = answered {
+        if let Answered::Allowed { is_new: true, .. } = answered {
             self.store(&state)?;
         }
         Ok(answered)
@@ -338,15 +349,17 @@ impl Displays {
 
     /// A display's page is being drawn at this address, until the answer is dropped.
     #[must_use]
-    pub fn connected(&self, name: &str, address: &str, now: Timestamp) -> Connected {
+    pub fn connected(&self, name: &str, address: &str, now: Now) -> Connected {
         let mut state = self.state();
         let seen = state.seen.entry(name.to_owned()).or_insert_with(|| Seen {
-            at: now,
+            at: now.wall,
+            alive: now.at,
             address: address.to_owned(),
             presence: None,
             streams: 0,
         });
-        seen.at = now;
+        seen.at = now.wall;
+        seen.alive = now.at;
         address.clone_into(&mut seen.address);
         seen.streams += 1;
         Connected {
@@ -355,11 +368,17 @@ impl Displays {
         }
     }
 
-    /// A display for customers is connected.
+    /// A display for customers is in front, and has said so lately: one that lost its power is connected for a while still.
     #[must_use]
-    pub fn customers_see(&self) -> bool {
+    pub fn customers_see(&self, now: Now) -> bool {
         let state = self.state();
-        let is_seen = |name: &str| state.seen.get(name).is_some_and(|seen| seen.streams > 0);
+        let is_seen = |name: &str| {
+            state.seen.get(name).is_some_and(|seen| {
+                seen.streams > 0
+                    && now.at.since(seen.alive) < SILENCE
+                    && seen.presence.is_none_or(|presence| presence.visible)
+            })
+        };
         let mut customers = state
             .roll
             .members()
@@ -369,9 +388,10 @@ impl Displays {
     }
 
     /// A display says how it is.
-    pub fn heard(&self, name: &str, presence: Option<Presence>, now: Timestamp) {
+    pub fn heard(&self, name: &str, presence: Option<Presence>, now: Now) {
         if let Some(seen) = self.state().seen.get_mut(name) {
-            seen.at = now;
+            seen.at = now.wall;
+            seen.alive = now.at;
             seen.presence = presence.or(seen.presence);
         }
     }
@@ -386,7 +406,11 @@ impl Displays {
             DisplayLine {
                 name: member.name.clone(),
                 role: member.role,
-                connected: seen.is_some_and(|seen| seen.streams > 0),
+                connected: seen.is_some_and(|seen| {
+                    // A program says nothing of itself.
+                    let is_heard = now.at.since(seen.alive) < SILENCE || member.role == DisplayRole::Program;
+                    seen.streams > 0 && is_heard
+                }),
                 address: seen.map(|seen| seen.address.clone()),
                 last_seen: seen.map(|seen| seen.at),
                 visible: presence.map(|presence| presence.visible),
@@ -417,5 +441,42 @@ impl Drop for Connected {
         if let Some(seen) = self.displays.state().seen.get_mut(&self.name) {
             seen.streams = seen.streams.saturating_sub(1);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Now {
+        Now {
+            at: Moment::after_start(Duration::from_secs(seconds)),
+            wall: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn customers_see_a_display_that_is_in_front_and_has_said_so_lately() {
+        let folder = tempfile::tempdir().unwrap();
+        let displays = Displays::open(&Profile::at(folder.path()), Timestamp::UNIX_EPOCH).unwrap();
+        displays
+            .add(DisplayRole::Customer, Some("counter"), Timestamp::UNIX_EPOCH)
+            .unwrap();
+        assert!(!displays.customers_see(at(0)));
+        let connected = displays.connected("counter", "192.168.1.7", at(0));
+        assert!(displays.customers_see(at(14)));
+        assert!(!displays.customers_see(at(15)), "it has lost its power");
+        let presence = |visible| Presence {
+            visible,
+            sound: false,
+            awake: false,
+        };
+        displays.heard("counter", Some(presence(true)), at(15));
+        assert!(displays.customers_see(at(20)));
+        displays.heard("counter", Some(presence(false)), at(20));
+        assert!(!displays.customers_see(at(21)), "something else is in front");
+        displays.heard("counter", Some(presence(true)), at(21));
+        drop(connected);
+        assert!(!displays.customers_see(at(22)));
     }
 }

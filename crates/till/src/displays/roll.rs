@@ -111,8 +111,13 @@ pub enum Answered {
         /// It asks for the first time.
         is_new: bool,
     },
-    /// Somebody has: this is its cookie.
-    Allowed(Secret),
+    /// Somebody has.
+    Allowed {
+        /// Its cookie.
+        cookie: Secret,
+        /// It is told so for the first time.
+        is_new: bool,
+    },
     /// Too many ask.
     TooMany,
 }
@@ -262,8 +267,8 @@ impl Roll {
         let digest = page.digest();
         self.asking.retain(|asking| now.at.since(asking.heard) < ASKS);
         if let Some(asking) = self.asking.iter_mut().find(|asking| asking.page == digest) {
-            asking.heard = now.at;
             let Some(name) = &asking.allowed else {
+                asking.heard = now.at;
                 let letters = asking.letters.clone();
                 return Answered::Wait {
                     letters,
@@ -271,10 +276,11 @@ impl Roll {
                 };
             };
             let cookie = Secret::derived("letters", &asking.salt, page);
-            if let Some(member) = self.members.iter_mut().find(|member| member.name == *name) {
-                member.cookie = Some(cookie.digest());
-            }
-            return Answered::Allowed(cookie);
+            let digest = Some(cookie.digest());
+            let member = self.members.iter_mut().find(|member| member.name == *name);
+            let before = member.map(|member| std::mem::replace(&mut member.cookie, digest));
+            let is_new = before != Some(digest);
+            return Answered::Allowed { cookie, is_new };
         }
         let of_it = self.asking.iter().filter(|asking| asking.address == address);
         if self.asking.len() >= ASKING || of_it.count() >= ASKING_OF_AN_ADDRESS {
@@ -362,6 +368,11 @@ impl Roll {
             name: name.to_owned(),
             names: displays.map(|member| member.name.clone()).collect(),
         })
+    }
+
+    /// Whose link this token is of.
+    pub(super) fn by_token(&self, token: &Secret) -> Option<Known> {
+        self.find(token, |member| member.join.as_ref().map(|join| join.token))
     }
 
     /// Whose cookie this is.
@@ -455,16 +466,17 @@ mod tests {
         assert_eq!(letters(roll.ask(&page(1), "192.168.1.7", at(2))), shown);
         assert_eq!(roll.asking(at(2).at), [(shown.clone(), "192.168.1.7".to_owned())]);
         let name = roll.allow(&shown.to_lowercase(), None, at(3).at).unwrap();
-        let Answered::Allowed(cookie) = roll.ask(&page(1), "192.168.1.7", at(4)) else {
+        let Answered::Allowed { cookie, is_new: true } = roll.ask(&page(1), "192.168.1.7", at(4)) else {
             panic!("not allowed")
         };
         assert_eq!(roll.by_cookie(&cookie).unwrap().name, name);
         assert_eq!(roll.asking(at(4).at), []);
         // Its answer may have been lost.
-        assert_eq!(
-            roll.ask(&page(1), "192.168.1.7", at(5)),
-            Answered::Allowed(cookie)
-        );
+        let again = Answered::Allowed {
+            cookie,
+            is_new: false,
+        };
+        assert_eq!(roll.ask(&page(1), "192.168.1.7", at(5)), again);
         assert!(roll.allow(&shown, None, at(5).at).is_err());
     }
 

@@ -34,6 +34,8 @@ pub(super) struct Attempt {
     pub(super) task: AbortHandle,
     /// A phone has sent it: it is stored only when somebody at the display confirms this number.
     pub(super) phone: Option<String>,
+    /// It is being stored, and nobody can call that off.
+    pub(super) adopting: bool,
     /// The wallet works, and waits for that.
     pub(super) to_confirm: Option<Enrolled>,
     /// Who hears of it, where that is not the screen.

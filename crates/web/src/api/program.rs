@@ -75,7 +75,7 @@ impl Site {
 
     /// It is listed as connected until the answer is dropped.
     pub(super) fn is_here(&self, program: &Program, peer: Peer) -> Connected {
-        let (address, now) = (peer.address.to_string(), self.clock.now().wall);
+        let (address, now) = (peer.address.to_string(), self.clock.now());
         self.engine.displays().connected(&program.name, &address, now)
     }
 }

@@ -136,6 +136,23 @@ async fn an_operator_from_elsewhere_or_through_a_proxy_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_operators_link_that_was_opened_where_others_could_read_it_is_no_longer_good() {
+    let shop = Shop::open().await;
+    let token = token_of(&shop.add(DisplayRole::Operator, "office").await);
+    let body = json!({"token": token, "nonce": "7".repeat(64)}).to_string();
+    let elsewhere = [
+        ("Host", "192.168.1.5:7878"),
+        ("Origin", "http://192.168.1.5:7878"),
+    ];
+    let browser = Browser::new(shop.address());
+    let refused = browser.send("POST", "/door/join", &elsewhere, &body).await;
+    assert_eq!((refused.status, refused.code().as_str()), (403, "not-private"));
+    assert!(!refused.head.contains("set-cookie"));
+    let mut here = Browser::new(shop.address());
+    assert_eq!(here.join(&token).await.status, 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn only_the_proxy_that_was_named_says_who_asks_and_whether_that_was_encrypted() {
     let outside = |proxy: &str| Outside {
         public_url: Some("https://till.shop.example/".parse().unwrap()),

@@ -21,6 +21,7 @@ use crate::shop::{SOON, Shop};
 /// A phone that has scanned the code.
 struct Phone {
     browser: Browser,
+    secret: Vec<u8>,
     nonce: String,
     key: PublicKey,
     token: Vec<u8>,
@@ -34,7 +35,8 @@ impl Phone {
         assert_eq!(bytes.len(), 48);
         Self {
             browser: Browser::new(address),
-            nonce: format!("{nth:064x}"),
+            secret: vec![nth; 32],
+            nonce: hex::encode(Sha256::digest(vec![nth; 32])),
             key: PublicKey::from_slice(&bytes[..32]).unwrap(),
             token: bytes[32..].to_vec(),
         }
@@ -49,7 +51,12 @@ impl Phone {
     /// Seals a wallet and sends it; answers with the number that it shows, and with what crossed the network.
     async fn sends(&mut self, pairing: &str) -> (Answer, String, String) {
         let form = json!({"pairing": pairing, "invoiceKey": null, "name": null, "allowInsecure": false});
-        let text = json!({"token": URL_SAFE_NO_PAD.encode(&self.token), "form": form}).to_string();
+        let text = json!({
+            "token": URL_SAFE_NO_PAD.encode(&self.token),
+            "secret": hex::encode(&self.secret),
+            "form": form
+        })
+        .to_string();
         let sealed = self.key.seal(&mut OsRng, text.as_bytes()).unwrap();
         let digest = Sha256::digest([self.key.as_bytes().as_slice(), &sealed].concat());
         let number = u32::from_be_bytes(digest[..4].try_into().unwrap()) % 1_000_000;
@@ -277,6 +284,10 @@ async fn what_is_not_sealed_to_the_display_or_has_another_token_is_refused() {
     let own = std::mem::replace(&mut phone.token, vec![7; 16]);
     assert_eq!(phone.sends(&pairing).await.0.status, 401);
     phone.token = own;
+    // Who listened knows the nonce, and not what it stands for.
+    let own = std::mem::replace(&mut phone.secret, vec![9; 32]);
+    assert_eq!(phone.sends(&pairing).await.0.status, 401);
+    phone.secret = own;
     assert_eq!(phone.sends(&pairing).await.0.status, 204);
 }
 

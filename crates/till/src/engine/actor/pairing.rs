@@ -30,6 +30,10 @@ impl Actor {
     }
 
     pub(super) fn on_phone(&mut self, deed: PhoneDeed) {
+        // What was confirmed is stored, whatever a phone does now.
+        if self.attempt.as_ref().is_some_and(|attempt| attempt.adopting) {
+            return;
+        }
         let Some(phone) = &mut self.phone else {
             return;
         };
@@ -101,6 +105,7 @@ impl Actor {
             number,
             task: task.abort_handle(),
             phone: None,
+            adopting: false,
             to_confirm: None,
             asker,
         });
@@ -236,6 +241,7 @@ impl Actor {
         });
         if let Some(attempt) = &mut self.attempt {
             attempt.task = task.abort_handle();
+            attempt.adopting = true;
         }
         Ok(())
     }

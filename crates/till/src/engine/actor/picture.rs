@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::Actor;
-use crate::screen::view::{Display, LinkState, LinkView, Role, Scene, SoundView, Unreliable, WalletView};
+use crate::screen::view::{
+    Display, LinkState, LinkView, Notice, NoticeWeight, Role, Scene, SoundView, Unreliable, WalletView,
+};
 use crate::step::Step;
 
 /// A picture holds so many wallets and notices: what a screen has room for. It stays below 8,192 bytes, the most that reaches a page
@@ -71,7 +73,7 @@ impl Actor {
                 _ => self.device,
             },
             demo: self.demo,
-            notices: self.notices[self.notices.len().saturating_sub(NOTICES)..].to_vec(),
+            notices: most_important(&self.notices),
             theme: self.settings.settings().theme,
             shop: self
                 .wallets
@@ -80,6 +82,18 @@ impl Actor {
                 .map(|wallet| wallet.paired.name.clone()),
         }
     }
+}
+
+/// The newest of them. A stranger who asks to be a display again and again hides no warning.
+fn most_important(notices: &[Notice]) -> Vec<Notice> {
+    let mut shown = notices.to_vec();
+    while shown.len() > NOTICES {
+        let note = shown
+            .iter()
+            .position(|notice| notice.weight == NoticeWeight::Note);
+        shown.remove(note.unwrap_or(0));
+    }
+    shown
 }
 
 /// The worst of their states; without a wallet there is none.
@@ -132,6 +146,8 @@ fn unreliable(wallets: &[WalletView], shows_pay_code: bool) -> Option<Unreliable
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::words::News;
+    use crate::sentence::Say as _;
 
     fn wallet(name: &str, state: LinkState, untrusted: bool) -> WalletView {
         WalletView {
@@ -165,5 +181,29 @@ mod tests {
             .collect();
         assert_eq!(leave_room(&mut wallets), 194);
         assert_eq!((wallets.len(), wallets[0].name.as_str()), (6, "150"));
+    }
+
+    #[test]
+    fn notes_make_room_for_warnings_and_older_ones_for_newer() {
+        let notice = |id, weight| Notice {
+            id,
+            sentence: News::NotPairedAnyMore.say(),
+            weight,
+        };
+        let (warning, note) = (NoticeWeight::Warning, NoticeWeight::Note);
+        let ids = |weights: &[NoticeWeight]| {
+            let notices: Vec<_> = (1..)
+                .zip(weights)
+                .map(|(id, weight)| notice(id, *weight))
+                .collect();
+            most_important(&notices)
+                .iter()
+                .map(|notice| notice.id)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(ids(&[warning, note, note, note, note]), [1, 4, 5]);
+        assert_eq!(ids(&[warning, warning, warning, note, note]), [1, 2, 3]);
+        assert_eq!(ids(&[warning, warning, warning, warning]), [2, 3, 4]);
+        assert_eq!(ids(&[note, warning]), [1, 2]);
     }
 }
