@@ -11,6 +11,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
@@ -59,7 +60,11 @@ pub(crate) async fn connections(listener: std::net::TcpListener, gate: Arc<Gate>
     };
     loop {
         match listener.accept().await {
-            Ok((connection, from)) => let_in(connection, from, &gate, &routes),
+            Ok((connection, from)) => {
+                let_in(connection, from, &gate, &routes);
+                // A display that comes in a rush of strangers is heard before the next one is let in: until then it is one of them.
+                yield_now().await;
+            }
             Err(error) => {
                 tracing::debug!(%error, "no connection can be let in");
                 sleep(RETRY).await;

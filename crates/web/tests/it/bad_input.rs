@@ -329,13 +329,11 @@ async fn ten_thousand_connections_hold_up_no_payment_and_no_display() {
         shop.sell(sats, "Coffee");
         let showing = pictures.paid(sats).await["showing"].clone();
         assert!(began.elapsed() < SOON);
-        assert_eq!(
-            tablet
-                .ask(&json!({"ask": "painted", "showing": showing}))
-                .await
-                .status,
-            200
-        );
+        // As its page does, it says so until it is heard: in such a rush its connection may be taken for one more stranger's.
+        let painted = json!({"ask": "painted", "showing": showing});
+        while tablet.ask(&painted).await.status != 200 {
+            assert!(began.elapsed() < SOON);
+        }
         let dismiss = tillbell_till::engine::Request::DismissShowing {
             showing: showing.as_u64().unwrap(),
         };
