@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand, ValueEnum};
 use qrcode::render::unicode::Dense1x2;
 use qrcode::{EcLevel, QrCode};
-use serde::Serialize;
 use tillbell_till::clock::{Clock as _, SystemClock};
 use tillbell_till::displays::{AddedDisplay, AskingLine, DisplayLine, DisplayRole, Displays};
 use tillbell_till::engine::door::DoorError;
@@ -13,7 +12,7 @@ use tillbell_till::engine::{Reply, Request};
 use tillbell_till::store::profile::Profile;
 
 use crate::reach::{Reached, look_or_ask, take_or_ask};
-use crate::terminal::{say, time_of_day};
+use crate::terminal::{say, say_json, time_of_day};
 
 /// What to do with displays; without a word it lists them.
 #[derive(Debug, Args)]
@@ -82,14 +81,6 @@ impl From<RoleName> for DisplayRole {
     }
 }
 
-/// The JSON form: the version stands first.
-#[derive(Serialize)]
-struct Versioned<T> {
-    v: u32,
-    #[serde(flatten)]
-    what: T,
-}
-
 pub(crate) async fn run(profile: &Profile, arguments: DisplaysArguments) -> anyhow::Result<ExitCode> {
     let DisplaysArguments { json, command } = arguments;
     match command {
@@ -113,13 +104,8 @@ async fn list(profile: &Profile, json: bool) -> anyhow::Result<()> {
         Reached::Engine(_) => return Err(DoorError::OtherVersion.into()),
     };
     if json {
-        for what in &displays {
-            say(&serde_json::to_string(&Versioned { v: 1, what })?)?;
-        }
-        for what in &asking {
-            say(&serde_json::to_string(&Versioned { v: 1, what })?)?;
-        }
-        return Ok(());
+        displays.iter().try_for_each(say_json)?;
+        return asking.iter().try_for_each(say_json);
     }
     for display in &displays {
         say(&for_people(display))?;

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use serde::Serialize;
 
 /// Writes a line to standard output and makes sure that it is out.
 ///
@@ -14,6 +15,24 @@ pub(crate) fn say(line: &str) -> io::Result<()> {
     out.write_all(line.as_bytes())?;
     out.write_all(b"\n")?;
     out.flush()
+}
+
+/// Writes a thing as a JSON object in a line of its own; the version of its form stands first.
+///
+/// # Errors
+/// When nobody reads it any more.
+pub(crate) fn say_json(thing: &impl Serialize) -> anyhow::Result<()> {
+    Ok(say(&json(thing)?)?)
+}
+
+pub(crate) fn json(thing: &impl Serialize) -> serde_json::Result<String> {
+    #[derive(Serialize)]
+    struct Versioned<'a, T> {
+        v: u32,
+        #[serde(flatten)]
+        thing: &'a T,
+    }
+    serde_json::to_string(&Versioned { v: 1, thing })
 }
 
 /// Says what went wrong, on standard error.

@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
-use serde::Serialize;
 use tillbell_till::engine::door::DoorError;
 use tillbell_till::engine::{Reply, Request};
 use tillbell_till::engine::{WalletLine, unpair};
@@ -12,15 +11,7 @@ use tillbell_till::store::pairings;
 use tillbell_till::store::profile::Profile;
 
 use crate::reach::{Reached, look_or_ask, take_or_ask};
-use crate::terminal::say;
-
-/// The JSON form: the version stands first.
-#[derive(Serialize)]
-struct Versioned<'a> {
-    v: u32,
-    #[serde(flatten)]
-    wallet: &'a WalletLine,
-}
+use crate::terminal::{say, say_json};
 
 pub(crate) async fn list(profile: &Profile, json: bool) -> anyhow::Result<ExitCode> {
     let wallets = match look_or_ask(profile, &Request::Wallets).await? {
@@ -30,7 +21,7 @@ pub(crate) async fn list(profile: &Profile, json: bool) -> anyhow::Result<ExitCo
     };
     for wallet in &wallets {
         if json {
-            say(&serde_json::to_string(&Versioned { v: 1, wallet })?)?;
+            say_json(wallet)?;
         } else {
             say(&for_people(wallet))?;
         }
@@ -95,10 +86,7 @@ mod tests {
 
     #[test]
     fn a_line_has_the_documented_form() {
-        let json = |state| {
-            let wallet = &wallet(state);
-            serde_json::to_string(&Versioned { v: 1, wallet }).unwrap()
-        };
+        let json = |state| crate::terminal::json(&wallet(state)).unwrap();
         assert_eq!(
             json(Some(LinkState::Live)),
             r#"{"v":1,"name":"shop","server":"https://pay.example.com","state":"live"}"#

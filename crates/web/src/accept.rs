@@ -182,7 +182,7 @@ impl Gate {
     }
 
     /// A request is being answered, until this is dropped.
-    pub(crate) fn is_busy(self: &Arc<Self>, connection: Id) -> Busy {
+    pub(crate) fn begin_request(self: &Arc<Self>, connection: Id) -> Busy {
         self.admission().busy(connection, true);
         Busy {
             gate: self.clone(),
@@ -191,7 +191,7 @@ impl Gate {
     }
 }
 
-/// See [`Gate::is_busy`].
+/// See [`Gate::begin_request`].
 pub(crate) struct Busy {
     gate: Arc<Gate>,
     connection: Id,

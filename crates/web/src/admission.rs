@@ -85,7 +85,7 @@ impl Admission {
     }
 
     /// A display has shown its cookie on it. False when displays have too many.
-    pub(crate) fn is_display(&mut self, id: Id) -> bool {
+    pub(crate) fn take_for_display(&mut self, id: Id) -> bool {
         let displays = self.open.values().filter(|open| open.is_display).count();
         match self.open.get_mut(&id) {
             Some(open) if !open.is_display => {
@@ -167,7 +167,7 @@ mod tests {
     fn displays_keep_their_places_and_take_none_of_the_strangers() {
         let (mut admission, admitted) = crowded();
         for (id, _) in &admitted {
-            assert!(admission.is_display(*id));
+            assert!(admission.take_for_display(*id));
         }
         for nth in 0..8 {
             for _ in 0..16 {
@@ -183,11 +183,11 @@ mod tests {
         let mut admission = Admission::default();
         for nth in 0..DISPLAYS {
             let (id, _) = admission.admit(address(u8::try_from(nth).unwrap()), false);
-            assert!(admission.is_display(id));
+            assert!(admission.take_for_display(id));
         }
         let (id, _) = admission.admit(address(0), false);
-        assert!(!admission.is_display(id));
+        assert!(!admission.take_for_display(id));
         admission.leave(Id(0));
-        assert!(admission.is_display(id));
+        assert!(admission.take_for_display(id));
     }
 }

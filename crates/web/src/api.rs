@@ -62,7 +62,7 @@ async fn status(
 ) -> Result<Json<Status>, Refusal> {
     let program = site.program(&headers, peer)?;
     let (displays, _) = site.engine.displays().list(site.clock.now());
-    let _here = site.is_here(&program, peer);
+    let _here = site.list_as_connected(&program, peer);
     let Reply::Wallets { wallets } = site.engine.ask(Role::Operator, Request::Wallets).await else {
         return Err(Refusal::Ended);
     };
@@ -93,7 +93,7 @@ async fn payments(
     uri: Uri,
 ) -> Result<Json<Payments>, Refusal> {
     let program = site.program(&headers, peer)?;
-    let _here = site.is_here(&program, peer);
+    let _here = site.list_as_connected(&program, peer);
     let query = Query::read(uri.query().unwrap_or_default())?;
     let payments = site.read(move |open| {
         let (wanted, after, limit) = query.wanted(&open.record.days, &open.names)?;
@@ -165,7 +165,7 @@ async fn today(
     headers: HeaderMap,
 ) -> Result<Json<Today>, Refusal> {
     let program = site.program(&headers, peer)?;
-    let _here = site.is_here(&program, peer);
+    let _here = site.list_as_connected(&program, peer);
     let now = site.clock.now().wall;
     let today = site.read(move |open| {
         let days = &open.record.days;

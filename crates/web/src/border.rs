@@ -29,7 +29,7 @@ pub(crate) const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-sit
 pub(crate) async fn pass(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) -> Response {
     gate.hear_proxy(&mut request);
     let peer = request.extensions().get::<Peer>().copied();
-    let _busy = peer.map(|peer| gate.is_busy(peer.connection));
+    let _busy = peer.map(|peer| gate.begin_request(peer.connection));
     let mut response = match gate.look_at(&request) {
         Ok(()) => next.run(request).await,
         Err(refusal) => refusal.into_response(),

@@ -41,7 +41,7 @@ impl Site {
         if known.role == DisplayRole::Operator && !is_private(headers, peer) {
             return Err(Refusal::NotPrivate);
         }
-        if !self.gate.admission().is_display(peer.connection) {
+        if !self.gate.admission().take_for_display(peer.connection) {
             return Err(Refusal::TooManyDisplays);
         }
         Ok(Caller { known, cookie })

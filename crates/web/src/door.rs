@@ -222,7 +222,7 @@ async fn pictures(
         told: None,
     };
     // It is busy for as long as it lasts, so that its connection is not taken for an idle one.
-    let busy = site.gate.is_busy(peer.connection);
+    let busy = site.gate.begin_request(peer.connection);
     Ok(Sse::new(stream(drawing, busy)).into_response())
 }
 

@@ -3,7 +3,7 @@
 use axum::extract::Path;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
-use rust_embed::{EmbeddedFile, RustEmbed};
+use rust_embed::RustEmbed;
 use sha2::{Digest as _, Sha256};
 
 use crate::refusal::Refusal;
@@ -35,14 +35,12 @@ const ICON_512: &[u8] = include_bytes!("../../../icons/icon.png");
 
 /// The page, the same for everybody.
 pub(crate) async fn page() -> Result<Response, Refusal> {
-    let file = Files::get(PAGE).ok_or(Refusal::NoSuchPath)?;
-    Ok(answer(PAGE, file))
+    file(PAGE)
 }
 
 /// The operator's page, the same for everybody: what it shows is asked for.
 pub(crate) async fn dashboard() -> Result<Response, Refusal> {
-    let file = Files::get(DASHBOARD).ok_or(Refusal::NoSuchPath)?;
-    Ok(answer(DASHBOARD, file))
+    file(DASHBOARD)
 }
 
 /// For a tablet's home screen.
@@ -50,20 +48,22 @@ pub(crate) async fn manifest() -> Response {
     ([(CONTENT_TYPE, "application/manifest+json")], MANIFEST).into_response()
 }
 
-/// For a tablet's home screen, 256 points wide.
+/// For a tablet's home screen, so many points wide.
 pub(crate) async fn icon_256() -> Response {
-    ([(CONTENT_TYPE, "image/png")], ICON_256).into_response()
+    icon(ICON_256)
 }
 
-/// The same, 512 points wide.
 pub(crate) async fn icon_512() -> Response {
-    ([(CONTENT_TYPE, "image/png")], ICON_512).into_response()
+    icon(ICON_512)
+}
+
+fn icon(picture: &'static [u8]) -> Response {
+    ([(CONTENT_TYPE, "image/png")], picture).into_response()
 }
 
 /// The page for the phone that pairs.
 pub(crate) fn phone_page() -> Result<Response, Refusal> {
-    let file = Files::get(PHONE_PAGE).ok_or(Refusal::NoSuchPath)?;
-    Ok(answer(PHONE_PAGE, file))
+    file(PHONE_PAGE)
 }
 
 /// A part of it, whose name changes with it.
@@ -72,19 +72,19 @@ pub(crate) async fn part(Path(name): Path<String>) -> Result<Response, Refusal> 
     if name.contains(['/', '\\']) {
         return Err(Refusal::NoSuchPath);
     }
-    let path = format!("assets/{name}");
-    let file = Files::get(&path).ok_or(Refusal::NoSuchPath)?;
+    let part = file(&format!("assets/{name}"))?;
     let lasts = [(CACHE_CONTROL, "public, max-age=31536000, immutable")];
-    Ok((lasts, answer(&path, file)).into_response())
+    Ok((lasts, part).into_response())
 }
 
-fn answer(path: &str, file: EmbeddedFile) -> Response {
+fn file(path: &str) -> Result<Response, Refusal> {
+    let file = Files::get(path).ok_or(Refusal::NoSuchPath)?;
     let kind = mime_guess::from_path(path).first_or_octet_stream();
     let kind = match kind.type_() {
         mime_guess::mime::TEXT => format!("{kind}; charset=utf-8"),
         _ => kind.to_string(),
     };
-    ([(CONTENT_TYPE, kind)], file.data.into_owned()).into_response()
+    Ok(([(CONTENT_TYPE, kind)], file.data.into_owned()).into_response())
 }
 
 /// Another page has another name: its parts' names are in it.

@@ -326,8 +326,7 @@ impl Actor {
         if !self.demo {
             self.feed.begins(self.books.newest()?);
         }
-        self.announcer
-            .name_wallets(wallets::names(&self.wallets, &self.books));
+        self.name_wallets();
         let past = self.announcer.begin(last, &owed, &heard, now);
         self.mark(past);
         self.wallets.begin_all(&self.books, now)
@@ -640,7 +639,6 @@ impl Actor {
         self.wallets.watch_closely(closely);
         self.tell_rejections(now);
         self.tell_links(now);
-        self.tell_readers();
         self.publish();
         self.write_if_owed(now);
     }
@@ -738,6 +736,13 @@ impl Actor {
                 wallet.told_link = Some((state, detail));
             }
         }
+    }
+
+    /// The wallets, or what they are called, are others now.
+    fn name_wallets(&mut self) {
+        self.announcer
+            .name_wallets(wallets::names(&self.wallets, &self.books));
+        self.tell_readers();
     }
 
     /// Says where the record lies and what belongs to it.

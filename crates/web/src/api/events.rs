@@ -106,7 +106,7 @@ pub(super) async fn events(
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let Following { links, newest, told } = site.engine.feed().follow();
     let telling = Telling {
-        _here: site.is_here(&program, peer),
+        _here: site.list_as_connected(&program, peer),
         queue: links.into_iter().filter_map(of_link).collect(),
         place: Place::new(last, newest),
         told,
@@ -116,7 +116,7 @@ pub(super) async fn events(
         site,
     };
     // It is busy for as long as it lasts, so that its connection is not taken for an idle one.
-    let busy = telling.site.gate.is_busy(peer.connection);
+    let busy = telling.site.gate.begin_request(peer.connection);
     Ok(Sse::new(stream(telling, busy)).into_response())
 }
 

@@ -41,7 +41,7 @@ pub(super) async fn metrics(
         displays: site.engine.displays().list(site.clock.now()).0,
         refused: site.gate.refused(),
     };
-    let _here = site.is_here(&program, peer);
+    let _here = site.list_as_connected(&program, peer);
     Ok(([(CONTENT_TYPE, FORM)], metrics.to_string()).into_response())
 }
 

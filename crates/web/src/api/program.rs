@@ -34,7 +34,7 @@ impl Site {
             Some((known, bearer))
         });
         let (known, bearer) = known.ok_or_else(|| self.wrong(peer, Refusal::UnknownToken))?;
-        if !self.gate.admission().is_display(peer.connection) {
+        if !self.gate.admission().take_for_display(peer.connection) {
             return Err(Refusal::TooManyDisplays);
         }
         Ok(Program {
@@ -74,7 +74,7 @@ impl Site {
     }
 
     /// It is listed as connected until the answer is dropped.
-    pub(super) fn is_here(&self, program: &Program, peer: Peer) -> Connected {
+    pub(super) fn list_as_connected(&self, program: &Program, peer: Peer) -> Connected {
         let (address, now) = (peer.address.to_string(), self.clock.now());
         self.engine.displays().connected(&program.name, &address, now)
     }

@@ -10,7 +10,7 @@ use crate::engine::attempt::Welcome;
 use crate::engine::enrol::preview;
 use crate::engine::outlets::{BellOrder, WalletLine};
 use crate::engine::request::{Message, Output, Reply, Request};
-use crate::engine::wallets::{self, Wallet};
+use crate::engine::wallets::Wallet;
 use crate::engine::words::{News, Refusal};
 use crate::screen::pay_code::{PayCode, drawn};
 use crate::screen::view::{NoticeWeight, PairedWallet, SettingsForm, SettingsView};
@@ -242,6 +242,7 @@ impl Actor {
         self.announcer.order(BellOrder::Volume(settings.volume));
         self.announcer.order(BellOrder::KeepAwake(settings.sound_awake));
         self.tell_settings_faults();
+        self.tell_readers();
     }
 
     /// Says what is wrong with the settings file now, and no longer what is mended.
@@ -347,8 +348,7 @@ impl Actor {
             self.announcer.forget(row);
         }
         self.alive.forget(reference);
-        self.announcer
-            .name_wallets(wallets::names(&self.wallets, &self.books));
+        self.name_wallets();
         if let Err(error) = self.secrets.forget_in_file(reference) {
             let error = error.to_string();
             self.notice(NoticeWeight::Warning, &News::KeyNotRemoved { error });
@@ -381,8 +381,7 @@ impl Actor {
             self.name_has_gone(name, &News::Renamed { wallet: to });
         }
         self.store_pairings();
-        self.announcer
-            .name_wallets(wallets::names(&self.wallets, &self.books));
+        self.name_wallets();
         Ok(self.settings_view())
     }
 }

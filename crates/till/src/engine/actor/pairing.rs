@@ -10,7 +10,7 @@ use crate::engine::books::Books;
 use crate::engine::enrol::{Enrolled, enrol, read_form};
 use crate::engine::outlets::NowPaired;
 use crate::engine::request::{Asker, PhoneDeed, PhoneNews, Reply};
-use crate::engine::wallets::{self, Wallet};
+use crate::engine::wallets::Wallet;
 use crate::engine::words::{News, Refusal};
 use crate::screen::view::{NoticeWeight, PairingForm, PairingOutcome, PairingProgress, PhoneView};
 use crate::sentence::Say;
@@ -281,8 +281,7 @@ impl Actor {
         } else {
             self.open_books(now);
         }
-        self.announcer
-            .name_wallets(wallets::names(&self.wallets, &self.books));
+        self.name_wallets();
         self.books.copy();
         match self.books.trouble() {
             None => Ok(now_paired),
